@@ -1,5 +1,5 @@
-// The log facade: one line an event, in words and key=value fields, so that a person can read it and a
-// program can filter it. Components take a Log by value; the sink is set once by the program.
+// The log facade: one line an event, in words and key=value fields, so that a person can read it
+// and a program can filter it. Components take a Log by value; the sink is set once by the program.
 #pragma once
 
 #include <fmt/core.h>
@@ -40,7 +40,8 @@ class Log {
  private:
   template <class... A>
   void write(LogLevel level, fmt::format_string<A...> format, A&&... args) const {
-    if (log_enabled(level)) log_write(level, component_, fmt::format(format, std::forward<A>(args)...));
+    if (log_enabled(level))
+      log_write(level, component_, fmt::format(format, std::forward<A>(args)...));
   }
   std::string component_;
 };

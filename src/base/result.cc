@@ -7,15 +7,16 @@
 namespace chorok {
 namespace {
 
-constexpr std::array kNames = {"invalid",       "not_found",       "already_exists",
-                               "conflict",      "failed_precondition", "unauthenticated",
-                               "permission_denied", "unavailable", "timeout",
-                               "exhausted",     "cancelled",       "unsupported",
-                               "unknown",       "internal"};
+constexpr std::array kNames = {
+    "invalid",         "not_found",         "already_exists", "conflict", "failed_precondition",
+    "unauthenticated", "permission_denied", "unavailable",    "timeout",  "exhausted",
+    "cancelled",       "unsupported",       "unknown",        "internal"};
 
 }  // namespace
 
-std::string_view to_string(Code code) { return kNames.at(static_cast<std::size_t>(code)); }
+std::string_view to_string(Code code) {
+  return kNames.at(static_cast<std::size_t>(code));
+}
 
 Code code_from_string(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i)

@@ -1,6 +1,6 @@
-// Errors are values. An Error says what went wrong in words a person can act on, which field caused it
-// (a JSON pointer where the cause is input), and a code that the API maps to an HTTP status.
-// TRY takes the value out of a Result or returns its error from the enclosing function.
+// Errors are values. An Error says what went wrong in words a person can act on, which field caused
+// it (a JSON pointer where the cause is input), and a code that the API maps to an HTTP status. TRY
+// takes the value out of a Result or returns its error from the enclosing function.
 #pragma once
 
 #include <cstdint>
@@ -64,12 +64,12 @@ T take(std::expected<T, Error>& result) {
 
 }  // namespace chorok
 
-#define CHOROK_TRY_WITH(return_keyword, ...)                                          \
-  ({                                                                                  \
-    auto chorok_try_result = (__VA_ARGS__);                                           \
-    if (!chorok_try_result) [[unlikely]]                                              \
-      return_keyword ::chorok::Unexpected(std::move(chorok_try_result).error());      \
-    ::chorok::detail::take(chorok_try_result);                                        \
+#define CHOROK_TRY_WITH(return_keyword, ...)                                     \
+  ({                                                                             \
+    auto chorok_try_result = (__VA_ARGS__);                                      \
+    if (!chorok_try_result) [[unlikely]]                                         \
+      return_keyword ::chorok::Unexpected(std::move(chorok_try_result).error()); \
+    ::chorok::detail::take(chorok_try_result);                                   \
   })
 #define TRY(...) CHOROK_TRY_WITH(return, __VA_ARGS__)
 // The same inside a coroutine that returns awaitable<Result<T>>.

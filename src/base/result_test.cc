@@ -10,7 +10,9 @@ Result<int> half(int value) {
   return value / 2;
 }
 
-Result<int> quarter(int value) { return half(TRY(half(value))); }
+Result<int> quarter(int value) {
+  return half(TRY(half(value)));
+}
 
 TEST(Result, TryPassesTheErrorOn) {
   EXPECT_EQ(quarter(8).value(), 2);
