@@ -63,9 +63,9 @@ class BodyReader {
 };
 
 struct Request {
-  std::string method;                 // GET, POST, ...
-  std::string target;                 // as sent
-  std::string path;                   // decoded
+  std::string method;  // GET, POST, ...; HEAD comes as GET, without its body being sent
+  std::string target;  // as sent
+  std::string path;    // decoded
   std::vector<std::string> segments;  // decoded: {"api", "v1", "vms", "web 1"}
   QueryItems query;
   Headers headers;
@@ -124,6 +124,8 @@ struct Response {
 int http_status(Code code);
 Code code_from_http_status(int status);
 std::string_view http_reason(int status);
+// What a client makes of an answer that is no success: the problem's words where the body has them.
+Error error_from_problem(int status, std::string_view body);
 
 struct HttpLimits {
   std::size_t header_bytes_max =
