@@ -91,16 +91,18 @@ wait_for() { # SECONDS COMMAND [ARG...]: every 50 ms; these daemons tell nobody 
     sleep 0.05
   done
   echo "$name: waited in vain for: $*" >&2
+  tail -n 5 /var/log/chorok/*.log >&2
   return 1
 }
+
+answers() { [ -S /run/libvirt/libvirt-sock ] && virsh -q -c qemu:///system uri >/dev/null 2>&1; }
 
 network
 settings
 service virtlogd virtlogd
 wait_for 20 test -S /run/libvirt/virtlogd-sock
 service libvirtd libvirtd --listen
-wait_for 40 test -S /run/libvirt/libvirt-sock
-virsh -c qemu:///system version >/dev/null
+wait_for 20 answers
 if [ -x "$agent" ] && [ -e /etc/chorok/agent.toml ]; then service agent "$agent" run; fi
 echo "$name is up"
 echo ok >&3

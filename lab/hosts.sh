@@ -11,7 +11,7 @@ host_address() { echo "$NET.$((10 + ${1#host}))"; } # HOST
 
 host_must_exist() { # HOST
   [ -n "$1" ] || fail "which host? ($(host_names | xargs))"
-  host_names | grep -qxF -- "$1" || fail "no host '$1' in lab '$LAB' ($(host_names | xargs))"
+  host_names | grep -xF -- "$1" >/dev/null || fail "no host '$1' in lab '$LAB' ($(host_names | xargs))"
 }
 
 host_pid() { cat "$RUN/$1.pid" 2>/dev/null || echo 0; } # HOST: its process 1
@@ -20,7 +20,7 @@ host_pid() { cat "$RUN/$1.pid" 2>/dev/null || echo 0; } # HOST: its process 1
 host_running() { # HOST
   local pid
   pid=$(host_pid "$1")
-  [ "$pid" != 0 ] && cgroup_pids "$1" | grep -qx "$pid"
+  [ "$pid" != 0 ] && cgroup_pids "$1" | grep -x "$pid" >/dev/null
 }
 
 host_start() { # HOST
@@ -30,6 +30,7 @@ host_start() { # HOST
   network_remove_host "$1"
   network_add_host "$1"
   cgroup_create_host "$1"
+  [ -z "${CHOROK_LAB_TEST_CERTS:-}" ] || "$LAB_HOME/testcerts.sh" "$DIR/$1" "$(host_address "$1")"
   mapfile -t arguments < <(cgroup_arguments "$1")
   if [ -x "$BIN/chorok-agent" ] && [ ! -e "$DIR/$1/etc-chorok/agent.toml" ] && manager_running; then
     mkdir -p "$DIR/$1/etc-chorok"
@@ -75,6 +76,10 @@ refuse_foreign() {
     fail "lab '$LAB' belongs to $other, where process $owner runs it: stop that, or choose a name by CHOROK_LAB"
 }
 
+rmdir_empty() { # MOUNTPOINT: unmounts and removes it, unless something is in it
+  [ -z "$(ls -A "$1")" ] && umount "$1" 2>/dev/null && rmdir "$1" 2>/dev/null
+}
+
 remove_everything() {
   local other
   cgroup_remove_lab
@@ -83,5 +88,7 @@ remove_everything() {
   rm -rf "$RUN" "$DIR"
   # What another clone's killed run left, if it looks like a lab's folder.
   if [ -n "$other" ] && [ -d "$other/shared" ]; then rm -rf "$other"; fi
-  rmdir "$(dirname "$DIR")" 2>/dev/null || true
+  rmdir "$(dirname "$DIR")" /run/chorok-lab 2>/dev/null || true
+  # The folder of named namespaces is a mount that the first one makes; the last one takes it along.
+  ! mountpoint -q /run/netns || rmdir_empty /run/netns || true
 }

@@ -10,7 +10,7 @@ mac() { # KIND NUMBER: stable in a lab, different between labs
 
 network_up() {
   modprobe -aq bridge veth tun overlay 2>/dev/null || true # where they are modules
-  if ip -4 -o address show | grep -qF " $NET."; then
+  if ip -4 -o address show | grep -F " $NET." >/dev/null; then
     fail "network $NET.0/24 is in use on this machine: choose another by CHOROK_LAB_NET"
   fi
   ip netns add "$BRIDGE_NS"

@@ -6,7 +6,7 @@ manager_pid() { cat "$RUN/manager.pid" 2>/dev/null || echo 0; }
 manager_running() {
   local pid
   pid=$(manager_pid)
-  [ "$pid" != 0 ] && cgroup_pids services | grep -qx "$pid"
+  [ "$pid" != 0 ] && cgroup_pids services | grep -x "$pid" >/dev/null
 }
 
 manager_start() {
