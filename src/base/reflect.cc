@@ -28,6 +28,54 @@ const Field* Type::find(std::string_view field_name) const {
   return it == fields.end() ? nullptr : &*it;
 }
 
+namespace {
+
+bool equal_maps(const Type& type, const void* a, const void* b) {
+  struct Context {
+    std::vector<std::pair<std::string_view, const void*>> entries;
+  } left, right;
+  auto collect = [](void* context, std::string_view key, const void* value) {
+    static_cast<Context*>(context)->entries.emplace_back(key, value);
+  };
+  type.access.visit(a, &left, collect);
+  type.access.visit(b, &right, collect);
+  return std::ranges::equal(left.entries, right.entries, [&](const auto& x, const auto& y) {
+    return x.first == y.first && equal(type.element(), x.second, y.second);
+  });
+}
+
+}  // namespace
+
+bool equal(const Type& type, const void* a, const void* b) {
+  switch (type.kind) {
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kEnum:
+    case Kind::kTime:
+    case Kind::kDuration:
+      return type.access.get_int(a) == type.access.get_int(b);
+    case Kind::kDouble:
+      return type.access.get_double(a) == type.access.get_double(b);
+    case Kind::kString:
+      return *static_cast<const std::string*>(a) == *static_cast<const std::string*>(b);
+    case Kind::kStruct:
+      return std::ranges::all_of(type.fields, [&](const Field& field) {
+        return equal(field.type(), field_at(field, a), field_at(field, b));
+      });
+    case Kind::kList:
+    case Kind::kOptional: {
+      std::size_t count = type.access.count(a);
+      if (count != type.access.count(b)) return false;
+      for (std::size_t i = 0; i < count; ++i)
+        if (!equal(type.element(), type.access.at(a, i), type.access.at(b, i))) return false;
+      return true;
+    }
+    case Kind::kMap:
+      return type.access.count(a) == type.access.count(b) && equal_maps(type, a, b);
+  }
+  return false;
+}
+
 std::string_view enum_name(const Type& type, std::int64_t value) {
   for (const EnumValue& candidate : type.values)
     if (candidate.value == value) return candidate.name;

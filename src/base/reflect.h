@@ -133,6 +133,14 @@ inline void* field_at(const Field& field, void* object) {
   return static_cast<std::byte*>(object) + field.offset;
 }
 
+// Whether two objects of this type hold the same values. Doubles compare by value, so NaN differs
+// from itself.
+bool equal(const Type& type, const void* a, const void* b);
+template <class T>
+bool equal(const T& a, const T& b) {
+  return equal(type_of<T>(), &a, &b);
+}
+
 // The name of an enum's value, or "?" for one that has none.
 std::string_view enum_name(const Type& type, std::int64_t value);
 template <class E>

@@ -64,13 +64,18 @@ T take(std::expected<T, Error>& result) {
 
 }  // namespace chorok
 
-#define CHOROK_TRY_WITH(return_keyword, ...)                                     \
-  ({                                                                             \
-    auto chorok_try_result = (__VA_ARGS__);                                      \
-    if (!chorok_try_result) [[unlikely]]                                         \
-      return_keyword ::chorok::Unexpected(std::move(chorok_try_result).error()); \
-    ::chorok::detail::take(chorok_try_result);                                   \
+// Each use gets a name of its own, so that a TRY may stand inside another.
+#define CHOROK_TRY_NAMED(result, return_keyword, ...)                 \
+  ({                                                                  \
+    auto result = (__VA_ARGS__);                                      \
+    if (!result) [[unlikely]]                                         \
+      return_keyword ::chorok::Unexpected(std::move(result).error()); \
+    ::chorok::detail::take(result);                                   \
   })
+#define CHOROK_TRY_CONCAT(a, b) a##b
+#define CHOROK_TRY_NAME(counter) CHOROK_TRY_CONCAT(chorok_try_result_, counter)
+#define CHOROK_TRY_WITH(return_keyword, ...) \
+  CHOROK_TRY_NAMED(CHOROK_TRY_NAME(__COUNTER__), return_keyword, __VA_ARGS__)
 #define TRY(...) CHOROK_TRY_WITH(return, __VA_ARGS__)
 // The same inside a coroutine that returns awaitable<Result<T>>.
 #define CO_TRY(...) CHOROK_TRY_WITH(co_return, __VA_ARGS__)

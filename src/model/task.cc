@@ -126,29 +126,31 @@ const Type& TaskStep::type() {
   return kType;
 }
 const Type& Task::type() {
-  static const Type kType = describe<Task>("Task", "Work in progress.")
-                                .field("id", &Task::id, "")
-                                .field("kind", &Task::kind, "What was asked for.")
-                                .field("target_kind", &Task::target_kind, "")
-                                .field("target", &Task::target, "Id of what it works on.")
-                                .field("target_name", &Task::target_name, "")
-                                .field("user", &Task::user, "Who asked.")
-                                .field("parent", &Task::parent, "The task it is part of.")
-                                .field("state", &Task::state, "")
-                                .field("percent", &Task::percent, "0 to 100.")
-                                .field("message", &Task::message,
-                                       "What it is doing, or what happened.", {.max_length = 4096})
-                                .field("cancel_requested", &Task::cancel_requested, "")
-                                .field("created", &Task::created, "")
-                                .field("started", &Task::started, "")
-                                .field("finished", &Task::finished, "")
-                                .field("args", &Task::args, "")
-                                .field("steps", &Task::steps, "")
-                                .field("step", &Task::step, "The one in hand.")
-                                .field("progress", &Task::progress, "Of the step in hand.")
-                                .field("error", &Task::error, "Why it failed.")
-                                .field("result", &Task::result, "What it brought.")
-                                .field("revision", &Task::revision, "");
+  static const Type kType =
+      describe<Task>("Task", "Work in progress.")
+          .field("id", &Task::id, "")
+          .field("kind", &Task::kind, "What was asked for.")
+          .field("target_kind", &Task::target_kind, "")
+          .field("target", &Task::target, "Id of what it works on.")
+          .field("target_name", &Task::target_name, "")
+          .field("user", &Task::user, "Who asked.")
+          .field("parent", &Task::parent, "The task it is part of.")
+          .field("state", &Task::state, "")
+          .field("percent", &Task::percent, "0 to 100.")
+          .field("message", &Task::message, "What it is doing, or what happened.",
+                 {.max_length = 4096})
+          .field("cancel_requested", &Task::cancel_requested, "")
+          .field("created", &Task::created, "")
+          .field("started", &Task::started, "")
+          .field("finished", &Task::finished, "")
+          .field("args", &Task::args, "")
+          .field("steps", &Task::steps, "")
+          .field("step", &Task::step, "The one in hand.")
+          .field("leftovers", &Task::leftovers, "Disks that a migration left behind.")
+          .field("progress", &Task::progress, "Of the step in hand.")
+          .field("error", &Task::error, "Why it failed.")
+          .field("result", &Task::result, "What it brought.")
+          .field("revision", &Task::revision, "");
   return kType;
 }
 const Type& VmTarget::type() {

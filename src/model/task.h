@@ -121,6 +121,7 @@ struct Task {
   TaskArgs args;
   std::vector<TaskStep> steps;
   std::uint32_t step = 0;
+  std::vector<DiskSpec> leftovers;  // where disks were before a migration moved them: to be deleted
   std::optional<Progress> progress;
   std::optional<Problem> error;
   TaskResult result;

@@ -1,0 +1,177 @@
+#include "control/compatibility.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "control/steps.h"
+
+namespace chorok::control {
+namespace {
+
+using Reasons = std::vector<std::string>;
+
+void check_host(const model::Host& host, Reasons& out) {
+  if (host.link != model::HostLink::kConnected) out.emplace_back("it is not connected");
+  if (host.power != model::HostPower::kOn)
+    out.push_back(fmt::format("its power is {}", name_of(host.power)));
+  if (host.admin != model::HostAdmin::kEnabled)
+    out.push_back(fmt::format(
+        "it is in {}", host.admin == model::HostAdmin::kDraining ? "evacuation" : "maintenance"));
+  if (!host.libvirt_message.empty())
+    out.push_back("libvirt does not answer there: " + host.libvirt_message);
+}
+
+bool reaches_datastore(const model::Host& host, const std::string& id) {
+  return std::ranges::any_of(host.datastores,
+                             [&](const auto& r) { return r.datastore == id && r.reachable; });
+}
+
+void check_datastore(const model::Host& host, std::string_view ref, std::string_view what,
+                     const Lookup& world, Reasons& out) {
+  const model::Datastore* datastore = world.datastore(ref);
+  if (datastore == nullptr) {
+    out.push_back(fmt::format("{} is on datastore '{}', which is not known", what, ref));
+  } else if (!reaches_datastore(host, datastore->meta.id)) {
+    out.push_back(fmt::format("{} is on datastore '{}', which it does not reach", what,
+                              datastore->meta.name));
+  }
+}
+
+void check_storage(const model::Vm& vm, const model::Host& host, Purpose purpose,
+                   std::string_view datastore, const Lookup& world, Reasons& out) {
+  bool moving = purpose == Purpose::kLiveMigrate || purpose == Purpose::kColdMigrate;
+  for (const model::DiskSpec& disk : vm.spec.disks) {
+    const model::Datastore* home = world.datastore(disk.datastore);
+    bool local = home != nullptr && !home->shared;
+    if (moving && (local || !datastore.empty()))
+      continue;  // copied: disks_to_copy checks the target's side
+    bool elsewhere = local && vm.defined && !vm.host.empty() && vm.host != host.meta.id;
+    if (elsewhere) {
+      out.push_back(fmt::format(
+          "disk '{}' is on local datastore '{}' of another host; migrate it there instead",
+          disk.name, home->meta.name));
+      continue;
+    }
+    check_datastore(host, disk.datastore, fmt::format("disk '{}'", disk.name), world, out);
+  }
+  if (moving) {
+    auto copies = disks_to_copy(vm, host, datastore, world);
+    if (!copies) out.push_back(copies.error().message);
+  }
+  for (const model::CdromSpec& cdrom : vm.spec.cdroms) {
+    if (cdrom.path.empty()) continue;
+    const model::Datastore* home = world.datastore(cdrom.datastore);
+    if (moving && home != nullptr && !home->shared)
+      out.push_back(
+          fmt::format("CD-ROM '{}' holds a medium from local datastore '{}'; eject it first",
+                      cdrom.name, home->meta.name));
+    else
+      check_datastore(host, cdrom.datastore, fmt::format("the medium of '{}'", cdrom.name), world,
+                      out);
+  }
+  if (!vm.spec.boot.kernel.empty())
+    check_datastore(host, vm.spec.boot.datastore, "its kernel", world, out);
+}
+
+void check_networks(const model::Vm& vm, const model::Host& host, const Lookup& world,
+                    Reasons& out) {
+  for (const model::NicSpec& nic : vm.spec.nics) {
+    const model::Network* network = world.network(nic.network);
+    if (network == nullptr) {
+      out.push_back(
+          fmt::format("NIC '{}' is on network '{}', which is not known", nic.name, nic.network));
+      continue;
+    }
+    auto reach = std::ranges::find(host.networks, network->meta.id, &model::NetworkReach::network);
+    if (reach == host.networks.end() || !reach->reachable)
+      out.push_back(
+          fmt::format("it does not reach network '{}' of NIC '{}'", network->meta.name, nic.name));
+  }
+}
+
+void check_resources(const model::Vm& vm, const model::Host& host, const Lookup& world,
+                     Reasons& out) {
+  Lookup::Committed committed = world.committed(host.meta.id);
+  const model::HostInventory& inventory = host.inventory;
+  if (committed.memory + vm.spec.memory > inventory.memory)
+    out.push_back(
+        fmt::format("it has {} MiB of memory, {} are given to running VMs and this one needs {}",
+                    inventory.memory.value, committed.memory.value, vm.spec.memory.value));
+  Mhz cpu = vm.spec.cpu.reservation;
+  if (cpu > Mhz{} && committed.cpu_reserved + cpu > inventory.cpu.capacity)
+    out.push_back(fmt::format("of its {} MHz {} are reserved and this one reserves {}",
+                              inventory.cpu.capacity.value, committed.cpu_reserved.value,
+                              cpu.value));
+  Mib memory = vm.spec.memory_allocation.reservation;
+  if (memory > Mib{} && committed.memory_reserved + memory > inventory.memory)
+    out.push_back(fmt::format("of its {} MiB {} are reserved and this one reserves {}",
+                              inventory.memory.value, committed.memory_reserved.value,
+                              memory.value));
+}
+
+bool has(const std::vector<std::string>& list, std::string_view item) {
+  return std::ranges::find(list, item) != list.end();
+}
+
+void check_hardware(const model::Vm& vm, const model::Host& host, Purpose purpose,
+                    const Lookup& world, Reasons& out) {
+  const model::HostInventory& inventory = host.inventory;
+  if (!vm.spec.machine.empty() && !inventory.machines.empty() &&
+      !has(inventory.machines, vm.spec.machine))
+    out.push_back(fmt::format("its QEMU has no machine type '{}'", vm.spec.machine));
+  if (vm.spec.firmware == model::Firmware::kUefi && !has(inventory.capabilities, "uefi"))
+    out.emplace_back("it has no UEFI firmware (package ovmf)");
+  if (vm.spec.tpm && !has(inventory.capabilities, "tpm"))
+    out.emplace_back("it has no TPM emulator (package swtpm)");
+  const model::Host* source = world.host(vm.host);
+  if (purpose != Purpose::kLiveMigrate || source == nullptr) return;
+  if (source->inventory.accelerator != inventory.accelerator)
+    out.push_back(fmt::format("it runs guests by {}, the source by {}",
+                              name_of(inventory.accelerator),
+                              name_of(source->inventory.accelerator)));
+  if (source->inventory.cpu.arch != inventory.cpu.arch)
+    out.push_back(fmt::format("its architecture is {}, the source's {}", inventory.cpu.arch,
+                              source->inventory.cpu.arch));
+  if (!has(inventory.capabilities, "live-migration"))
+    out.push_back(fmt::format("its driver ({}) has no live migration", inventory.hypervisor));
+}
+
+}  // namespace
+
+std::vector<std::string> incompatibilities(const model::Vm& vm, const model::Host& target,
+                                           Purpose purpose, std::string_view datastore,
+                                           const Lookup& world) {
+  Reasons out;
+  check_host(target, out);
+  check_storage(vm, target, purpose, datastore, world, out);
+  check_networks(vm, target, world, out);
+  check_hardware(vm, target, purpose, world, out);
+  if (purpose != Purpose::kColdMigrate) check_resources(vm, target, world, out);
+  return out;
+}
+
+const model::Host* choose_host(const model::Vm& vm, Purpose purpose, const Lookup& world,
+                               std::vector<std::string>* rejected) {
+  const model::Host* best = nullptr;
+  Mib best_left{};
+  for (const model::Host* host : world.hosts()) {
+    bool moving = purpose == Purpose::kLiveMigrate || purpose == Purpose::kColdMigrate;
+    if (moving && host->meta.id == vm.host) continue;
+    auto reasons = incompatibilities(vm, *host, purpose, {}, world);
+    if (!reasons.empty()) {
+      if (rejected != nullptr)
+        rejected->push_back(fmt::format("{}: {}", host->meta.name, fmt::join(reasons, ", ")));
+      continue;
+    }
+    Mib left = host->inventory.memory - world.committed(host->meta.id).memory;
+    bool better = best == nullptr || left > best_left ||
+                  (left == best_left && host->meta.name < best->meta.name);
+    if (!better) continue;
+    best = host;
+    best_left = left;
+  }
+  return best;
+}
+
+}  // namespace chorok::control

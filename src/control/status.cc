@@ -1,0 +1,89 @@
+#include "control/status.h"
+
+#include <fmt/format.h>
+
+#include "control/steps.h"
+
+namespace chorok::control {
+
+using model::InstanceRole;
+using model::VmState;
+
+const Sighting* VmView::on(std::string_view host_id) const {
+  for (const Sighting& s : sightings)
+    if (s.host == host_id) return &s;
+  return nullptr;
+}
+
+const Sighting* primary_sighting(const VmView& view) {
+  const Sighting* running = nullptr;
+  for (const Sighting& s : view.sightings) {
+    if (!s.fresh || !is_running(s.instance->state) || s.instance->role != InstanceRole::kPrimary)
+      continue;
+    // During a switch-over both ends may hold it for a moment: the one that executes is the VM.
+    bool better = running == nullptr ||
+                  (s.instance->state == VmState::kOn && running->instance->state != VmState::kOn) ||
+                  (s.host == view.vm.host && running->instance->state != VmState::kOn);
+    if (better) running = &s;
+  }
+  return running != nullptr ? running : view.on(view.vm.host);
+}
+
+namespace {
+
+// What the operation in flight makes of a state, so that people see "starting" instead of "off".
+VmState in_transition(const VmView& view, VmState state) {
+  if (view.operation == nullptr || view.operation->phase > model::OpPhase::kRunning) return state;
+  bool off = state == VmState::kOff || state == VmState::kSaved || state == VmState::kCrashed;
+  if (view.operation->kind == model::OpKind::kStart && off) return VmState::kStarting;
+  bool stops = view.operation->kind == model::OpKind::kShutdown ||
+               view.operation->kind == model::OpKind::kDestroy;
+  if (stops && state == VmState::kOn) return VmState::kStopping;
+  return state;
+}
+
+}  // namespace
+
+Derived derive_status(const VmView& view) {
+  const model::Vm& vm = view.vm;
+  Derived out{vm.status, vm.host, vm.power, vm.defined};
+  const Sighting* primary = primary_sighting(view);
+  VmState state = VmState::kOff;
+  out.status.message.clear();
+  if (primary != nullptr && primary->fresh) {
+    state = primary->instance->state;
+    out.status.ips = primary->instance->ips;
+    out.status.snapshots = primary->instance->snapshots;
+    out.defined = true;
+    // Somebody else moved it: the world is right.
+    if (is_running(state) && view.task == nullptr) out.host = primary->host;
+  } else if (!vm.host.empty() && !view.world.fresh(vm.host)) {
+    bool known_off =
+        !vm.defined || (vm.status.state == VmState::kOff && vm.power == model::VmPower::kOff);
+    state = known_off ? VmState::kOff : VmState::kUnknown;
+    const model::Host* host = view.world.host(vm.host);
+    if (!known_off)
+      out.status.message =
+          fmt::format("host '{}' is not connected", host != nullptr ? host->meta.name : vm.host);
+  } else if (vm.defined && view.task == nullptr) {
+    out.defined = false;
+    out.status.message = "its definition is gone from its host; it is made again at the next start";
+  }
+  if (!is_running(state)) out.status.ips.clear();
+  // Without a task of ours the guest, or somebody at the host, stopped it. A crash leaves the wish
+  // to run standing.
+  if (view.task == nullptr && primary != nullptr && primary->fresh) {
+    if (state == VmState::kOff || state == VmState::kSaved) out.power = model::VmPower::kOff;
+    if (state == VmState::kOn) out.power = model::VmPower::kOn;
+  }
+  out.status.state = in_transition(view, state);
+  const model::Host* host = view.world.host(out.host);
+  out.status.host = out.host;
+  out.status.host_name = host != nullptr ? host->meta.name : "";
+  if (out.status.state != vm.status.state || out.status.since.time_since_epoch().count() == 0)
+    out.status.since = view.now;
+  out.status.task = view.task != nullptr ? view.task->id : "";
+  return out;
+}
+
+}  // namespace chorok::control

@@ -1,0 +1,537 @@
+#include "control/steps.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "control/compatibility.h"
+
+namespace chorok::control {
+namespace {
+
+using model::OpKind;
+using model::TaskStep;
+using model::VmState;
+
+constexpr std::array kTraits = {
+    OpTraits{OpKind::kDefine, true, true, "preparing disks and definition"},
+    OpTraits{OpKind::kUndefine, true, false, "removing"},
+    OpTraits{OpKind::kStart, true, false, "starting"},
+    OpTraits{OpKind::kShutdown, true, true, "asking the guest to shut down"},
+    OpTraits{OpKind::kDestroy, true, false, "stopping"},
+    OpTraits{OpKind::kReboot, false, false, "rebooting"},
+    OpTraits{OpKind::kSuspend, true, false, "suspending"},
+    OpTraits{OpKind::kResume, true, false, "resuming"},
+    OpTraits{OpKind::kSave, true, false, "saving memory to disk"},
+    OpTraits{OpKind::kMigrate, false, true, "migrating"},
+    OpTraits{OpKind::kPrepareDisks, true, true, "preparing disks on the target"},
+    OpTraits{OpKind::kRemoveDisks, true, false, "removing disks that were left behind"},
+    OpTraits{OpKind::kMigrateStorage, false, true, "moving disks"},
+    OpTraits{OpKind::kResize, true, false, "resizing"},
+    OpTraits{OpKind::kTune, true, false, "setting shares and limits"},
+    OpTraits{OpKind::kAttachDisk, true, false, "attaching a disk"},
+    OpTraits{OpKind::kAttachNic, true, false, "attaching a NIC"},
+    OpTraits{OpKind::kChangeMedium, true, false, "changing a medium"},
+    OpTraits{OpKind::kDetach, true, false, "detaching a device"},
+    OpTraits{OpKind::kSnapshotCreate, true, false, "taking a snapshot"},
+    OpTraits{OpKind::kSnapshotRevert, true, false, "going back to a snapshot"},
+    OpTraits{OpKind::kSnapshotDelete, true, false, "deleting a snapshot"},
+    OpTraits{OpKind::kAdopt, true, false, "adopting"},
+};
+
+TaskStep step(OpKind kind, std::string host) {
+  TaskStep out;
+  out.kind = kind;
+  out.host = std::move(host);
+  return out;
+}
+
+// Tasks that are one operation on the VM's host.
+struct Simple {
+  std::string_view verb;
+  OpKind kind;
+};
+constexpr std::array kSimple = {
+    Simple{"vm.suspend", OpKind::kSuspend},
+    Simple{"vm.resume", OpKind::kResume},
+    Simple{"vm.save", OpKind::kSave},
+    Simple{"vm.reboot", OpKind::kReboot},
+    Simple{"vm.resize", OpKind::kResize},
+    Simple{"vm.tune", OpKind::kTune},
+    Simple{"vm.attach-disk", OpKind::kAttachDisk},
+    Simple{"vm.attach-nic", OpKind::kAttachNic},
+    Simple{"vm.medium", OpKind::kChangeMedium},
+    Simple{"vm.detach", OpKind::kDetach},
+    Simple{"vm.snapshot", OpKind::kSnapshotCreate},
+    Simple{"vm.revert", OpKind::kSnapshotRevert},
+    Simple{"vm.snapshot-delete", OpKind::kSnapshotDelete},
+    Simple{"vm.adopt", OpKind::kAdopt},
+};
+
+using Steps = std::vector<TaskStep>;
+
+Unexpected no_host(const std::vector<std::string>& rejected) {
+  std::string reasons =
+      rejected.empty() ? "there is no host" : fmt::format("{}", fmt::join(rejected, "; "));
+  return fail(Code::kFailedPrecondition, "no host can run it: " + reasons);
+}
+
+// Where the VM is to run: the host asked for, the one it belongs to, or one that is chosen.
+Result<std::string> target_host(const VmView& view, Purpose purpose) {
+  const model::Vm& vm = view.vm;
+  const std::string& asked = view.task->args.host;
+  if (!asked.empty()) {
+    const model::Host* host = view.world.host(asked);
+    if (host == nullptr)
+      return fail(Code::kNotFound, fmt::format("there is no host '{}'", asked), "/host");
+    return host->meta.id;
+  }
+  if (!vm.host.empty() && purpose != Purpose::kLiveMigrate && purpose != Purpose::kColdMigrate)
+    return vm.host;
+  std::vector<std::string> rejected;
+  const model::Host* chosen = choose_host(vm, purpose, view.world, &rejected);
+  if (chosen == nullptr) return no_host(rejected);
+  return chosen->meta.id;
+}
+
+Unexpected not_allowed(const model::Host& host, const std::vector<std::string>& reasons) {
+  return fail(Code::kFailedPrecondition,
+              fmt::format("'{}' cannot run it: {}", host.meta.name, fmt::join(reasons, "; ")),
+              "/host");
+}
+
+Result<Steps> plan_create(const VmView& view) {
+  std::string host = TRY(target_host(view, Purpose::kPlace));
+  Steps steps{step(OpKind::kDefine, host)};
+  if (view.task->args.start) steps.push_back(step(OpKind::kStart, host));
+  return steps;
+}
+
+Result<Steps> plan_start(const VmView& view) {
+  std::string host = TRY(target_host(view, Purpose::kStart));
+  const model::Host* record = view.world.host(host);
+  if (record == nullptr)
+    return fail(Code::kNotFound, "the host it belongs to is gone: name one with --host", "/host");
+  VmState state = view.vm.status.state;
+  if (!is_running(state)) {
+    auto reasons = incompatibilities(view.vm, *record, Purpose::kStart, {}, view.world);
+    if (!reasons.empty()) return not_allowed(*record, reasons);
+  }
+  if (state == VmState::kPaused && host == view.vm.host) return Steps{step(OpKind::kResume, host)};
+  Steps steps;
+  const Sighting* there = view.on(host);
+  bool moves = !view.vm.host.empty() && host != view.vm.host && view.vm.defined;
+  if (moves && state == VmState::kSaved)
+    return fail(Code::kFailedPrecondition,
+                "its saved memory is on another host; start it there, then migrate it");
+  bool current =
+      there != nullptr && there->fresh && there->instance->generation == view.vm.generation;
+  if (!current && state != VmState::kSaved) steps.push_back(step(OpKind::kDefine, host));
+  steps.push_back(step(OpKind::kStart, host));
+  if (moves) steps.push_back(step(OpKind::kUndefine, view.vm.host));
+  return steps;
+}
+
+Result<Steps> plan_delete(const VmView& view) {
+  Steps steps;
+  const Sighting* primary = view.on(view.vm.host);
+  if (is_running(view.vm.status.state)) {
+    if (!view.task->args.force && !view.task->args.hard)
+      return fail(Code::kFailedPrecondition,
+                  "it is running; stop it first, or delete it with force");
+    steps.push_back(step(OpKind::kDestroy, view.vm.host));
+  }
+  if (view.vm.defined || primary != nullptr) steps.push_back(step(OpKind::kUndefine, view.vm.host));
+  return steps;
+}
+
+// A VM that is off is moved by letting QEMU hold it paused: it never runs an instruction, and its
+// disks go over the same encrypted mirror as those of a running one.
+Result<Steps> plan_cold_move(const VmView& view, const std::string& target, bool copies) {
+  const std::string& source = view.vm.host;
+  if (!copies) return Steps{step(OpKind::kDefine, target), step(OpKind::kUndefine, source)};
+  return Steps{step(OpKind::kStart, source), step(OpKind::kPrepareDisks, target),
+               step(OpKind::kMigrate, source), step(OpKind::kRemoveDisks, source),
+               step(OpKind::kDestroy, target)};
+}
+
+Result<Steps> plan_storage_move(const VmView& view) {
+  const model::Datastore* datastore = view.world.datastore(view.task->args.datastore);
+  if (datastore == nullptr)
+    return fail(Code::kNotFound,
+                fmt::format("there is no datastore '{}'", view.task->args.datastore), "/datastore");
+  const std::string& host = view.vm.host;
+  bool running = is_running(view.vm.status.state);
+  Steps steps;
+  if (!running) steps.push_back(step(OpKind::kStart, host));
+  steps.push_back(step(OpKind::kMigrateStorage, host));
+  steps.push_back(step(OpKind::kRemoveDisks, host));
+  if (!running) steps.push_back(step(OpKind::kDestroy, host));
+  return steps;
+}
+
+Result<Steps> plan_migrate(const VmView& view) {
+  const model::TaskArgs& args = view.task->args;
+  bool running = is_running(view.vm.status.state);
+  if (view.vm.status.state == VmState::kUnknown)
+    return fail(Code::kFailedPrecondition,
+                "its host cannot be reached; nothing is known of it now");
+  if (view.vm.status.state == VmState::kSaved)
+    return fail(Code::kFailedPrecondition, "its memory is saved on its host; start it first");
+  if (args.cold && running)
+    return fail(Code::kFailedPrecondition, "it is running; stop it first, or leave out cold",
+                "/cold");
+  if (args.host.empty() && !args.datastore.empty()) return plan_storage_move(view);
+  Purpose purpose = running ? Purpose::kLiveMigrate : Purpose::kColdMigrate;
+  std::string target = TRY(target_host(view, purpose));
+  if (target == view.vm.host) {
+    if (!args.datastore.empty()) return plan_storage_move(view);
+    return fail(Code::kFailedPrecondition, "it is on that host already", "/host");
+  }
+  const model::Host* host = view.world.host(target);
+  auto reasons = incompatibilities(view.vm, *host, purpose, args.datastore, view.world);
+  if (!reasons.empty() && !args.force) return not_allowed(*host, reasons);
+  auto copies = TRY(disks_to_copy(view.vm, *host, args.datastore, view.world));
+  if (!running) return plan_cold_move(view, target, !copies.empty());
+  if (copies.empty()) return Steps{step(OpKind::kMigrate, view.vm.host)};
+  return Steps{step(OpKind::kPrepareDisks, target), step(OpKind::kMigrate, view.vm.host),
+               step(OpKind::kRemoveDisks, view.vm.host)};
+}
+
+Result<Steps> plan_stop(const VmView& view) {
+  bool hard = view.task->args.hard || view.vm.status.state == VmState::kPaused;
+  return Steps{step(hard ? OpKind::kDestroy : OpKind::kShutdown, view.vm.host)};
+}
+
+}  // namespace
+
+const OpTraits& traits(OpKind kind) {
+  return kTraits.at(static_cast<std::size_t>(kind));
+}
+
+bool is_running(VmState state) {
+  return state == VmState::kOn || state == VmState::kPaused || state == VmState::kStarting ||
+         state == VmState::kStopping;
+}
+
+Result<Steps> plan_steps(const VmView& view) {
+  const std::string& kind = view.task->kind;
+  if (kind == "vm.create") return plan_create(view);
+  if (kind == "vm.start") return plan_start(view);
+  if (kind == "vm.stop") return plan_stop(view);
+  if (kind == "vm.migrate") return plan_migrate(view);
+  if (kind == "vm.delete") return plan_delete(view);
+  for (const Simple& simple : kSimple) {
+    if (simple.verb != kind) continue;
+    if (view.vm.host.empty())
+      return fail(Code::kFailedPrecondition, "it has no host yet; start it, or migrate it to one");
+    return Steps{step(simple.kind, view.vm.host)};
+  }
+  return fail(Code::kInternal, fmt::format("no plan for a task of kind '{}'", kind));
+}
+
+Steps plan_compensation(const model::Task& task, const model::Vm& vm) {
+  Steps undo;
+  auto reached = [&](OpKind kind) -> const TaskStep* {
+    for (std::uint32_t i = 0; i <= task.step && i < task.steps.size(); ++i)
+      if (task.steps[i].kind == kind && !task.steps[i].operation.empty()) return &task.steps[i];
+    return nullptr;
+  };
+  auto succeeded = [&](OpKind kind) {
+    const TaskStep* found = reached(kind);
+    return found != nullptr && found->phase == model::OpPhase::kSucceeded;
+  };
+  auto push = [&](OpKind kind, const std::string& host) {
+    undo.push_back(step(kind, host));
+    undo.back().compensation = true;
+  };
+  if (task.kind == "vm.create" && !vm.defined)
+    if (const TaskStep* define = reached(OpKind::kDefine)) push(OpKind::kUndefine, define->host);
+  if (task.kind != "vm.migrate") return undo;
+  if (const TaskStep* prepared = reached(OpKind::kPrepareDisks);
+      prepared != nullptr && !succeeded(OpKind::kMigrate))
+    push(OpKind::kRemoveDisks, prepared->host);
+  // Cold moves hold the VM paused; whatever happened, it ends off, as it was.
+  if (const TaskStep* held = reached(OpKind::kStart))
+    push(OpKind::kDestroy, vm.host.empty() ? held->host : vm.host);
+  if (const TaskStep* define = reached(OpKind::kDefine);
+      define != nullptr && define->host != vm.host)
+    push(OpKind::kUndefine, define->host);
+  return undo;
+}
+
+Result<std::vector<model::DiskSpec>> disks_to_copy(const model::Vm& vm, const model::Host& target,
+                                                   std::string_view datastore,
+                                                   const Lookup& world) {
+  std::vector<model::DiskSpec> copies;
+  const model::Datastore* wanted = datastore.empty() ? nullptr : world.datastore(datastore);
+  if (!datastore.empty() && wanted == nullptr)
+    return fail(Code::kNotFound, fmt::format("there is no datastore '{}'", datastore),
+                "/datastore");
+  for (const model::DiskSpec& disk : vm.spec.disks) {
+    const model::Datastore* home = world.datastore(disk.datastore);
+    if (home == nullptr)
+      return fail(Code::kFailedPrecondition,
+                  fmt::format("disk '{}' is on an unknown datastore", disk.name));
+    bool stays = home->shared && (wanted == nullptr || wanted == home);
+    if (stays) continue;
+    const model::Datastore* to = wanted != nullptr ? wanted : home;
+    bool reached = std::ranges::any_of(target.datastores, [&](const model::DatastoreReach& reach) {
+      return reach.datastore == to->meta.id && reach.reachable;
+    });
+    if (!reached)
+      return fail(
+          Code::kFailedPrecondition,
+          fmt::format(
+              "'{}' does not reach datastore '{}' for disk '{}'; name another with --datastore",
+              target.meta.name, to->meta.name, disk.name),
+          "/datastore");
+    model::DiskSpec copy = disk;
+    copy.datastore = to->meta.id;
+    if (to != home) copy.path.clear();
+    copies.push_back(std::move(copy));
+  }
+  return copies;
+}
+
+namespace {
+
+Result<model::MigrationTarget> migration_target(const VmView& view, const std::string& host_id) {
+  const model::TaskArgs& args = view.task->args;
+  const model::Host* host = view.world.host(host_id);
+  if (host == nullptr) return fail(Code::kNotFound, "the target host is gone");
+  model::MigrationTarget target;
+  target.host = host->meta.id;
+  target.host_name = host->meta.name;
+  target.address = host->address;
+  target.settings = view.world.cluster().migration;
+  if (args.bandwidth_mib_s > 0) target.settings.bandwidth_mib_s = args.bandwidth_mib_s;
+  if (args.post_copy) target.settings.post_copy = true;
+  if (args.plain) target.settings.tls = false;
+  if (args.timeout > Duration{}) target.settings.timeout = args.timeout;
+  target.copy_disks = TRY(disks_to_copy(view.vm, *host, args.datastore, view.world));
+  return target;
+}
+
+// The host that a migrating task goes to: that of its prepare step, or its argument.
+Result<std::string> migration_host(const VmView& view) {
+  for (const TaskStep& s : view.task->steps)
+    if (s.kind == OpKind::kPrepareDisks) return s.host;
+  return target_host(view, Purpose::kLiveMigrate);
+}
+
+std::vector<model::DiskSpec> disks_on(const model::Vm& vm, const model::Datastore& datastore) {
+  std::vector<model::DiskSpec> moved;
+  for (model::DiskSpec disk : vm.spec.disks) {
+    if (disk.datastore == datastore.meta.id || disk.datastore == datastore.meta.name) continue;
+    disk.datastore = datastore.meta.id;
+    disk.path.clear();
+    moved.push_back(std::move(disk));
+  }
+  return moved;
+}
+
+}  // namespace
+
+Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
+  model::Operation operation;
+  operation.task = view.task->id;
+  operation.vm = view.vm.meta.id;
+  operation.host = s.host;
+  operation.kind = s.kind;
+  operation.created = view.now;
+  operation.args.vm = {view.vm.meta.id, view.vm.uuid, view.vm.meta.name, view.vm.generation,
+                       view.vm.spec};
+  operation.args.args = view.task->args;
+  bool migrating = view.task->kind == "vm.migrate";
+  switch (s.kind) {
+    case OpKind::kStart:
+      operation.args.args.paused = migrating || view.task->args.paused;
+      break;
+    case OpKind::kUndefine:
+      // Moved elsewhere: the disks are the VM's still.
+      operation.args.args.keep_disks =
+          migrating || view.task->kind == "vm.start" || view.task->args.keep_disks;
+      break;
+    case OpKind::kMigrate:
+    case OpKind::kPrepareDisks:
+      operation.args.migration = TRY(migration_target(view, TRY(migration_host(view))));
+      break;
+    case OpKind::kMigrateStorage: {
+      model::MigrationTarget target;
+      target.host = s.host;
+      target.settings = view.world.cluster().migration;
+      if (const model::Datastore* to = view.world.datastore(view.task->args.datastore))
+        target.copy_disks = disks_on(view.vm, *to);
+      operation.args.migration = std::move(target);
+      break;
+    }
+    case OpKind::kRemoveDisks: {
+      // What is to go: after a move the old places, after a failure the new ones.
+      model::MigrationTarget leftovers;
+      leftovers.host = s.host;
+      if (s.compensation) {
+        auto target = migration_target(view, s.host);
+        if (target) leftovers.copy_disks = target->copy_disks;
+      } else {
+        leftovers.copy_disks = view.task->leftovers;
+      }
+      operation.args.migration = std::move(leftovers);
+      break;
+    }
+    default:
+      break;
+  }
+  return operation;
+}
+
+std::optional<bool> happened(const VmView& view, const model::Operation& operation) {
+  if (!view.world.fresh(operation.host)) return std::nullopt;
+  const Sighting* here = view.on(operation.host);
+  VmState state = here != nullptr ? here->instance->state : VmState::kOff;
+  switch (operation.kind) {
+    case OpKind::kDefine:
+      return here != nullptr && here->instance->generation >= operation.args.vm.generation;
+    case OpKind::kStart:
+      return state == VmState::kOn || state == VmState::kPaused;
+    case OpKind::kShutdown:
+    case OpKind::kDestroy:
+      return !is_running(state);
+    case OpKind::kSuspend:
+      return state == VmState::kPaused;
+    case OpKind::kResume:
+      return state == VmState::kOn;
+    case OpKind::kSave:
+      return state == VmState::kSaved;
+    case OpKind::kMigrate: {
+      if (is_running(state)) return false;  // it runs on where it was
+      const std::string& target = operation.args.migration->host;
+      if (!view.world.fresh(target)) return std::nullopt;
+      const Sighting* there = view.on(target);
+      return there != nullptr && is_running(there->instance->state);
+    }
+    case OpKind::kSnapshotCreate:
+      return here != nullptr &&
+             std::ranges::any_of(here->instance->snapshots, [&](const model::SnapshotInfo& s) {
+               return s.name == operation.args.args.name;
+             });
+    case OpKind::kAdopt:
+      return false;
+    default:
+      return false;
+  }
+}
+
+namespace {
+
+void apply_detach(model::VmSpec& spec, const std::string& device) {
+  std::erase_if(spec.disks, [&](const model::DiskSpec& d) { return d.name == device; });
+  std::erase_if(spec.nics, [&](const model::NicSpec& n) { return n.name == device; });
+  std::erase_if(spec.cdroms, [&](const model::CdromSpec& c) { return c.name == device; });
+  std::erase(spec.boot.order, device);
+}
+
+void apply_disks(model::VmSpec& spec, const std::vector<model::DiskSpec>& moved) {
+  for (const model::DiskSpec& disk : moved)
+    for (model::DiskSpec& own : spec.disks)
+      if (own.name == disk.name) own = disk;
+}
+
+void apply_medium(model::VmSpec& spec, const model::CdromSpec& cdrom) {
+  for (model::CdromSpec& own : spec.cdroms)
+    if (own.name == cdrom.name) {
+      own = cdrom;
+      return;
+    }
+  spec.cdroms.push_back(cdrom);
+}
+
+// A change of the spec that the host has made already; the definition there is as new as the
+// record.
+template <class F>
+void change_spec(model::Vm& vm, F change) {
+  change(vm.spec);
+  ++vm.generation;
+}
+
+}  // namespace
+
+void apply_success(model::Vm& vm, const model::Task& task, const model::Operation& operation,
+                   const Lookup& world) {
+  const model::TaskArgs& args = task.args;
+  bool migrating = task.kind == "vm.migrate";
+  switch (operation.kind) {
+    case OpKind::kDefine:
+      vm.defined = true;
+      vm.host = operation.host;
+      break;
+    case OpKind::kStart:
+      vm.host = operation.host;
+      if (!migrating) vm.power = model::VmPower::kOn;
+      break;
+    case OpKind::kResume:
+      vm.power = model::VmPower::kOn;
+      break;
+    case OpKind::kShutdown:
+    case OpKind::kDestroy:
+    case OpKind::kSave:
+      vm.power = model::VmPower::kOff;
+      break;
+    case OpKind::kMigrate:
+      vm.host = operation.args.migration->host;
+      if (!operation.args.migration->copy_disks.empty()) {
+        change_spec(vm, [&](model::VmSpec& spec) {
+          apply_disks(spec, operation.args.migration->copy_disks);
+        });
+      }
+      if (operation.result.migration) {
+        vm.status.last_migration = operation.result.migration;
+        if (const model::Host* from = world.host(operation.host))
+          vm.status.last_migration->from = from->meta.name;
+        vm.status.last_migration->to = operation.args.migration->host_name;
+      }
+      break;
+    case OpKind::kMigrateStorage:
+      change_spec(vm, [&](model::VmSpec& spec) {
+        apply_disks(spec, operation.args.migration->copy_disks);
+      });
+      if (operation.result.migration) vm.status.last_migration = operation.result.migration;
+      break;
+    case OpKind::kResize:
+      change_spec(vm, [&](model::VmSpec& spec) {
+        if (args.vcpus > 0) spec.vcpus = args.vcpus;
+        if (args.memory > Mib{}) spec.memory = args.memory;
+        if (spec.max_vcpus > 0) spec.max_vcpus = std::max(spec.max_vcpus, spec.vcpus);
+        if (spec.max_memory > Mib{}) spec.max_memory = std::max(spec.max_memory, spec.memory);
+      });
+      break;
+    case OpKind::kTune:
+      change_spec(vm, [&](model::VmSpec& spec) {
+        if (args.cpu) spec.cpu = *args.cpu;
+        if (args.memory_allocation) spec.memory_allocation = *args.memory_allocation;
+      });
+      break;
+    case OpKind::kAttachDisk:
+      change_spec(vm, [&](model::VmSpec& spec) { spec.disks.push_back(*args.disk); });
+      break;
+    case OpKind::kAttachNic:
+      change_spec(vm, [&](model::VmSpec& spec) { spec.nics.push_back(*args.nic); });
+      break;
+    case OpKind::kChangeMedium:
+      change_spec(vm, [&](model::VmSpec& spec) { apply_medium(spec, *args.cdrom); });
+      break;
+    case OpKind::kDetach:
+      change_spec(vm, [&](model::VmSpec& spec) { apply_detach(spec, args.device); });
+      break;
+    case OpKind::kAdopt:
+      if (operation.result.spec) vm.spec = *operation.result.spec;
+      vm.defined = true;
+      vm.adopted = true;
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace chorok::control

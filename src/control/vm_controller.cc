@@ -1,0 +1,352 @@
+#include "control/vm_controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/reflect.h"
+#include "control/status.h"
+#include "control/steps.h"
+
+namespace chorok::control {
+namespace {
+
+using model::Operation;
+using model::OpPhase;
+using model::Task;
+using model::TaskState;
+using model::TaskStep;
+
+// One reconciliation: reads the view, works on copies, says what changed.
+class Pass {
+ public:
+  explicit Pass(const VmView& view) : view_(view), vm_(view.vm) {
+    if (view.task != nullptr) task_ = *view.task;
+  }
+
+  Outcome run() {
+    if (task_) work_on_task();
+    if (!out_.erase_vm) settle_vm();
+    if (task_ && view_.task != nullptr && !equal(*task_, *view_.task)) out_.task = task_;
+    return std::move(out_);
+  }
+
+ private:
+  // ---- the task
+  // --------------------------------------------------------------------------------------------------
+
+  void work_on_task() {
+    if (task_->finished_state()) return;
+    if (task_->state == TaskState::kQueued && !begin()) return;
+    if (task_->step >= task_->steps.size()) {
+      conclude();
+      return;
+    }
+    const TaskStep& step = task_->steps[task_->step];
+    if (step.operation.empty()) {
+      request(step);
+    } else if (view_.operation != nullptr && view_.operation->id == step.operation) {
+      follow(*view_.operation);
+    } else {
+      // The record of the operation is gone although its step is not done: look, as for an
+      // interrupted one.
+      request(step);
+    }
+  }
+
+  // Makes the plan. False when there is nothing to go on with now.
+  bool begin() {
+    if (task_->cancel_requested) {
+      finish(TaskState::kCancelled, "cancelled before it began");
+      return false;
+    }
+    auto steps = plan_steps(view_);
+    if (!steps) {
+      fail_task(steps.error());
+      if (task_->kind == "vm.create") erase_vm();
+      return false;
+    }
+    task_->state = TaskState::kRunning;
+    task_->started = view_.now;
+    task_->steps = std::move(*steps);
+    if (task_->kind == "vm.create" && vm_.host.empty() && !task_->steps.empty())
+      vm_.host = task_->steps[0].host;
+    return true;
+  }
+
+  void request(const TaskStep& step) {
+    if (task_->cancel_requested && !step.compensation) {
+      undo(Error{Code::kCancelled, "cancelled", {}});
+      return;
+    }
+    const model::Host* host = view_.world.host(step.host);
+    if (host == nullptr) {
+      step_failed(
+          Error{Code::kNotFound, "the host of this step is no longer in the inventory", {}});
+      return;
+    }
+    if (limited(step)) {
+      task_->message = fmt::format("waits: '{}' or its target has as many migrations as it may",
+                                   host->meta.name);
+      out_.wake = std::chrono::seconds(1);
+      return;
+    }
+    auto operation = make_operation(view_, step);
+    if (!operation) {
+      step_failed(operation.error());
+      return;
+    }
+    ++task_->steps[task_->step].attempt;
+    task_->message = fmt::format("{} on '{}'", traits(step.kind).doing, host->meta.name);
+    out_.request = std::move(*operation);
+  }
+
+  bool limited(const TaskStep& step) const {
+    if (step.kind != model::OpKind::kMigrate) return false;
+    std::int32_t most = view_.world.cluster().migration.parallel_per_host;
+    auto busy = [&](const std::string& id) { return view_.world.committed(id).migrations >= most; };
+    const model::Host* target = view_.world.host(task_->args.host);
+    return busy(step.host) || (target != nullptr && busy(target->meta.id));
+  }
+
+  void follow(const Operation& operation) {
+    TaskStep& step = task_->steps[task_->step];
+    step.phase = operation.phase;
+    switch (operation.phase) {
+      case OpPhase::kRequested:
+      case OpPhase::kRunning:
+        waiting(operation);
+        return;
+      case OpPhase::kSucceeded:
+        succeeded(operation);
+        return;
+      case OpPhase::kFailed:
+        failed(operation);
+        return;
+      case OpPhase::kUnknown:
+        unknown(operation);
+        return;
+    }
+  }
+
+  void waiting(const Operation& operation) {
+    const model::Host* host = view_.world.host(operation.host);
+    if (host == nullptr) {
+      out_.drop_operation = operation.id;
+      step_failed(Error{Code::kNotFound, "the host was removed while it worked on this", {}});
+      return;
+    }
+    if (host->link != model::HostLink::kConnected)
+      task_->message = fmt::format("waits for host '{}', which is not connected", host->meta.name);
+    else
+      task_->message = fmt::format("{} on '{}'", traits(operation.kind).doing, host->meta.name);
+    bool stop = task_->cancel_requested && !task_->steps[task_->step].compensation;
+    if (stop && traits(operation.kind).cancellable) out_.cancel_operation = operation.id;
+  }
+
+  void succeeded(const Operation& operation) {
+    out_.drop_operation = operation.id;
+    task_->steps[task_->step].phase = OpPhase::kSucceeded;
+    merge_result(operation);
+    if (operation.args.migration && (operation.kind == model::OpKind::kMigrate ||
+                                     operation.kind == model::OpKind::kMigrateStorage))
+      keep_leftovers(*operation.args.migration);
+    apply_success(vm_, *task_, operation, view_.world);
+    ++task_->step;
+    task_->progress.reset();
+    next();
+  }
+
+  void keep_leftovers(const model::MigrationTarget& target) {
+    for (const model::DiskSpec& moved : target.copy_disks)
+      for (const model::DiskSpec& own : vm_.spec.disks)
+        if (own.name == moved.name) task_->leftovers.push_back(own);
+  }
+
+  void merge_result(const Operation& operation) {
+    const model::TaskResult& result = operation.result;
+    if (result.migration) task_->result.migration = result.migration;
+    task_->result.live.insert(task_->result.live.end(), result.live.begin(), result.live.end());
+    task_->result.next_boot.insert(task_->result.next_boot.end(), result.next_boot.begin(),
+                                   result.next_boot.end());
+    if (!result.message.empty()) task_->result.message = result.message;
+  }
+
+  // The step in hand moved on: the next pass, which the change of the task brings about, works on
+  // it.
+  void next() {
+    if (task_->step >= task_->steps.size()) {
+      conclude();
+    } else {
+      task_->percent = 100.0 * task_->step / static_cast<double>(task_->steps.size());
+      out_.wake = Duration{};
+    }
+  }
+
+  void failed(const Operation& operation) {
+    out_.drop_operation = operation.id;
+    Error error{Code::kInternal, "the agent gave no reason", {}};
+    if (operation.error)
+      error = Error{code_from_string(operation.error->code), operation.error->message,
+                    operation.error->field};
+    if (error.code == Code::kUnavailable && try_again()) return;
+    step_failed(error);
+  }
+
+  bool try_again() {
+    TaskStep& step = task_->steps[task_->step];
+    if (!traits(step.kind).repeatable || step.attempt >= kMaxAttempts) return false;
+    step.operation.clear();
+    step.phase = OpPhase::kRequested;
+    out_.wake = std::chrono::seconds(1);
+    return true;
+  }
+
+  void unknown(const Operation& operation) {
+    std::optional<bool> did = happened(view_, operation);
+    if (!did) {
+      task_->message = fmt::format("{} was interrupted; waits to see what came of it",
+                                   traits(operation.kind).doing);
+      return;
+    }
+    if (*did) {
+      succeeded(operation);
+      return;
+    }
+    out_.drop_operation = operation.id;
+    if (try_again()) return;
+    step_failed(
+        Error{Code::kUnknown,
+              fmt::format("{} was interrupted and did not happen; it can be asked for again",
+                          traits(operation.kind).doing),
+              {}});
+  }
+
+  void step_failed(const Error& error) {
+    if (task_->steps[task_->step].compensation) {
+      // Undoing failed too. What is left is named, not hidden; the task's own error stands.
+      event("task.leftover", model::Severity::kWarning,
+            fmt::format("{} after '{}' failed: {}", traits(task_->steps[task_->step].kind).doing,
+                        task_->kind, error.message));
+      task_->steps[task_->step].phase = OpPhase::kFailed;
+      ++task_->step;
+      next();
+      return;
+    }
+    task_->steps[task_->step].phase = OpPhase::kFailed;
+    undo(error);
+  }
+
+  void undo(const Error& error) {
+    task_->error = model::Problem{std::string(to_string(error.code)), error.message, error.field};
+    auto steps = plan_compensation(*task_, vm_);
+    task_->steps.resize(std::min<std::size_t>(task_->steps.size(), task_->step + 1));
+    task_->step = static_cast<std::uint32_t>(task_->steps.size());
+    task_->steps.insert(task_->steps.end(), steps.begin(), steps.end());
+    next();
+  }
+
+  void conclude() {
+    if (!task_->error) {
+      if (task_->kind == "vm.delete") {
+        finish(TaskState::kSucceeded, "deleted");
+        erase_vm();
+        return;
+      }
+      finish(TaskState::kSucceeded, summary());
+      return;
+    }
+    bool cancelled = task_->error->code == to_string(Code::kCancelled);
+    finish(cancelled ? TaskState::kCancelled : TaskState::kFailed, task_->error->message);
+    if (task_->kind == "vm.create" && !vm_.defined) erase_vm();
+    if (task_->kind == "vm.adopt" && !vm_.defined) out_.erase_vm = true;
+  }
+
+  std::string summary() const {
+    if (task_->result.migration && task_->kind == "vm.migrate")
+      return fmt::format("moved in {:.2f} s, downtime {:.0f} ms",
+                         seconds(task_->result.migration->total),
+                         seconds(task_->result.migration->downtime) * 1e3);
+    if (!task_->result.next_boot.empty())
+      return fmt::format("done; on the next boot: {}", fmt::join(task_->result.next_boot, ", "));
+    return task_->result.message.empty() ? "done" : task_->result.message;
+  }
+
+  void fail_task(const Error& error) {
+    task_->error = model::Problem{std::string(to_string(error.code)), error.message, error.field};
+    finish(TaskState::kFailed, error.message);
+  }
+
+  void finish(TaskState state, std::string message) {
+    task_->state = state;
+    task_->message = std::move(message);
+    task_->finished = view_.now;
+    task_->progress.reset();
+    if (state == TaskState::kSucceeded) task_->percent = 100;
+    event(fmt::format("{}.{}", task_->kind, name_of(state)),
+          state == TaskState::kFailed ? model::Severity::kError : model::Severity::kInfo,
+          task_->message);
+  }
+
+  // ---- the VM
+  // ----------------------------------------------------------------------------------------------------
+
+  void erase_vm() { out_.erase_vm = true; }
+
+  void settle_vm() {
+    VmView now{view_.now,
+               vm_,
+               task_ && !task_->finished_state() ? &*task_ : nullptr,
+               view_.operation,
+               view_.sightings,
+               view_.world};
+    if (!out_.drop_operation.empty()) now.operation = nullptr;
+    Derived derived = derive_status(now);
+    if (derived.host != vm_.host && !vm_.host.empty())
+      event("vm.moved", model::Severity::kWarning, "it was moved by other hands than Chorok's");
+    report_state(derived.status.state);
+    vm_.status = std::move(derived.status);
+    vm_.host = std::move(derived.host);
+    vm_.power = derived.power;
+    vm_.defined = derived.defined;
+    if (!equal(vm_, view_.vm)) out_.vm = vm_;
+  }
+
+  void report_state(model::VmState state) {
+    if (state == view_.vm.status.state) return;
+    auto severity = model::Severity::kInfo;
+    if (state == model::VmState::kCrashed) severity = model::Severity::kError;
+    if (state == model::VmState::kUnknown) severity = model::Severity::kWarning;
+    event(fmt::format("vm.{}", name_of(state)), severity,
+          fmt::format("is {} (was {})", name_of(state), name_of(view_.vm.status.state)));
+  }
+
+  void event(std::string kind, model::Severity severity, std::string message) {
+    model::Event e;
+    e.time = view_.now;
+    e.kind = std::move(kind);
+    e.severity = severity;
+    e.subject_kind = "vm";
+    e.subject = vm_.meta.id;
+    e.subject_name = vm_.meta.name;
+    e.message = std::move(message);
+    if (task_) {
+      e.task = task_->id;
+      e.user = task_->user;
+    }
+    out_.events.push_back(std::move(e));
+  }
+
+  const VmView& view_;
+  model::Vm vm_;
+  std::optional<Task> task_;
+  Outcome out_;
+};
+
+}  // namespace
+
+Outcome reconcile_vm(const VmView& view) {
+  return Pass(view).run();
+}
+
+}  // namespace chorok::control

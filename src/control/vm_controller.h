@@ -1,0 +1,22 @@
+// The life of one VM: takes its tasks one by one, turns each into steps, each step into an
+// operation, uses the operation's result, and keeps the record's status as the hosts report it.
+// Pure: see view.h.
+//
+// Task:  queued -> running -> succeeded | failed | cancelled
+// Step:  requested -> (running) -> succeeded: next step
+//                               -> failed: compensation steps, then the task fails
+//                               -> unknown: looked up; happened: succeeded; did not: asked for
+//                               again (kMaxAttempts) or
+//                                  failed; not to be known yet: waits for the host
+#pragma once
+
+#include "control/view.h"
+
+namespace chorok::control {
+
+// More only repeats an error that does not go away by itself.
+inline constexpr int kMaxAttempts = 3;
+
+Outcome reconcile_vm(const VmView& view);
+
+}  // namespace chorok::control
