@@ -254,7 +254,7 @@ class Decoder {
       if (field == nullptr) {
         if (!options_.stored) return unknown_field(type, name);
       } else if (options_.stored || !field->limits.read_only) {
-        TRY(set_field(*field, object, member.value()));
+        TRY(set_field(type, *field, object, member.value()));
       }
       path_.pop_back();
     }
@@ -267,31 +267,36 @@ class Decoder {
     return {};
   }
 
-  Result<> set_field(const Field& field, void* object, const bj::value& in) {
+  Result<> set_field(const Type& owner, const Field& field, void* object, const bj::value& in) {
     const Type& type = field.type();
     void* at = field_at(field, object);
     if (in.is_null() && type.kind != Kind::kOptional) {
       if (field.limits.required && !options_.stored) return bad("may not be null");
-      reset(type, at);
+      reset(type, at, owner.prototype == nullptr ? nullptr : field_at(field, owner.prototype));
       return {};
     }
     return value(type, at, in, field.limits);
   }
 
-  static void reset(const Type& type, void* at) {
+  // To the default of the C++ struct; containers become empty.
+  static void reset(const Type& type, void* at, const void* prototype) {
     switch (type.kind) {
       case Kind::kBool:
       case Kind::kInt:
       case Kind::kTime:
       case Kind::kDuration:
       case Kind::kEnum:
-        type.access.set_int(at, 0);
+        type.access.set_int(at, prototype == nullptr ? 0 : type.access.get_int(prototype));
         return;
       case Kind::kDouble:
-        type.access.set_double(at, 0);
+        type.access.set_double(at, prototype == nullptr ? 0 : type.access.get_double(prototype));
         return;
       case Kind::kString:
-        static_cast<std::string*>(at)->clear();
+        if (prototype == nullptr) {
+          static_cast<std::string*>(at)->clear();
+        } else {
+          *static_cast<std::string*>(at) = *static_cast<const std::string*>(prototype);
+        }
         return;
       case Kind::kList:
       case Kind::kMap:
@@ -299,7 +304,9 @@ class Decoder {
         type.access.clear(at);
         return;
       case Kind::kStruct:
-        for (const Field& field : type.fields) reset(field.type(), field_at(field, at));
+        for (const Field& field : type.fields)
+          reset(field.type(), field_at(field, at),
+                prototype == nullptr ? nullptr : field_at(field, prototype));
         return;
     }
   }

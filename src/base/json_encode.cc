@@ -50,28 +50,9 @@ void append_double(std::string& out, double value) {
   fmt::format_to(std::back_inserter(out), "{}", value);
 }
 
-bool is_default(const Type& type, const void* object) {
-  switch (type.kind) {
-    case Kind::kBool:
-    case Kind::kInt:
-    case Kind::kTime:
-    case Kind::kDuration:
-    case Kind::kEnum:
-      return type.access.get_int(object) == 0;
-    case Kind::kDouble:
-      return type.access.get_double(object) == 0.0;
-    case Kind::kString:
-      return static_cast<const std::string*>(object)->empty();
-    case Kind::kList:
-    case Kind::kMap:
-    case Kind::kOptional:
-      return type.access.count(object) == 0;
-    case Kind::kStruct:
-      return std::ranges::all_of(type.fields, [&](const Field& field) {
-        return is_default(field.type(), field_at(field, object));
-      });
-  }
-  return false;
+bool is_default(const Type& type, const Field& field, const void* object) {
+  return type.prototype != nullptr &&
+         equal(field.type(), field_at(field, object), field_at(field, type.prototype));
 }
 
 class Encoder {
@@ -128,7 +109,7 @@ class Encoder {
       const Type& field_type = field.type();
       const void* at = field_at(field, object);
       bool absent = field_type.kind == Kind::kOptional && field_type.access.count(at) == 0;
-      if (absent || (!options_.defaults && is_default(field_type, at))) continue;
+      if (absent || (!options_.defaults && is_default(type, field, object))) continue;
       next();
       key(field.name);
       value(field_type, at);

@@ -124,6 +124,17 @@ TEST(Json, MergeReplacesWhatIsPresentAndResetsNull) {
   EXPECT_EQ(car.spare->size, Mib(9));
 }
 
+TEST(Json, DefaultsAreThoseOfTheStruct) {
+  Car car;
+  EXPECT_EQ(json::encode(car, {.defaults = false}), "{}");
+  car.doors = 0;
+  std::string text = json::encode(car, {.defaults = false});
+  EXPECT_EQ(text, R"({"doors":0})");
+  EXPECT_EQ(json::decode<Car>(text)->doors, 0);
+  ASSERT_TRUE(json::merge(Car::type(), &car, R"({"doors":null})"));
+  EXPECT_EQ(car.doors, 4);
+}
+
 TEST(Json, TimesRoundTrip) {
   for (const char* text :
        {"2026-11-21T22:24:48.123Z", "1970-01-02T00:00:00.000Z", "2100-02-28T23:59:59.999Z", ""})

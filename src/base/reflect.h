@@ -118,6 +118,8 @@ struct Type {
   std::int64_t int_min = std::numeric_limits<std::int64_t>::min();  // what the C++ type can hold
   std::int64_t int_max = std::numeric_limits<std::int64_t>::max();
   Access access;
+  const void* prototype =
+      nullptr;  // kStruct: a default-constructed object, for the fields' defaults
 
   const Field* find(std::string_view field_name) const;
 };
@@ -162,6 +164,8 @@ class Describe {
     type_.kind = Kind::kStruct;
     type_.name = name;
     type_.doc = doc;
+    static const T kPrototype{};
+    type_.prototype = &kPrototype;
   }
   template <class M>
   Describe&& field(std::string_view name, M T::* member, std::string_view doc,

@@ -118,6 +118,7 @@ Type make_request_type(const Verb& verb) {
   type.kind = Kind::kStruct;
   type.name = type_name(verb);
   type.doc = verb.doc;
+  type.prototype = TaskArgs::type().prototype;
   for (std::string_view name : verb.fields) {
     const Field* field = TaskArgs::type().find(name);
     CHOROK_ASSERT(field != nullptr);
