@@ -34,6 +34,16 @@ Error to_error(const boost::system::error_code& code, std::string_view what) {
   return Error{kind, std::string(what) + ": " + code.message(), {}};
 }
 
+namespace {
+
+// "Forever" must not wrap around into the past.
+Clock::time_point after(Duration time) {
+  const auto now = Clock::now();
+  return time < Clock::time_point::max() - now ? now + time : Clock::time_point::max();
+}
+
+}  // namespace
+
 void spawn(const Executor& executor, awaitable<void> work, std::string name) {
   asio::co_spawn(executor, std::move(work), [name = std::move(name)](std::exception_ptr thrown) {
     if (!thrown) return;
@@ -107,7 +117,7 @@ awaitable<void> AsyncEvent::wait() {
   co_await Impl::wait(impl_, Clock::time_point::max());
 }
 awaitable<bool> AsyncEvent::wait_for(Duration timeout) {
-  return Impl::wait(impl_, Clock::now() + timeout);
+  return Impl::wait(impl_, after(timeout));
 }
 
 struct Deadline::Impl : std::enable_shared_from_this<Deadline::Impl> {
@@ -115,7 +125,7 @@ struct Deadline::Impl : std::enable_shared_from_this<Deadline::Impl> {
       : timer(executor), on_expiry(std::move(fn)) {}
 
   void set(Duration from_now) {
-    due = Clock::now() + from_now;
+    due = after(from_now);
     expired = false;
     if (armed_until <= due) return;  // it will fire before that and look again
     arm();

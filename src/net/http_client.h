@@ -79,8 +79,11 @@ class HttpClient {
   // idempotent.
   Async<ClientResponse> send(ClientRequest request);
   Async<std::unique_ptr<ClientStream>> open_stream(ClientRequest request);
+  // When the server answers with something else (a redirect to the leader, 401), that is an Error,
+  // and the answer itself is in `refusal` if that is given. `settings.protocol` is asked for.
   Async<std::shared_ptr<WebSocket>> open_websocket(Url url, Headers headers = {},
-                                                   WebSocketSettings settings = {});
+                                                   WebSocketSettings settings = {},
+                                                   ClientResponse* refusal = nullptr);
   void close_idle();
 
  private:

@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kIdleReadBytes = 4 * 1024;
 constexpr std::size_t kBulkReadBytes = 64 * 1024;
 constexpr std::size_t kWriteBytes = 64 * 1024;
+constexpr std::size_t kFragmentsMax = 1024;
 constexpr std::size_t kReasonBytesMax =
     123;  // RFC 6455: a control frame has 125 bytes, the code takes 2
 
@@ -51,7 +52,10 @@ class WslaySocket final : public WebSocket {
 
   Async<WebSocketMessage> receive() override {
     auto self = shared_from_this();
-    CHOROK_ASSERT(!is_receiving_);
+    while (is_receiving_) {
+      CHOROK_ASSERT(is_closing_);  // only close() may read beside the one receiver
+      co_await changed_.wait();
+    }
     is_receiving_ = true;
     auto message = co_await next_message();
     is_receiving_ = false;
@@ -123,6 +127,7 @@ class WslaySocket final : public WebSocket {
         messages_.pop_front();
         co_return message;
       }
+      if (is_failing_) co_await explain_failure();
       if (error_) co_return Unexpected(*error_);
       if (pending_in_.empty()) co_await read();
       feed();
@@ -152,7 +157,7 @@ class WslaySocket final : public WebSocket {
 
   void feed() {
     if (!pending_in_.empty()) arrived_ = pending_in_;
-    while (!arrived_.empty() && !error_) {
+    while (!arrived_.empty() && !error_ && !is_failing_) {
       const std::size_t before = arrived_.size();
       if (wslay_event_recv(wslay_) != 0) {
         set_error({Code::kInternal, "the WebSocket parser failed", {}});
@@ -180,14 +185,34 @@ class WslaySocket final : public WebSocket {
                  {}});
       return;
     }
-    if (is_too_big_) {
+    is_failing_ = true;
+  }
+
+  // The close that goes to the peer says what rule it broke.
+  awaitable<void> explain_failure() {
+    while (is_writing_ && !error_) co_await changed_.wait();
+    const std::uint16_t code = wslay_event_get_status_code_sent(wslay_);
+    if (code == WSLAY_CODE_MESSAGE_TOO_BIG) {
       set_error({Code::kExhausted,
-                 fmt::format("a message of {} is larger than {} bytes", peer(),
-                             settings_.message_bytes_max),
+                 fmt::format("a message of {} is larger than {} bytes or in more than {} parts",
+                             peer(), settings_.message_bytes_max, kFragmentsMax),
                  {}});
     } else {
-      set_error({Code::kInvalid, peer() + " broke the WebSocket protocol", {}});
+      set_error({Code::kInvalid,
+                 fmt::format("{} broke the WebSocket protocol code={}", peer(), code),
+                 {}});
     }
+  }
+
+  // Each fragment costs memory of its own, whatever its size.
+  static void on_frame(wslay_event_context_ptr ctx, const wslay_event_on_frame_recv_start_arg* arg,
+                       void* user) {
+    auto* self = static_cast<WslaySocket*>(user);
+    if (wslay_is_ctrl_frame(arg->opcode)) return;
+    self->fragments_ = arg->opcode == WSLAY_CONTINUATION_FRAME ? self->fragments_ + 1 : 1;
+    if (self->fragments_ <= kFragmentsMax) return;
+    wslay_event_queue_close(ctx, WSLAY_CODE_MESSAGE_TOO_BIG, nullptr, 0);
+    wslay_event_shutdown_read(ctx);
   }
 
   static ssize_t on_recv(wslay_event_context_ptr ctx, std::uint8_t* into, size_t size, int,
@@ -327,7 +352,8 @@ class WslaySocket final : public WebSocket {
   bool is_ended_ = false;
   bool is_heard_ = false;
   bool is_ping_sent_ = false;
-  bool is_too_big_ = false;
+  bool is_failing_ = false;
+  std::size_t fragments_ = 0;
 };
 
 }  // namespace
