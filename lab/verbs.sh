@@ -4,7 +4,7 @@
 verb_lab() { # COMMAND [ARG...]: hosts on this machine (up, down, kill, start, cut, heal, status, ...)
   case ${1:-help} in
     help) ;;
-    guest | up) deps lab build ;;
+    guest | images | up) deps lab build ;;
   esac
   "$ROOT/lab/lab" "$@"
 }

@@ -228,6 +228,25 @@ static void halt(int how) {
   for (;;) pause();
 }
 
+// chorok.install=/dev/vda: the installer of install.iso. Writes /payload/disk.img and powers off.
+static void install(const char* to) {
+  static char block[1 << 20];
+  int in = open("/payload/disk.img", O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CLOEXEC);
+  long long done = 0;
+  ssize_t n = 0;
+  while (in >= 0 && out >= 0 && (n = read(in, block, sizeof block)) > 0) {
+    if (write(out, block, (size_t)n) != n) break;
+    done += n;
+  }
+  bool ok = in >= 0 && out >= 0 && n == 0 && done && !fsync(out);
+  if (ok)
+    printf("installed: %lld bytes on %s\n", done, to);
+  else
+    printf("not installed: %s: %s\n", to, strerror(errno));
+  fflush(stdout);
+  halt(RB_POWER_OFF);
+}
+
 struct service {
   char* argv[4];
   const char* tty;
@@ -253,6 +272,8 @@ int main(void) {
   if (!name) name = "guest";
   sethostname(name, strlen(name));
   load_modules();
+  const char* disk = setting("chorok.install");
+  if (disk) install(disk);
   network();
 
   sigset_t signals;

@@ -82,9 +82,6 @@ static void overlay(const char* path, const char* name) {
 static void mount_cgroups(char* const names[], int count, bool unified) {
   if (unified) {
     mount_or_die("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
-    // A cgroup with processes cannot hand controllers down: this process moves to a leaf.
-    mkdir("/sys/fs/cgroup/init", 0755);
-    write_file("/sys/fs/cgroup/init/cgroup.procs", "0");
     write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpu +memory");
     return;
   }
@@ -180,6 +177,14 @@ int main(int argc, char** argv) {
   if (net < 0 || setns(net, CLONE_NEWNET)) die("cannot enter %s", netns);
   if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWPID))
     die("cannot make namespaces");
+  if (unified) {  // a cgroup with processes cannot hand its controllers down: they all live in a
+                  // leaf
+    char path[kPathMax];
+    snprintf(path, sizeof path, "%s/init", cgroups[0]);
+    make_dirs(path);
+    snprintf(path, sizeof path, "%s/init/cgroup.procs", cgroups[0]);
+    write_file(path, "0");
+  }
 
   int ready[2];
   if (pipe(ready)) die("no pipe");
