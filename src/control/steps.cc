@@ -341,7 +341,7 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
   operation.host = s.host;
   operation.kind = s.kind;
   operation.created = view.now;
-  operation.args.vm = {view.vm.meta.id, view.vm.uuid, view.vm.meta.name, view.vm.generation,
+  operation.args.vm = {view.vm.meta.id, view.vm.uuid, view.vm.domain, view.vm.generation,
                        view.vm.spec};
   operation.args.args = view.task->args;
   bool migrating = view.task->kind == "vm.migrate";
@@ -461,6 +461,8 @@ void apply_success(model::Vm& vm, const model::Task& task, const model::Operatio
                    const Lookup& world) {
   const model::TaskArgs& args = task.args;
   bool migrating = task.kind == "vm.migrate";
+  for (const std::string& field : operation.result.next_boot)
+    if (std::ranges::find(vm.status.pending, field) == vm.status.pending.end()) vm.status.pending.push_back(field);
   switch (operation.kind) {
     case OpKind::kDefine:
       vm.defined = true;
@@ -468,6 +470,7 @@ void apply_success(model::Vm& vm, const model::Task& task, const model::Operatio
       break;
     case OpKind::kStart:
       vm.host = operation.host;
+      vm.status.pending.clear();
       if (!migrating) vm.power = model::VmPower::kOn;
       break;
     case OpKind::kResume:

@@ -265,6 +265,7 @@ const Type& Vm::type() {
       describe<Vm>("Vm", "A virtual machine.")
           .field("meta", &Vm::meta, "Name, labels, folder, notes.", {.required = true})
           .field("uuid", &Vm::uuid, "libvirt's id.", {.pattern = Pattern::kId, .read_only = true})
+          .field("domain", &Vm::domain, "As libvirt calls it.", {.read_only = true})
           .field("spec", &Vm::spec, "What it is made of.")
           .field("power", &Vm::power, "What is wanted: on or off.", {.read_only = true})
           .field("host", &Vm::host, "The host it belongs to; empty when created: chosen by Chorok.",

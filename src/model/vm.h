@@ -182,6 +182,7 @@ struct VmStatus {
 struct Vm {
   Meta meta;
   std::string uuid;
+  std::string domain;  // as libvirt calls it: the name it was created with, made unique; never changes
   VmSpec spec;
   VmPower power = VmPower::kOff;  // wanted
   std::string host;               // where it belongs (id)

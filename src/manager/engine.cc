@@ -1,0 +1,313 @@
+#include "manager/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace chorok::manager {
+namespace {
+
+constexpr std::string_view kTermKey = "meta/term";
+constexpr std::string_view kLease = "leader";
+
+template <class T>
+Result<bool> load_as(Inventory& inventory, std::string_view kind, const ports::KeyValue& item) {
+  if (kind != Record<T>::kKind) return false;
+  auto record = TRY(json::decode<T>(item.value, {.stored = true}));
+  std::string id = Record<T>::id(record);
+  inventory.table<T>().exchange(id, std::make_shared<const T>(std::move(record)));
+  return true;
+}
+
+}  // namespace
+
+Engine::Engine(Loop& loop, ports::Store& store, IdSource ids, EngineSettings settings)
+    : loop_(loop), store_(store), ids_(std::move(ids)), settings_(std::move(settings)) {}
+
+Engine::~Engine() {
+  loop_.cancel(lease_timer_);
+  *alive_ = false;
+}
+
+void Engine::start(Done<Result<>> done) {
+  store_.acquire_lease(std::string(kLease), settings_.owner, settings_.lease_ttl,
+                       [this, alive = alive_, done = std::move(done)](Result<bool> held) mutable {
+                         if (*alive) took_lease(std::move(held), std::move(done));
+                       });
+}
+
+void Engine::took_lease(Result<bool> held, Done<Result<>> done) {
+  if (!held) return done(Unexpected(held.error()));
+  if (!*held)
+    return done(fail(Code::kUnavailable,
+                     "another manager leads; this one takes over when that one is gone"));
+  load_next("", [this, alive = alive_, done = std::move(done)](Result<> loaded) mutable {
+    if (!*alive) return;
+    if (!loaded) return done(std::move(loaded));
+    raise_term(std::move(done));
+  });
+  renew_lease();
+}
+
+void Engine::renew_lease() {
+  lease_timer_ = loop_.after(settings_.lease_ttl / 3, [this] {
+    store_.acquire_lease(std::string(kLease), settings_.owner, settings_.lease_ttl,
+                         [](Result<bool>) {});
+    renew_lease();
+  });
+}
+
+void Engine::load_next(std::string after, Done<Result<>> done) {
+  auto loaded = [this, alive = alive_, done = std::move(done)](Result<ports::Page> page) mutable {
+    if (!*alive) return;
+    if (!page) return done(Unexpected(page.error()));
+    for (const ports::KeyValue& item : page->items)
+      if (auto result = load_record(item); !result)
+        return done(Unexpected(result.error().within(item.key)));
+    revision_ = std::max<std::uint64_t>(revision_, page->revision);
+    if (!page->more) return done({});
+    load_next(page->items.back().key, std::move(done));
+  };
+  store_.range("", std::move(after), ports::StoreLimits::kMaxPage, std::move(loaded));
+}
+
+Result<> Engine::load_record(const ports::KeyValue& item) {
+  std::string_view key = item.key;
+  std::string_view kind = key.substr(0, key.find('/'));
+  if (key == kTermKey) {
+    term_ = std::strtoull(item.value.c_str(), nullptr, 10);
+    return {};
+  }
+  bool known = TRY(load_as<model::Vm>(inventory_, kind, item)) ||
+               TRY(load_as<model::Host>(inventory_, kind, item)) ||
+               TRY(load_as<model::Datastore>(inventory_, kind, item)) ||
+               TRY(load_as<model::Network>(inventory_, kind, item)) ||
+               TRY(load_as<model::Cluster>(inventory_, kind, item)) ||
+               TRY(load_as<model::Task>(inventory_, kind, item)) ||
+               TRY(load_as<model::Operation>(inventory_, kind, item)) ||
+               TRY(load_as<model::Event>(inventory_, kind, item)) ||
+               TRY(load_as<model::AuditEntry>(inventory_, kind, item)) ||
+               TRY(load_as<model::User>(inventory_, kind, item)) ||
+               TRY(load_as<model::Token>(inventory_, kind, item));
+  if (!known)
+    log_.warn("the store holds '{}', which this version does not know; it is left alone", item.key);
+  return {};
+}
+
+void Engine::raise_term(Done<Result<>> done) {
+  ++term_;
+  for (const auto& [id, event] : inventory_.events().all())
+    last_event_ = std::max<std::uint64_t>(last_event_, std::strtoull(id.c_str() + 3, nullptr, 10));
+  for (const auto& [id, entry] : inventory_.audit().all())
+    last_event_ = std::max<std::uint64_t>(last_event_, std::strtoull(id.c_str() + 3, nullptr, 10));
+  ports::Txn txn;
+  txn.writes.push_back({std::string(kTermKey), std::to_string(term_), std::nullopt});
+  store_.commit(std::move(txn), [this, alive = alive_,
+                                 done = std::move(done)](Result<ports::Revision> r) mutable {
+    if (!*alive) return;
+    if (!r) return done(Unexpected(r.error()));
+    revision_ = *r;
+    log_.info("leads with term {}: {} hosts, {} VMs, {} tasks", term_, inventory_.hosts().size(),
+              inventory_.vms().size(), inventory_.tasks().size());
+    ensure_cluster(std::move(done));
+  });
+}
+
+void Engine::ensure_cluster(Done<Result<>> done) {
+  Changes changes;
+  if (inventory_.clusters().size() == 0) {
+    model::Cluster cluster;
+    cluster.meta.id = new_id("cluster");
+    cluster.meta.name = "default";
+    cluster.meta.created = now();
+    changes.put(std::move(cluster));
+  }
+  // No agent has said hello yet: what was connected is not known to be.
+  for (const auto& [id, host] : inventory_.hosts().all()) {
+    model::Host lost = *host;
+    lost.link = model::HostLink::kLost;
+    changes.put_volatile(std::move(lost));
+  }
+  commit(std::move(changes), std::move(done));
+}
+
+void Engine::stop(Done<Result<>> done) {
+  loop_.cancel(lease_timer_);
+  lease_timer_ = 0;
+  store_.release_lease(std::string(kLease), settings_.owner, std::move(done));
+}
+
+const model::Cluster& Engine::cluster() const {
+  CHOROK_ASSERT(inventory_.clusters().size() > 0);
+  return *inventory_.clusters().all().begin()->second;
+}
+
+ports::Txn Engine::to_txn(const Changes& changes) const {
+  ports::Txn txn;
+  for (const Change& change : changes.items()) {
+    if (!change.durable) continue;
+    ports::Write write;
+    write.key = change.key();
+    if (change.after != nullptr)
+      write.value =
+          json::encode(*change.type, change.after.get(), {.secrets = true, .defaults = false});
+    txn.writes.push_back(std::move(write));
+  }
+  return txn;
+}
+
+void Engine::commit(Changes changes, Done<Result<>> done) {
+  if (changes.empty()) {
+    loop_.post([done = std::move(done)]() mutable { done({}); });
+    return;
+  }
+  trim(changes);
+  changes.touch(now());
+  ports::Txn txn = to_txn(changes);
+  for (Change& change : changes.items())
+    change.before = change.exchange(inventory_, change.id, change.after);
+  std::uint64_t number = next_number_++;
+  bool stored = !txn.writes.empty();
+  pending_.push_back(
+      Pending{number, std::move(changes), std::move(done), stored, false, !stored, {}});
+  if (applied_) applied_(pending_.back().changes);
+  if (!stored) {
+    // Behind what is not durable yet, so that watchers see one order.
+    loop_.post([this, alive = alive_] {
+      if (*alive) release();
+    });
+    return;
+  }
+  store_.commit(std::move(txn), [this, alive = alive_, number](Result<ports::Revision> result) {
+    if (*alive) completed(number, std::move(result));
+  });
+}
+
+void Engine::completed(std::uint64_t number, Result<ports::Revision> result) {
+  auto it = std::ranges::find(pending_, number, &Pending::number);
+  if (it == pending_.end()) {
+    // Taken back because one below it failed, and yet it was stored: memory no longer says what the
+    // disk does.
+    CHOROK_ASSERT(!result && "a commit went through after the one before it failed");
+    return;
+  }
+  if (result) {
+    store_problem_.clear();
+    it->complete = true;
+    release();
+    return;
+  }
+  log_.error("the store refused a commit: {}", result.error().message);
+  store_problem_ = result.error().message;
+  take_back_from(number, result.error());
+}
+
+// Commits below a failed one are not touched: they succeed or fail by themselves. The failed one
+// alone is taken back, and of those above it only what wrote the same records: their writes may
+// have gone through, so memory keeps them.
+void Engine::take_back_from(std::uint64_t number, const Error& error) {
+  auto it = std::ranges::find(pending_, number, &Pending::number);
+  for (Change& change : it->changes.items()) {
+    bool overwritten = std::any_of(it + 1, pending_.end(), [&](const Pending& later) {
+      return std::ranges::any_of(later.changes.items(), [&](const Change& other) {
+        return other.kind == change.kind && other.id == change.id;
+      });
+    });
+    if (overwritten) {
+      for (auto later = it + 1; later != pending_.end(); ++later)
+        for (Change& other : later->changes.items())
+          if (other.kind == change.kind && other.id == change.id && other.before == change.after) {
+            other.before = change.before;
+            break;
+          }
+      continue;
+    }
+    change.exchange(inventory_, change.id, change.before);
+  }
+  it->failed = true;
+  it->complete = true;
+  it->error = error;
+  if (applied_) applied_(it->changes);
+  release();
+}
+
+void Engine::release() {
+  while (!pending_.empty() && pending_.front().complete) {
+    Pending first = std::move(pending_.front());
+    pending_.pop_front();
+    if (first.failed) {
+      first.done(Unexpected(first.error));
+      continue;
+    }
+    publish(first.changes);
+    first.done({});
+  }
+}
+
+void Engine::publish(const Changes& changes) {
+  for (const Change& change : changes.items()) {
+    Notice notice{++revision_, change.kind, change.id, change.type, change.after};
+    backlog_.push_back(notice);
+    if (backlog_.size() > settings_.watch_backlog) backlog_.pop_front();
+    // A watcher may end itself or start another while it is called.
+    std::vector<std::uint64_t> ids;
+    for (const auto& [id, watcher] : watchers_) ids.push_back(id);
+    for (std::uint64_t id : ids)
+      if (auto it = watchers_.find(id); it != watchers_.end()) {
+        Watcher watcher = it->second;
+        watcher(notice);
+      }
+  }
+}
+
+Result<std::uint64_t> Engine::watch(std::uint64_t since, Watcher watcher) {
+  std::uint64_t oldest = backlog_.empty() ? revision_ : backlog_.front().revision - 1;
+  if (since > revision_ || since < oldest)
+    return fail(
+        Code::kConflict,
+        "the changes since then are not kept any more; list again and watch from its revision");
+  for (const Notice& notice : std::deque<Notice>(backlog_))
+    if (notice.revision > since) watcher(notice);
+  watchers_[next_watcher_] = std::move(watcher);
+  return next_watcher_++;
+}
+
+void Engine::unwatch(std::uint64_t id) {
+  watchers_.erase(id);
+}
+
+void Engine::add_event(Changes& changes, model::Event event) {
+  event.id = fmt::format("ev-{:012}", ++last_event_);
+  if (event.time.time_since_epoch().count() == 0) event.time = now();
+  log_.info("{} {} {}: {}", event.kind, event.subject_kind, event.subject_name, event.message);
+  changes.put(std::move(event));
+}
+
+void Engine::add_audit(Changes& changes, model::AuditEntry entry) {
+  entry.id = fmt::format("au-{:012}", ++last_event_);
+  entry.time = now();
+  changes.put(std::move(entry));
+}
+
+// A few at a time with each commit, so that no transaction grows too large.
+void Engine::trim(Changes& changes) {
+  constexpr std::size_t kAtOnce = 4;
+  const auto& events = inventory_.events().all();
+  if (events.size() > settings_.events_max) {
+    auto it = events.begin();
+    for (std::size_t i = 0; i < kAtOnce && it != events.end(); ++i, ++it)
+      changes.erase<model::Event>(it->first);
+  }
+  const auto& tasks = inventory_.tasks().all();
+  if (tasks.size() <= settings_.tasks_max || next_number_ < trimmed_at_ + 50) return;
+  trimmed_at_ = next_number_;
+  std::vector<std::pair<Time, std::string>> finished;
+  for (const auto& [id, task] : tasks)
+    if (task->finished_state()) finished.emplace_back(task->finished, id);
+  std::size_t over =
+      std::min({tasks.size() - settings_.tasks_max, finished.size(), std::size_t{50}});
+  std::ranges::partial_sort(finished, finished.begin() + static_cast<std::ptrdiff_t>(over));
+  for (std::size_t i = 0; i < over; ++i) changes.erase<model::Task>(finished[i].second);
+}
+
+}  // namespace chorok::manager

@@ -1,0 +1,223 @@
+#include "manager/reconciler.h"
+
+#include <algorithm>
+
+#include "control/host_controller.h"
+#include "control/vm_controller.h"
+
+namespace chorok::manager {
+namespace {
+
+// After the store refused a commit; it is asked again at this pace while it refuses.
+constexpr Duration kRetryRefused = std::chrono::seconds(2);
+
+}  // namespace
+
+Reconciler::Reconciler(Engine& engine, World& world, Commander& commander)
+    : engine_(engine), world_(world), commander_(commander) {
+  engine_.on_applied([this](const Changes& changes) { applied(changes); });
+  for (const auto& [id, task] : engine_.inventory().tasks().all())
+    if (!task->finished_state()) open_tasks_[task->target].insert(id);
+}
+
+Reconciler::~Reconciler() {
+  engine_.on_applied(nullptr);
+  for (auto& [vm, timer] : wakes_) engine_.loop().cancel(timer);
+  *alive_ = false;
+}
+
+void Reconciler::applied(const Changes& changes) {
+  for (const Change& change : changes.items()) {
+    if (change.kind == "task") {
+      auto task = engine_.inventory().tasks().find(change.id);
+      auto before = std::static_pointer_cast<const model::Task>(change.before);
+      const model::Task* known = task != nullptr ? task.get() : before.get();
+      if (known == nullptr) continue;
+      bool open = task != nullptr && !task->finished_state();
+      if (open) {
+        open_tasks_[known->target].insert(change.id);
+      } else if (auto it = open_tasks_.find(known->target); it != open_tasks_.end()) {
+        it->second.erase(change.id);
+        if (it->second.empty()) open_tasks_.erase(it);
+      }
+      if (!change.durable) continue;  // progress wakes nobody
+      known->target_kind == "host" ? mark_host(known->target) : mark_vm(known->target);
+      if (!known->parent.empty())
+        if (auto parent = engine_.inventory().tasks().find(known->parent))
+          mark_host(parent->target);
+    } else if (change.kind == "operation") {
+      world_.stale();
+      auto operation = engine_.inventory().operations().find(change.id);
+      if (operation != nullptr) mark_vm(operation->vm);
+      if (operation == nullptr) cancelling_.erase(change.id);
+    } else if (change.kind == "vm") {
+      world_.stale();
+      mark_vm(change.id);
+      if (auto vm = engine_.inventory().vms().find(change.id)) mark_host(vm->host);
+    } else if (change.kind == "host") {
+      mark_host(change.id);
+    }
+  }
+}
+
+void Reconciler::mark_vm(const std::string& id) {
+  if (id.empty()) return;
+  due_vms_.insert(id);
+  schedule();
+}
+
+void Reconciler::mark_host(const std::string& id) {
+  if (id.empty()) return;
+  due_hosts_.insert(id);
+  schedule();
+}
+
+void Reconciler::mark_all() {
+  for (const auto& [id, vm] : engine_.inventory().vms().all()) mark_vm(id);
+  for (const auto& [id, host] : engine_.inventory().hosts().all()) mark_host(id);
+}
+
+void Reconciler::schedule() {
+  if (scheduled_) return;
+  scheduled_ = true;
+  engine_.loop().post([this, alive = alive_] {
+    if (!*alive) return;
+    scheduled_ = false;
+    run();
+  });
+}
+
+void Reconciler::run() {
+  // What becomes due meanwhile is for the next turn: the loop stays free for others.
+  auto vms = std::exchange(due_vms_, {});
+  auto hosts = std::exchange(due_hosts_, {});
+  for (const std::string& id : vms) reconcile_vm(id);
+  for (const std::string& id : hosts) reconcile_host(id);
+}
+
+std::shared_ptr<const model::Task> Reconciler::head_task(const std::string& target) const {
+  auto it = open_tasks_.find(target);
+  if (it == open_tasks_.end()) return nullptr;
+  std::shared_ptr<const model::Task> head;
+  for (const std::string& id : it->second) {
+    auto task = engine_.inventory().tasks().find(id);
+    if (task == nullptr) continue;
+    auto rank = [](const model::Task& t) {
+      return std::tuple(t.state != model::TaskState::kRunning, t.created, std::string_view(t.id));
+    };
+    if (head == nullptr || rank(*task) < rank(*head)) head = task;
+  }
+  return head;
+}
+
+void Reconciler::reconcile_vm(const std::string& id) {
+  auto vm = engine_.inventory().vms().find(id);
+  auto task = head_task(id);
+  if (vm == nullptr) {
+    if (task != nullptr) fail_orphan(*task);
+    return;
+  }
+  std::shared_ptr<const model::Operation> operation;
+  if (task != nullptr && task->step < task->steps.size())
+    operation = engine_.inventory().operations().find(task->steps[task->step].operation);
+  control::VmView view{engine_.now(),        *vm,   task.get(), operation.get(),
+                       world_.sightings(id), world_};
+  carry_out(id, control::reconcile_vm(view));
+}
+
+// A task that waited behind the deletion of its VM.
+void Reconciler::fail_orphan(const model::Task& task) {
+  if (task.target_kind != "vm") return;
+  model::Task failed = task;
+  failed.state = model::TaskState::kFailed;
+  failed.finished = engine_.now();
+  failed.message = "the VM was deleted before this began";
+  failed.error = model::Problem{std::string(to_string(Code::kNotFound)), failed.message, {}};
+  Changes changes;
+  changes.put(std::move(failed));
+  engine_.commit(std::move(changes), [](Result<>) {});
+}
+
+void Reconciler::carry_out(const std::string& id, control::Outcome outcome) {
+  if (outcome.wake) wake_later(id, *outcome.wake);
+  if (!outcome.cancel_operation.empty() && cancelling_.insert(outcome.cancel_operation).second)
+    if (auto operation = engine_.inventory().operations().find(outcome.cancel_operation))
+      commander_.cancel(operation->host, operation->id);
+  if (outcome.empty()) return;
+  Changes changes;
+  if (outcome.request) {
+    outcome.request->id = engine_.new_id("op");
+    outcome.request->term = engine_.term();
+    if (!outcome.task) outcome.task = *engine_.inventory().tasks().find(outcome.request->task);
+    outcome.task->steps[outcome.task->step].operation = outcome.request->id;
+    changes.put(*outcome.request);
+  }
+  if (outcome.task) changes.put(std::move(*outcome.task));
+  if (outcome.erase_vm) {
+    changes.erase<model::Vm>(id);
+  } else if (outcome.vm) {
+    changes.put(std::move(*outcome.vm));
+  }
+  if (!outcome.drop_operation.empty()) changes.erase<model::Operation>(outcome.drop_operation);
+  for (model::Event& event : outcome.events) engine_.add_event(changes, std::move(event));
+  auto request = std::move(outcome.request);
+  engine_.commit(std::move(changes),
+                 [this, alive = alive_, id, request = std::move(request)](Result<> result) {
+                   if (!*alive) return;
+                   if (!result) {
+                     wake_later(id, kRetryRefused);
+                     return;
+                   }
+                   if (request) commander_.send(*request);
+                 });
+}
+
+void Reconciler::wake_later(const std::string& vm, Duration delay) {
+  if (delay <= Duration{}) {
+    mark_vm(vm);
+    return;
+  }
+  auto [it, fresh] = wakes_.try_emplace(vm, 0);
+  if (!fresh) return;  // it is woken soon enough
+  it->second = engine_.loop().after(delay, [this, vm] {
+    wakes_.erase(vm);
+    mark_vm(vm);
+  });
+}
+
+void Reconciler::reconcile_host(const std::string& id) {
+  auto host = engine_.inventory().hosts().find(id);
+  auto task = head_task(id);
+  if (host == nullptr || task == nullptr) return;
+  control::HostInput input{engine_.now(), *host, task.get(), {}, {}, world_};
+  for (const auto& [vm_id, vm] : engine_.inventory().vms().all())
+    if (vm->host == id) input.vms.push_back(vm.get());
+  for (const auto& [task_id, each] : engine_.inventory().tasks().all())
+    if (each->parent == task->id) input.children.push_back(each.get());
+  control::HostOutcome outcome = control::reconcile_host(input);
+  Changes changes;
+  if (outcome.host) changes.put(std::move(*outcome.host));
+  if (outcome.task) changes.put(std::move(*outcome.task));
+  for (model::Task& child : outcome.new_tasks) {
+    child.id = engine_.new_id("task");
+    child.created = engine_.now();
+    changes.put(std::move(child));
+  }
+  for (const std::string& child : outcome.cancel_tasks)
+    if (auto record = engine_.inventory().tasks().find(child);
+        record != nullptr && !record->finished_state()) {
+      model::Task cancelled = *record;
+      cancelled.cancel_requested = true;
+      changes.put(std::move(cancelled));
+    }
+  for (model::Event& event : outcome.events) engine_.add_event(changes, std::move(event));
+  if (changes.empty()) return;
+  engine_.commit(std::move(changes), [this, alive = alive_, id](Result<> result) {
+    if (!*alive || result) return;
+    engine_.loop().after(kRetryRefused, [this, alive2 = alive_, id] {
+      if (*alive2) mark_host(id);
+    });
+  });
+}
+
+}  // namespace chorok::manager
