@@ -56,12 +56,8 @@ Result<> create_private(const std::string& path) {
 Result<> check_is_store(Db& db) {
   if (TRY(db.integer("PRAGMA application_id")) != kApplicationId)
     return fail(Code::kFailedPrecondition, fmt::format("{} is not a Chorok backup.", db.path()));
-  const std::int64_t version = TRY(db.integer("PRAGMA user_version"));
-  const auto newest = static_cast<std::int64_t>(migrations().size());
-  if (version <= newest) return {};
-  return fail(Code::kFailedPrecondition,
-              fmt::format("{} was written by a newer Chorok (schema {}, this one knows {}).",
-                          db.path(), version, newest));
+  TRY(check_version(db));
+  return {};
 }
 
 // Ends the old file's write-ahead log, so that it cannot be taken for the new file's.

@@ -71,8 +71,8 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& path, OpenMode mode) {
   int flags = mode.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (mode.create && !mode.read_only) flags |= SQLITE_OPEN_CREATE;
   // NOMUTEX: each Db is used by one thread at a time.
-  const int code =
-      sqlite3_open_v2(path.c_str(), &db->handle_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &db->handle_, flags | SQLITE_OPEN_NOMUTEX,
+                                   mode.vfs.empty() ? nullptr : mode.vfs.c_str());
   if (db->handle_) sqlite3_extended_result_codes(db->handle_, 1);
   if (code != SQLITE_OK) return Unexpected(db->error(code));
   return db;

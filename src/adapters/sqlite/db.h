@@ -45,6 +45,7 @@ class Statement {
 struct OpenMode {
   bool create = true;
   bool read_only = false;
+  std::string vfs;  // empty: the system's
 };
 
 class Db {

@@ -54,7 +54,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const SqliteSettings& settings) {
   std::unique_ptr<Engine> engine(new Engine(settings, TRY(LockFile::take(settings.path))));
   const bool crashed = left_in_a_hurry(settings.path);
   if (settings.create) TRY(create_private(settings.path));
-  engine->db_ = TRY(Db::open(settings.path, {.create = false}));
+  engine->db_ = TRY(Db::open(settings.path, {.create = settings.create, .vfs = settings.vfs}));
   TRY(engine->configure());
   const bool check = settings.check == CheckOnOpen::kAlways ||
                      (settings.check == CheckOnOpen::kAfterCrash && crashed);
@@ -69,6 +69,7 @@ Result<> Engine::configure() {
   // Exclusive before the first access: no shared memory file, which a full disk could take away
   // under us, and other programs find the file locked.
   TRY(db_->run("PRAGMA locking_mode = EXCLUSIVE"));
+  TRY(check_version(*db_));  // before the first thing that writes
   const std::string mode = TRY(db_->text("PRAGMA journal_mode = WAL"));
   if (mode != "wal")
     return fail(Code::kFailedPrecondition,

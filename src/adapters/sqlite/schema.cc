@@ -67,16 +67,21 @@ std::span<const Migration> migrations() {
   return kMigrations;
 }
 
-Result<> bring_up(Db& db, std::span<const Migration> steps) {
+Result<std::int64_t> check_version(Db& db, std::span<const Migration> steps) {
   const std::int64_t version = TRY(db.integer("PRAGMA user_version"));
   const auto newest = static_cast<std::int64_t>(steps.size());
   TRY(check_owner(db, version));
+  if (version <= newest) return version;
+  return fail(Code::kFailedPrecondition,
+              fmt::format("{} was written by a newer Chorok (schema {}, this one knows {}): "
+                          "install that version, or restore an older backup.",
+                          db.path(), version, newest));
+}
+
+Result<> bring_up(Db& db, std::span<const Migration> steps) {
+  const std::int64_t version = TRY(check_version(db, steps));
+  const auto newest = static_cast<std::int64_t>(steps.size());
   if (version == newest) return {};
-  if (version > newest)
-    return fail(Code::kFailedPrecondition,
-                fmt::format("{} was written by a newer Chorok (schema {}, this one knows {}): "
-                            "install that version, or restore an older backup.",
-                            db.path(), version, newest));
   if (version > 0) TRY(copy_aside(db, fmt::format("{}.before-v{}", db.path(), newest)));
   TRY(
       db.run("CREATE TABLE IF NOT EXISTS schema_history("

@@ -20,8 +20,12 @@ inline constexpr std::int64_t kApplicationId = 0x6368726b;
 
 std::span<const Migration> migrations();
 
-// Empty file: made. Older: copied to `PATH.before-vN` and migrated. kFailedPrecondition: not a
-// Chorok store, or of a newer version; kInternal: a migration failed (the file is as before).
+// The version of the file, 0 for an empty one, without writing to it. kFailedPrecondition: another
+// program's, or of a newer version.
+Result<std::int64_t> check_version(Db& db, std::span<const Migration> steps = migrations());
+
+// Empty file: made. Older: copied to `PATH.before-vN` and migrated. kInternal: a migration failed
+// (the file is as before).
 Result<> bring_up(Db& db, std::span<const Migration> steps = migrations());
 
 }  // namespace chorok::sqlite

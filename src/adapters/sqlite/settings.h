@@ -30,6 +30,8 @@ struct SqliteSettings {
   std::int64_t cache_kib = 8 << 10;
   std::int64_t max_pages = 0;  // of 4 KiB; 0: what the file system has
   CheckOnOpen check = CheckOnOpen::kAfterCrash;
+  std::string
+      vfs;  // SQLite's name of the file layer; empty: the system's. Tests cut the power here
 };
 
 struct SqliteStats {
