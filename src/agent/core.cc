@@ -1,0 +1,271 @@
+#include "agent/core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+
+namespace chorok::agent {
+namespace {
+
+constexpr json::EncodeOptions kWire{.secrets = true, .defaults = false};
+
+}  // namespace
+
+TargetUri libvirt_target_uri(std::string pki_path) {
+  return [pki = std::move(pki_path)](const model::MigrationTarget& target,
+                                     const model::MigrationSettings& settings) {
+    const bool is_v6 = target.address.find(':') != std::string::npos;
+    const std::string host = is_v6 ? fmt::format("[{}]", target.address) : target.address;
+    if (!settings.tls) return fmt::format("qemu+tcp://{}/system", host);
+    return fmt::format("qemu+tls://{}/system?pkipath={}", host, pki);
+  };
+}
+
+AgentCore::AgentCore(Loop& loop, ports::Hypervisor& hypervisor, ports::Storage& storage,
+                     Journal& journal, AgentIdentity identity, Streams* streams,
+                     CoreSettings settings)
+    : loop_(loop),
+      hypervisor_(hypervisor),
+      storage_(storage),
+      journal_(journal),
+      identity_(std::move(identity)),
+      streams_(streams),
+      settings_(std::move(settings)),
+      config_(std::make_shared<model::AgentConfig>()),
+      executor_(OpWorld{loop, hypervisor, storage},
+                {.progress =
+                     [this](const model::OpProgress& progress) {
+                       if (connected())
+                         session_->channel->notify("op.progress", json::encode(progress, kWire));
+                     },
+                 .done = [this](model::OpDone done) { op_done(std::move(done)); }}),
+      observer_(loop, hypervisor, storage, settings_.observer, [this](std::string observation) {
+        session_->channel->notify("observe", std::move(observation));
+      }) {
+  report_interrupted();
+  hypervisor_.subscribe([this, alive = alive_](const std::string& uuid, bool is_connected) {
+    if (*alive) hypervisor_changed(uuid, is_connected);
+  });
+}
+
+AgentCore::~AgentCore() {
+  *alive_ = false;
+  loop_.cancel(beat_timer_);
+}
+
+bool AgentCore::connected() const {
+  return session_ && session_->welcomed;
+}
+
+void AgentCore::report_interrupted() {
+  std::vector<std::string> interrupted;
+  for (const auto& [id, entry] : journal_.entries())
+    if (!entry.done) interrupted.push_back(id);
+  for (const std::string& id : interrupted) {
+    log_.warn("operation {} was interrupted when the agent stopped", id);
+    model::OpDone done{.id = id, .phase = model::OpPhase::kUnknown};
+    done.error = problem_of(
+        Error{Code::kUnknown,
+              "the agent stopped while it was doing this; what came of it must be looked up",
+              {}});
+    journal_.finish(std::move(done));
+  }
+}
+
+// ---- Connections
+
+void AgentCore::attach(std::shared_ptr<ports::Channel> channel) {
+  detach("a new connection");
+  auto session = std::make_shared<Session>();
+  session->channel = std::move(channel);
+  session_ = session;
+  std::weak_ptr<Session> weak = session;
+  session->channel->on_close([this, weak, alive = alive_](Error why) {
+    if (auto held = weak.lock(); held && *alive) drop(held, std::move(why));
+  });
+  session->channel->on_call([this, weak, alive = alive_](std::string method, std::string params,
+                                                         ports::Channel::Reply reply) {
+    if (auto held = weak.lock(); held && *alive)
+      take_call(held, Call{std::move(method), std::move(params), std::move(reply)});
+  });
+  greeting_ =
+      FlowRoot::make<Result<>>(greet(session), [this, session, alive = alive_](Result<> greeted) {
+        // Not from inside the flow: a failure may bring the next attach at once.
+        if (greeted) return;
+        loop_.post([this, session, alive, error = greeted.error()] {
+          if (*alive) drop(session, error);
+        });
+      });
+  greeting_.start();
+}
+
+void AgentCore::detach(std::string reason) {
+  if (!session_) return;
+  SessionPtr session = std::exchange(session_, nullptr);
+  observer_.end();
+  loop_.cancel(std::exchange(beat_timer_, 0));
+  greeting_ = FlowRoot();
+  session->channel->close(std::move(reason));
+}
+
+void AgentCore::drop(const SessionPtr& session, Error why) {
+  if (session != session_) return;
+  log_.warn("the connection to the manager is over: {}", why.message);
+  detach(why.message);
+  if (detached_) detached_(std::move(why));
+}
+
+Flow<Result<>> AgentCore::learn_inventory() {
+  auto seen = co_await callback<Result<model::HostInventory>>([this](auto done) {
+    hypervisor_.inventory(expiring<model::HostInventory>(loop_, settings_.inventory_timeout,
+                                                         "libvirt", std::move(done)));
+  });
+  if (!seen) co_return Unexpected(std::move(seen).error());
+  inventory_ = std::move(*seen);
+  inventory_known_ = true;
+  co_return Result<>();
+}
+
+Flow<Result<model::Welcome>> AgentCore::say_hello(SessionPtr session) {
+  // A host whose libvirt is down still says hello: the manager should know that it lives.
+  if (auto learned = co_await learn_inventory(); !learned)
+    log_.warn("no inventory: {}", learned.error().message);
+  model::Hello hello{.host = identity_.host,
+                     .boot_id = identity_.boot_id,
+                     .agent_version = identity_.version,
+                     .term = journal_.term(),
+                     .inventory = inventory_};
+  hello.inventory.boot_id = identity_.boot_id;
+  if (!identity_.address.empty()) hello.inventory.address = identity_.address;
+  const std::string answer = CO_TRY(co_await callback<Result<std::string>>([&](auto done) {
+    session->channel->call("hello", json::encode(hello, kWire), settings_.call_timeout,
+                           std::move(done));
+  }));
+  co_return json::decode<model::Welcome>(answer, {.stored = true});
+}
+
+Flow<Result<>> AgentCore::greet(SessionPtr session) {
+  model::Welcome welcome = CO_TRY(co_await say_hello(session));
+  if (welcome.version < model::kProtocolOldest)
+    co_return fail(Code::kUnsupported,
+                   fmt::format("the manager speaks version {} of the protocol, this agent {} to "
+                               "{}: update the manager",
+                               welcome.version, model::kProtocolOldest, model::kProtocolVersion));
+  CO_TRY(journal_.accept_term(welcome.term));
+  welcomed(session, std::move(welcome));
+  co_return Result<>();
+}
+
+void AgentCore::welcomed(const SessionPtr& session, model::Welcome welcome) {
+  log_.info("connected as '{}' to the leader of term {}", welcome.host_name, welcome.term);
+  session->welcomed = true;
+  host_name_ = welcome.host_name;
+  observer_.begin();
+  set_config(welcome.config);
+  observer_.observe([this, alive = alive_] {
+    if (*alive) send_results();
+  });
+  beat_timer_ = loop_.after(settings_.beat, [this] { beat(); });
+  if (welcome_) welcome_(welcome);
+  while (session == session_ && !session->queued.empty()) {
+    Call call = std::move(session->queued.front());
+    session->queued.pop_front();
+    serve(std::move(call));
+  }
+}
+
+void AgentCore::beat() {
+  beat_timer_ = loop_.after(settings_.beat, [this] { beat(); });
+  session_->channel->notify("beat", "{}");
+  observer_.on_beat();
+}
+
+void AgentCore::take_call(const SessionPtr& session, Call call) {
+  if (session != session_) {
+    call.reply(fail(Code::kUnavailable, "this connection is over"));
+  } else if (session->welcomed) {
+    serve(std::move(call));
+  } else if (session->queued.size() < settings_.queued_calls_max) {
+    session->queued.push_back(std::move(call));
+  } else {
+    call.reply(fail(Code::kExhausted, "too many calls before the welcome"));
+  }
+}
+
+void AgentCore::hypervisor_changed(const std::string& uuid, bool is_connected) {
+  if (!is_connected) log_.warn("libvirt is gone; guests run on");
+  const bool is_back = is_connected && !hypervisor_connected_;
+  hypervisor_connected_ = is_connected;
+  observer_.changed();
+  executor_.changed(uuid);
+  if (is_back) look_at_inventory_again();
+}
+
+// Another libvirt may have come back than the one that went, or the first since the agent started:
+// what hello said is then said anew, on a new connection.
+void AgentCore::look_at_inventory_again() {
+  hypervisor_.inventory([this, alive = alive_](Result<model::HostInventory> seen) {
+    if (!*alive || !seen || !session_) return;
+    if (inventory_known_ && json::encode(*seen) == json::encode(inventory_)) return;
+    drop(session_, Error{Code::kUnavailable, "the host's inventory changed", {}});
+  });
+}
+
+// ---- Operations
+
+void AgentCore::set_config(model::AgentConfig config) {
+  config_ = std::make_shared<const model::AgentConfig>(std::move(config));
+  observer_.set_config(config_);
+}
+
+OpContext AgentCore::op_context() const {
+  return {config_, host_name_, settings_.target_uri};
+}
+
+void AgentCore::op_done(model::OpDone done) {
+  const std::string id = done.id;
+  log_.info("operation {}: {}{}", id, name_of(done.phase),
+            done.error ? ": " + done.error->message : std::string());
+  const bool failed = done.phase != model::OpPhase::kSucceeded;
+  journal_.finish(std::move(done));
+  if (failed) observer_.probe_datastores();
+  observer_.observe([this, id, alive = alive_] {
+    if (*alive) send_done(id);
+  });
+}
+
+void AgentCore::send_results() {
+  std::vector<std::string> ids;
+  for (const auto& [id, entry] : journal_.entries())
+    if (entry.done && !entry.acknowledged) ids.push_back(id);
+  for (const std::string& id : ids) send_done(id);
+}
+
+void AgentCore::send_done(const std::string& id) {
+  const Journal::Entry* entry = journal_.find(id);
+  if (!connected() || !entry || !entry->done) return;
+  if (!session_->sending.insert(id).second) return;
+  session_->channel->call(
+      "op.done", json::encode(*entry->done, kWire), settings_.call_timeout,
+      [this, session = session_, id, alive = alive_](Result<std::string> answer) {
+        if (*alive) answered(session, id, std::move(answer));
+      });
+}
+
+void AgentCore::answered(const SessionPtr& session, const std::string& id,
+                         Result<std::string> answer) {
+  session->sending.erase(id);
+  // A manager that knows no such operation will never want its result.
+  if (answer || answer.error().code == Code::kNotFound) {
+    journal_.acknowledge(id);
+    return;
+  }
+  if (session != session_) return;
+  loop_.after(settings_.done_retry, [this, id, alive = alive_] {
+    if (*alive) send_done(id);
+  });
+}
+
+}  // namespace chorok::agent
