@@ -78,7 +78,8 @@ Result<> Engine::configure() {
       db_->run("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
                "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
                "PRAGMA journal_size_limit = 16777216"));
-  TRY(db_->run(fmt::format("PRAGMA cache_size = -{}", settings_.cache_kib)));
+  TRY(db_->run(fmt::format("PRAGMA cache_size = -{}; PRAGMA wal_autocheckpoint = {}",
+                           settings_.cache_kib, settings_.checkpoint_pages)));
   if (settings_.max_pages > 0)
     TRY(db_->run(fmt::format("PRAGMA max_page_count = {}", settings_.max_pages)));
   return {};

@@ -45,7 +45,11 @@ Result<> check_owner(Db& db, std::int64_t version) {
 
 Result<> migrate(Db& db, const Migration& step, std::int64_t version) {
   TRY(db.run("BEGIN IMMEDIATE"));
+  // All in one transaction: a file with tables but without its mark would be another program's.
   auto done = [&]() -> Result<> {
+    TRY(
+        db.run("CREATE TABLE IF NOT EXISTS schema_history(version INTEGER PRIMARY KEY, "
+               "what TEXT NOT NULL, at TEXT NOT NULL) STRICT"));
     TRY(db.run(step.sql));
     TRY(db.run(fmt::format("PRAGMA application_id = {}", kApplicationId)));
     TRY(
@@ -83,9 +87,6 @@ Result<> bring_up(Db& db, std::span<const Migration> steps) {
   const auto newest = static_cast<std::int64_t>(steps.size());
   if (version == newest) return {};
   if (version > 0) TRY(copy_aside(db, fmt::format("{}.before-v{}", db.path(), newest)));
-  TRY(
-      db.run("CREATE TABLE IF NOT EXISTS schema_history("
-             "version INTEGER PRIMARY KEY, what TEXT NOT NULL, at TEXT NOT NULL) STRICT"));
   for (std::int64_t next = version; next < newest; ++next)
     TRY(migrate(db, steps[static_cast<std::size_t>(next)], next + 1));
   return {};

@@ -28,6 +28,8 @@ struct SqliteSettings {
   std::size_t max_queued_bytes = 128 << 20;
   int backup_pages_per_step = 256;  // 1 MiB: commits wait at most that long for a backup
   std::int64_t cache_kib = 8 << 10;
+  // Pages in the write-ahead log before they move to the file: SQLite's own default, 4 MB.
+  std::int64_t checkpoint_pages = 1000;
   std::int64_t max_pages = 0;  // of 4 KiB; 0: what the file system has
   CheckOnOpen check = CheckOnOpen::kAfterCrash;
   std::string
