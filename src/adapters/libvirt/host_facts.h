@@ -1,0 +1,43 @@
+// What domain XML depends on besides the spec: facts of the host it is built for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "model/host.h"
+
+namespace chorok::adapters::libvirt {
+
+struct AcceleratorChoice {
+  model::Accelerator accelerator = model::Accelerator::kTcg;
+  std::string reason;
+};
+// KVM only when the CPU's flags show svm or vmx and /dev/kvm opens: a /dev/kvm on a CPU without
+// them hangs guests.
+AcceleratorChoice choose_accelerator(const std::string& cpuinfo_path = "/proc/cpuinfo",
+                                     const std::string& kvm_path = "/dev/kvm");
+
+enum class CgroupVersion : std::uint8_t { kNone, kV1, kV2 };
+
+struct FirmwareFiles {
+  std::string code;  // read-only, mapped into the guest
+  std::string vars;  // the template of its variables
+};
+
+struct HostFacts {
+  AcceleratorChoice accelerator;
+  CgroupVersion cpu_cgroup = CgroupVersion::kNone;     // of the cpu controller
+  CgroupVersion memory_cgroup = CgroupVersion::kNone;  // of the memory controller
+  Mhz core_mhz{};                                      // 0: unknown
+  FirmwareFiles uefi;                                  // empty: none installed
+  std::string arch = "x86_64";
+};
+
+// Reads files of this machine; no libvirt call. `core_mhz` is left 0.
+HostFacts read_host_facts();
+
+// Whether files in the folder of `path` can be opened past the page cache.
+bool supports_direct_io(const std::string& path);
+
+}  // namespace chorok::adapters::libvirt
