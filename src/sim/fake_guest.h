@@ -1,0 +1,43 @@
+// The guest inside a VM, as far as tests need it: it works, and its work can be counted. The
+// counter grows by a nanosecond each nanosecond that it runs, is kept through suspend, save and
+// migration, and starts again only with a boot, so a guest that was lost, doubled or set back
+// shows.
+//
+// Nothing ticks: the counter is computed when somebody looks.
+#pragma once
+
+#include <cstdint>
+
+#include "base/units.h"
+
+namespace chorok::sim {
+
+// What a guest does to its host.
+struct GuestLoad {
+  double cpu = 0.1;           // of each vCPU
+  double dirty_mib_s = 20;    // memory written
+  double working_set = 0.25;  // of its memory, that it writes to
+  bool ignores_acpi = false;  // does not answer a shutdown
+};
+
+struct Guest {
+  std::uint64_t life = 0;   // one boot of one VM; unique in the world; 0: no guest
+  std::uint64_t boots = 0;  // counted on its first writable disk
+  Duration worked{};        // until `resumed`
+  Time resumed{};
+  bool runs = false;
+  GuestLoad load;
+
+  Duration counter(Time now) const { return runs ? worked + (now - resumed) : worked; }
+  void run(Time now) {
+    if (runs) return;
+    runs = true;
+    resumed = now;
+  }
+  void halt(Time now) {
+    worked = counter(now);
+    runs = false;
+  }
+};
+
+}  // namespace chorok::sim
