@@ -55,9 +55,17 @@ struct Conditions {
   std::optional<std::uint64_t> if_revision;  // If-Match
 };
 
+// Where UUIDs and MAC addresses come from: random in production, seeded in tests.
+struct Identities {
+  std::function<std::string()> uuid;
+  std::function<std::uint32_t()> random32;
+  // Of a password, off the loop (Accounts::hash).
+  std::function<void(std::string, Done<Result<std::string>>)> hash;
+};
+
 class Requests {
  public:
-  Requests(Engine& engine, World& world, Agents& agents);
+  Requests(Engine& engine, World& world, Agents& agents, Identities identities);
 
   // kind: "vm", "datastore", "network", "user"; body: the kind's JSON.
   void create(const Caller& caller, std::string_view kind, std::string body, bool start,
@@ -80,18 +88,46 @@ class Requests {
   static std::string folder_of(std::string_view kind, const void* object);
 
  private:
-  struct Submission;
   void create_vm(const Caller& caller, std::string body, bool start, Conditions conditions,
                  Answered done);
+  void patch_vm(const Caller& caller, std::string_view ref, const std::string& body,
+                Conditions conditions, Answered done);
+  void remove_vm(const Caller& caller, std::string_view ref, model::TaskArgs args,
+                 Conditions conditions, Answered done);
+  void remove_token(const Caller& caller, std::string_view ref, Conditions conditions,
+                    Answered done);
+  void host_verb(const Caller& caller, const model::Verb& verb, std::string_view ref,
+                 model::TaskArgs args, Conditions conditions, Answered done);
+  void adopt(const Caller& caller, const model::Host& host, model::TaskArgs args,
+             Conditions conditions, Answered done);
+  void plan_and_submit(const Caller& caller, const model::Vm& vm, model::Task task,
+                       Conditions conditions, Answered done);
   void submit(const Caller& caller, model::Task task, Changes changes, Answered done);
   void check_on_target(const model::Vm& vm, const model::Host& target,
                        Done<std::vector<std::string>> done);
+  template <class T, class Validate>
+  void create_plain(const Caller& caller, const std::string& body, Conditions conditions,
+                    Validate validate, Answered done);
+  template <class T>
+  void patch_plain(const Caller& caller, std::string_view ref, const std::string& body,
+                   Conditions conditions, Answered done);
+  template <class T, class Check>
+  void remove_plain(const Caller& caller, std::string_view ref, Conditions conditions, Check check,
+                    Answered done);
   template <class T>
   void commit_object(const Caller& caller, T object, std::string_view verb, Answered done);
+  template <class T>
+  void told_of(const std::string& id, bool removed);
+  void hash_and_commit(const Caller& caller, model::User user, std::string_view verb,
+                       Answered done);
+  std::string domain_name(const model::Vm& vm) const;
+  std::string make_uuid() { return identities_.uuid(); }
+  std::uint32_t random32() { return identities_.random32(); }
 
   Engine& engine_;
   World& world_;
   Agents& agents_;
+  Identities identities_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

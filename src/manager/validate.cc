@@ -1,0 +1,176 @@
+#include "manager/validate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace chorok::manager {
+namespace {
+
+class Findings {
+ public:
+  explicit Findings(std::string at) : at_(std::move(at)) {}
+  void add(std::string_view path, std::string message, Code code = Code::kInvalid) {
+    out_.push_back({std::string(to_string(code)), std::move(message), at_ + std::string(path)});
+  }
+  void append(Problems other) { out_.insert(out_.end(), other.begin(), other.end()); }
+  Problems take() { return std::move(out_); }
+  const std::string& at() const { return at_; }
+
+ private:
+  std::string at_;
+  Problems out_;
+};
+
+template <class T>
+std::string known_names(const Table<T>& table) {
+  std::vector<std::string> names;
+  for (const auto& [id, record] : table.all()) {
+    names.push_back(Record<T>::name(*record));
+    if (names.size() >= 10) break;
+  }
+  return names.empty() ? "there is none yet" : fmt::format("there are: {}", fmt::join(names, ", "));
+}
+
+void check_sizes(const model::VmSpec& spec, Findings& out) {
+  if (spec.max_vcpus > 0 && spec.max_vcpus < spec.vcpus)
+    out.add("/max_vcpus", fmt::format("is {}, less than vcpus ({})", spec.max_vcpus, spec.vcpus));
+  if (spec.max_memory > Mib{} && spec.max_memory < spec.memory)
+    out.add("/max_memory", fmt::format("is {} MiB, less than memory ({})", spec.max_memory.value,
+                                       spec.memory.value));
+  if (spec.memory_allocation.reservation > spec.memory)
+    out.add("/memory_allocation/reservation",
+            fmt::format("is {} MiB, more than the memory it has ({})",
+                        spec.memory_allocation.reservation.value, spec.memory.value));
+  if (spec.cpu.limit > Mhz{} && spec.cpu.limit < spec.cpu.reservation)
+    out.add("/cpu/limit", "is less than the reservation");
+  if (spec.memory_allocation.limit > Mib{} &&
+      spec.memory_allocation.limit < spec.memory_allocation.reservation)
+    out.add("/memory_allocation/limit", "is less than the reservation");
+}
+
+void check_devices(const model::VmSpec& spec, const std::string& self, const Inventory& inventory,
+                   Findings& out) {
+  std::set<std::string> names;
+  auto claim = [&](const std::string& name, const std::string& path) {
+    if (!names.insert(name).second)
+      out.add(path + "/name", fmt::format("'{}' is the name of another device of this VM", name));
+  };
+  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+    std::string path = fmt::format("/disks/{}", i);
+    claim(spec.disks[i].name, path);
+    out.append(validate_disk(spec.disks[i], inventory, out.at() + path));
+  }
+  for (std::size_t i = 0; i < spec.cdroms.size(); ++i) {
+    std::string path = fmt::format("/cdroms/{}", i);
+    claim(spec.cdroms[i].name, path);
+    if (spec.cdroms[i].path.empty()) continue;
+    if (inventory.datastores().resolve(spec.cdroms[i].datastore) == nullptr)
+      out.add(path + "/datastore",
+              fmt::format("there is no datastore '{}'; {}", spec.cdroms[i].datastore,
+                          known_names(inventory.datastores())));
+  }
+  std::set<std::string> macs;
+  for (const auto& [id, vm] : inventory.vms().all())
+    if (id != self)
+      for (const model::NicSpec& nic : vm->spec.nics) macs.insert(nic.mac);
+  for (std::size_t i = 0; i < spec.nics.size(); ++i) {
+    std::string path = fmt::format("/nics/{}", i);
+    claim(spec.nics[i].name, path);
+    if (inventory.networks().resolve(spec.nics[i].network) == nullptr)
+      out.add(path + "/network", fmt::format("there is no network '{}'; {}", spec.nics[i].network,
+                                             known_names(inventory.networks())));
+    if (!spec.nics[i].mac.empty() && !macs.insert(spec.nics[i].mac).second)
+      out.add(path + "/mac", fmt::format("{} is used by another NIC", spec.nics[i].mac),
+              Code::kAlreadyExists);
+  }
+  for (std::size_t i = 0; i < spec.boot.order.size(); ++i)
+    if (!names.contains(spec.boot.order[i]))
+      out.add(fmt::format("/boot/order/{}", i),
+              fmt::format("the VM has no device '{}'", spec.boot.order[i]));
+}
+
+}  // namespace
+
+Problems validate_disk(const model::DiskSpec& disk, const Inventory& inventory,
+                       const std::string& at) {
+  Findings out(at);
+  auto check_datastore = [&](std::string_view ref, std::string_view path) {
+    if (inventory.datastores().resolve(ref) == nullptr)
+      out.add(path, fmt::format("there is no datastore '{}'; {}", ref,
+                                known_names(inventory.datastores())));
+  };
+  check_datastore(disk.datastore, "/datastore");
+  if (!disk.image.empty()) {
+    auto colon = disk.image.find(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == disk.image.size()) {
+      out.add("/image", "is written DATASTORE:PATH, as in shared:images/debian-12.qcow2");
+    } else {
+      check_datastore(std::string_view(disk.image).substr(0, colon), "/image");
+    }
+  }
+  if (disk.size == Mib{} && disk.image.empty() && disk.path.empty())
+    out.add("/size", "is 0; give a size, or an image to copy, or the path of an existing disk");
+  return out.take();
+}
+
+Problems validate_vm_spec(const model::VmSpec& spec, const std::string& self,
+                          const Inventory& inventory, std::string_view at) {
+  Findings out{std::string(at)};
+  check_sizes(spec, out);
+  check_devices(spec, self, inventory, out);
+  bool has_kernel = !spec.boot.kernel.empty();
+  if (!has_kernel && !spec.boot.initrd.empty()) out.add("/boot/initrd", "an initrd needs a kernel");
+  if (has_kernel && inventory.datastores().resolve(spec.boot.datastore) == nullptr)
+    out.add("/boot/datastore", fmt::format("there is no datastore '{}'; {}", spec.boot.datastore,
+                                           known_names(inventory.datastores())));
+  return out.take();
+}
+
+Problems validate_datastore(const model::Datastore& datastore) {
+  Findings out("");
+  const std::string& path = datastore.path;
+  bool clean = path.starts_with('/') && path.size() > 1 && path.find("/../") == std::string::npos &&
+               !path.ends_with("/..") && path.find('\n') == std::string::npos;
+  if (!clean) out.add("/path", fmt::format("'{}' is not an absolute path without '..'", path));
+  return out.take();
+}
+
+Problems validate_network(const model::Network& network) {
+  Findings out("");
+  if (network.kind == model::NetworkKind::kNat) {
+    if (network.libvirt_network.empty())
+      out.add("/libvirt_network", "a NAT network needs the name of libvirt's network");
+  } else if (network.bridge.empty()) {
+    out.add("/bridge", "is missing: the name of the hosts' bridge, as in br0");
+  }
+  if (network.kind == model::NetworkKind::kVlan && network.vlan == 0)
+    out.add("/vlan", "is missing: a tag from 1 to 4094");
+  return out.take();
+}
+
+void assign_macs(model::VmSpec& spec, const Inventory& inventory,
+                 const std::function<std::uint32_t()>& random) {
+  std::set<std::string> taken;
+  for (const auto& [id, vm] : inventory.vms().all())
+    for (const model::NicSpec& nic : vm->spec.nics) taken.insert(nic.mac);
+  for (const model::NicSpec& nic : spec.nics) taken.insert(nic.mac);
+  for (model::NicSpec& nic : spec.nics) {
+    while (nic.mac.empty()) {
+      std::uint32_t r = random();
+      std::string mac =
+          fmt::format("52:54:00:{:02x}:{:02x}:{:02x}", r & 0xff, (r >> 8) & 0xff, (r >> 16) & 0xff);
+      if (taken.insert(mac).second) nic.mac = mac;
+    }
+  }
+}
+
+Error first_problem(const Problems& problems) {
+  CHOROK_ASSERT(!problems.empty());
+  Error error{code_from_string(problems[0].code), problems[0].message, problems[0].field};
+  if (problems.size() > 1) error.message += fmt::format(" (and {} more)", problems.size() - 1);
+  return error;
+}
+
+}  // namespace chorok::manager
