@@ -1,0 +1,510 @@
+#include "cli/commands.h"
+
+#include <algorithm>
+
+#include "cli/handlers.h"
+#include "cli/schema.h"
+#include "model/task.h"
+#include "model/vm.h"
+
+namespace chorok::cli {
+
+std::string_view Invocation::value(std::string_view flag, std::string_view otherwise) const {
+  auto it = flags.find(flag);
+  return it == flags.end() || it->second.empty() ? otherwise : std::string_view(it->second.back());
+}
+
+std::vector<std::string> Invocation::values(std::string_view flag) const {
+  auto it = flags.find(flag);
+  return it == flags.end() ? std::vector<std::string>{} : it->second;
+}
+
+bool Invocation::on(std::string_view flag, bool otherwise) const {
+  std::string_view text = value(flag);
+  return text.empty() ? otherwise : text == "true";
+}
+
+namespace {
+
+std::string dashed(std::string_view field) {
+  std::string name(field);
+  if (name.ends_with("_mib_s")) name.resize(name.size() - 6);  // the unit is in the help
+  std::ranges::replace(name, '_', '-');
+  return name;
+}
+
+std::string value_name(const Type& type) {
+  if (type.unit == "MiB") return "SIZE";
+  if (type.unit == "MHz") return "MHZ";
+  switch (type.kind) {
+    case Kind::kBool:
+      return "";
+    case Kind::kInt:
+    case Kind::kDouble:
+      return "N";
+    case Kind::kDuration:
+      return "TIME";
+    case Kind::kEnum:
+      return type_words(type);
+    case Kind::kStruct:
+      return "KEY=VALUE,…";
+    case Kind::kMap:
+      return "KEY=VALUE";
+    case Kind::kList:
+      return unwrap(type.element()).kind == Kind::kStruct ? "KEY=VALUE,…" : "A,B,…";
+    default:
+      return "TEXT";
+  }
+}
+
+// A flag for the field at `path` of `root`.
+FlagSpec field_flag(const Type& root, std::string_view path, std::string name = {}) {
+  Place place = resolve(root, path).value_or(Place{});
+  CHOROK_ASSERT(place.field != nullptr);
+  FlagSpec flag;
+  flag.name = name.empty() ? dashed(place.field->name) : std::move(name);
+  flag.value = value_name(*place.type);
+  flag.doc = place.field->doc;
+  flag.type = place.type;
+  flag.path = path;
+  flag.negatable = place.type->kind == Kind::kBool;
+  flag.repeats = place.type->kind == Kind::kList || place.type->kind == Kind::kMap;
+  for (const EnumValue& value : place.type->values) flag.choices.emplace_back(value.name);
+  for (std::string_view kind : {"host", "datastore", "network"})
+    if (place.field->name == kind && place.type->kind == Kind::kString) flag.completes = kind;
+  return flag;
+}
+
+std::vector<FlagSpec> verb_flags(const model::Verb& verb) {
+  std::vector<FlagSpec> flags;
+  for (const Field& field : model::request_type(verb).fields)
+    flags.push_back(field_flag(model::request_type(verb), field.name));
+  for (FlagSpec& flag : flags) flag.negatable = false;
+  flags.push_back({.name = "selector",
+                   .value = "LABELS",
+                   .doc = "Instead of names: everything with these labels (a=b,c!=d).",
+                   .letter = 'l'});
+  return flags;
+}
+
+std::vector<FlagSpec> vm_flags() {
+  const Type& vm = model::Vm::type();
+  struct Row {
+    std::string_view path;
+    const char* name;
+  };
+  constexpr Row kRows[] = {
+      {"spec/vcpus", ""},
+      {"spec/max_vcpus", ""},
+      {"spec/memory", ""},
+      {"spec/max_memory", ""},
+      {"spec/disks", "disk"},
+      {"spec/nics", "nic"},
+      {"spec/cdroms", "cdrom"},
+      {"spec/cpu", ""},
+      {"spec/memory_allocation", ""},
+      {"spec/firmware", ""},
+      {"spec/tpm", ""},
+      {"spec/machine", ""},
+      {"spec/cpu_model", ""},
+      {"spec/boot/kernel", ""},
+      {"spec/boot/initrd", ""},
+      {"spec/boot/cmdline", ""},
+      {"spec/boot/datastore", "boot-datastore"},
+      {"spec/boot/order", "boot-order"},
+      {"spec/vnc", ""},
+      {"spec/guest_agent", ""},
+      {"spec/autostart/enabled", "autostart"},
+      {"spec/autostart/order", "autostart-order"},
+      {"spec/autostart/delay", "autostart-delay"},
+      {"host", ""},
+  };
+  std::vector<FlagSpec> flags;
+  for (const Row& row : kRows) flags.push_back(field_flag(vm, row.path, row.name));
+  return flags;
+}
+
+// The fields of a kind that can be given as flags: its own scalars and what meta holds.
+std::vector<FlagSpec> object_flags(const model::ResourceKind& kind) {
+  const Type& type = kind.type();
+  std::vector<FlagSpec> flags;
+  if (kind.kind == "vm") {
+    flags = vm_flags();
+  } else {
+    for (const Field& field : type.fields) {
+      bool is_text = unwrap(field.type()).kind != Kind::kStruct;
+      if (field.limits.read_only || field.limits.secret || !is_text || field.name == "grants")
+        continue;
+      flags.push_back(field_flag(type, field.name));
+    }
+  }
+  flags.push_back(field_flag(type, "meta/labels", "label"));
+  flags.push_back(field_flag(type, "meta/folder"));
+  flags.push_back(field_flag(type, "meta/notes"));
+  return flags;
+}
+
+const FlagSpec kFileFlag = {.name = "file",
+                            .value = "FILE",
+                            .doc = "Spec in JSON or YAML; - is standard input. Flags go over it.",
+                            .letter = 'f',
+                            .completes = "file"};
+const FlagSpec kYesFlag = {.name = "yes", .doc = "Do not ask.", .letter = 'y'};
+
+CommandSpec list_command(const model::ResourceKind& kind) {
+  CommandSpec spec{.group = std::string(kind.kind), .name = "ls", .doc = "List them."};
+  spec.flags = {
+      {.name = "selector",
+       .value = "LABELS",
+       .doc = "Only these labels (a=b,c!=d).",
+       .letter = 'l'},
+      {.name = "field",
+       .value = "PATH=VALUE",
+       .doc = "Only where a field is so: status/state=on.",
+       .repeats = true},
+      {.name = "name", .value = "PATTERN", .doc = "Only these names: web*."},
+      {.name = "sort", .value = "PATH", .doc = "Order by a field; -PATH downwards."},
+      {.name = "limit", .value = "N", .doc = "At most so many rows."},
+      {.name = "columns", .value = "PATH,…", .doc = "These fields instead of the usual ones."},
+      {.name = "no-headers", .doc = "Rows alone."},
+  };
+  spec.handler = run_list;
+  spec.kind = &kind;
+  return spec;
+}
+
+CommandSpec show_command(const model::ResourceKind& kind) {
+  CommandSpec spec{.group = std::string(kind.kind), .name = "show", .doc = "Show all of one."};
+  spec.operands = kind.kind == "cluster" ? "[NAME]" : "NAME…";
+  spec.args_min = kind.kind == "cluster" ? 0 : 1;
+  spec.args_max = kMany;
+  spec.completes = {std::string(kind.kind)};
+  spec.handler = run_show;
+  spec.kind = &kind;
+  return spec;
+}
+
+CommandSpec create_command(const model::ResourceKind& kind) {
+  CommandSpec spec{.group = std::string(kind.kind), .name = "create", .doc = "Make one."};
+  spec.operands = "[NAME]";
+  spec.args_max = 1;
+  spec.flags = object_flags(kind);
+  spec.flags.insert(spec.flags.begin(), kFileFlag);
+  if (kind.kind == "vm") {
+    spec.flags.push_back({.name = "start", .doc = "Start it when it is made."});
+    spec.example =
+        "chorok vm create web1 --vcpus 2 --memory 1G --disk "
+        "name=root,size=10G,datastore=shared,image=shared:debian.qcow2 --nic network=lan --start";
+  }
+  spec.handler = kind.kind == "user" ? run_user_create : run_create;
+  if (kind.kind == "user") {
+    spec.flags.push_back({.name = "role",
+                          .value = "ROLE",
+                          .doc = "Role on everything.",
+                          .choices = {"viewer", "operator", "admin"}});
+    spec.flags.push_back(field_flag(kind.type(), "grants", "grant"));
+    spec.flags.push_back({.name = "password-file",
+                          .value = "FILE",
+                          .doc = "Instead of asking for the password.",
+                          .completes = "file"});
+  }
+  spec.kind = &kind;
+  return spec;
+}
+
+CommandSpec edit_command(const model::ResourceKind& kind) {
+  CommandSpec spec{.group = std::string(kind.kind),
+                   .name = "edit",
+                   .doc = "Change one: by flags, or in $EDITOR without any."};
+  spec.operands = kind.kind == "cluster" ? "[NAME]" : "NAME";
+  spec.args_min = kind.kind == "cluster" ? 0 : 1;
+  spec.args_max = 1;
+  spec.completes = {std::string(kind.kind)};
+  spec.flags = {{.name = "set",
+                 .value = "FIELD=VALUE",
+                 .doc = "Set a field: spec.memory=2G; an empty value resets it.",
+                 .repeats = true}};
+  std::ranges::copy_if(object_flags(kind), std::back_inserter(spec.flags), [](const FlagSpec& f) {
+    return f.path != "spec/disks" && f.path != "spec/nics" && f.path != "spec/cdroms";
+  });
+  spec.handler = run_edit;
+  spec.kind = &kind;
+  return spec;
+}
+
+CommandSpec delete_command(const model::ResourceKind& kind) {
+  CommandSpec spec{.group = std::string(kind.kind),
+                   .name = kind.kind == "host" ? "remove" : "delete",
+                   .doc = kind.kind == "host" ? "Take it out of the inventory." : "Delete them."};
+  spec.operands = "NAME…";
+  spec.args_min = 1;
+  spec.args_max = kMany;
+  spec.completes = {std::string(kind.kind)};
+  spec.flags = {kYesFlag};
+  if (kind.kind == "vm")
+    spec.flags.push_back({.name = "keep-disks", .doc = "Leave its disks where they are."});
+  spec.handler = run_delete;
+  spec.kind = &kind;
+  return spec;
+}
+
+CommandSpec verb_command(const model::Verb& verb) {
+  CommandSpec spec{.group = std::string(verb.kind), .name = std::string(verb.verb)};
+  spec.doc = verb.doc;
+  spec.operands = "NAME…";
+  spec.args_max = kMany;
+  spec.completes = {std::string(verb.kind)};
+  if (!verb.positional.empty()) {
+    std::string upper(verb.positional);
+    std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+    spec.operands += std::ranges::find(verb.required, verb.positional) != verb.required.end()
+                         ? " " + upper
+                         : " [" + upper + "]";
+    spec.completes.emplace_back(verb.positional == "host" ? "host" : "");
+  }
+  spec.flags = verb_flags(verb);
+  spec.handler = run_verb;
+  spec.kind = model::find_resource_kind(verb.kind);
+  spec.verb = &verb;
+  return spec;
+}
+
+void add_resources(std::vector<CommandSpec>& all) {
+  for (const model::ResourceKind& kind : model::resource_kinds()) {
+    bool is_log = kind.kind == "event" || kind.kind == "audit";
+    bool has_meta = kind.type().find("meta") != nullptr;
+    all.push_back(list_command(kind));
+    if (!is_log) all.push_back(show_command(kind));
+    if (kind.creatable) all.push_back(create_command(kind));
+    if (has_meta && kind.kind != "token") all.push_back(edit_command(kind));
+    if (has_meta && kind.kind != "cluster") all.push_back(delete_command(kind));
+    for (const model::Verb& verb : model::verbs())
+      if (verb.kind == kind.kind) all.push_back(verb_command(verb));
+  }
+}
+
+void add_machines(std::vector<CommandSpec>& all) {
+  all.push_back({.group = "vm",
+                 .name = "console",
+                 .doc = "The serial console; ^] leaves it.",
+                 .operands = "NAME",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .completes = {"vm"},
+                 .handler = run_console});
+  all.push_back({.group = "vm",
+                 .name = "vnc",
+                 .doc = "Opens a local port for a VNC viewer.",
+                 .operands = "NAME",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .flags = {{.name = "port", .value = "PORT", .doc = "Local port; 0: a free one."}},
+                 .completes = {"vm"},
+                 .handler = run_vnc});
+  all.push_back({.group = "task",
+                 .name = "cancel",
+                 .doc = "Stop it where that is possible.",
+                 .operands = "ID…",
+                 .args_min = 1,
+                 .args_max = kMany,
+                 .completes = {"task"},
+                 .handler = run_task_cancel});
+  all.push_back({.group = "task",
+                 .name = "wait",
+                 .doc = "Wait until it is over.",
+                 .operands = "ID…",
+                 .args_min = 1,
+                 .args_max = kMany,
+                 .completes = {"task"},
+                 .handler = run_task_wait});
+}
+
+void add_files(std::vector<CommandSpec>& all) {
+  const FlagSpec host = {.name = "host",
+                         .value = "NAME",
+                         .doc = "The host to go through; empty: chosen by Chorok.",
+                         .completes = "host"};
+  all.push_back({.group = "datastore",
+                 .name = "upload",
+                 .doc = "Put a local file into it.",
+                 .operands = "NAME FILE [PATH]",
+                 .args_min = 2,
+                 .args_max = 3,
+                 .flags = {host,
+                           {.name = "sha256",
+                            .value = "HEX",
+                            .doc = "What the file must have; it is compared in any case."}},
+                 .completes = {"datastore", "file", ""},
+                 .handler = run_upload});
+  all.push_back({.group = "datastore",
+                 .name = "files",
+                 .doc = "List the files in it.",
+                 .operands = "NAME [PATH]",
+                 .args_min = 1,
+                 .args_max = 2,
+                 .flags = {host},
+                 .completes = {"datastore", ""},
+                 .handler = run_files});
+  all.push_back({.group = "datastore",
+                 .name = "remove-file",
+                 .doc = "Delete a file in it.",
+                 .operands = "NAME PATH",
+                 .args_min = 2,
+                 .args_max = 2,
+                 .flags = {host, kYesFlag},
+                 .completes = {"datastore", ""},
+                 .handler = run_remove_file});
+}
+
+void add_accounts(std::vector<CommandSpec>& all) {
+  const FlagSpec password = {.name = "password-file",
+                             .value = "FILE",
+                             .doc = "Instead of asking for it; CHOROK_PASSWORD does too.",
+                             .completes = "file"};
+  all.push_back({.group = "user",
+                 .name = "passwd",
+                 .doc = "Change a password.",
+                 .operands = "[NAME]",
+                 .args_max = 1,
+                 .flags = {password},
+                 .completes = {"user"},
+                 .handler = run_passwd});
+  CommandSpec token{.group = "token",
+                    .name = "create",
+                    .doc = "Make one for a program (api), or to join a host (host).",
+                    .handler = run_token_create};
+  for (const Field& field : model::TokenRequest::type().fields)
+    token.flags.push_back(field_flag(model::TokenRequest::type(), field.name));
+  token.flags[0].choices = {"api", "host"};
+  token.example = "chorok token create --purpose host";
+  all.push_back(std::move(token));
+  all.push_back({.name = "login",
+                 .doc = "Log in to a manager and remember it.",
+                 .operands = "URL",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .flags = {{.name = "user", .value = "NAME", .doc = "Who; admin if not said."},
+                           password,
+                           {.name = "fingerprint",
+                            .value = "SHA256",
+                            .doc = "Of the manager's CA, instead of being asked."}},
+                 .example = "chorok login https://manager:8443 --user admin",
+                 .handler = run_login});
+  all.push_back(
+      {.name = "logout", .doc = "Give the token back and forget it.", .handler = run_logout});
+  all.push_back({.name = "context",
+                 .doc = "List the managers that were logged in to, or choose one.",
+                 .operands = "[NAME]",
+                 .args_max = 1,
+                 .completes = {"context"},
+                 .handler = run_context});
+}
+
+void add_general(std::vector<CommandSpec>& all) {
+  all.push_back({.name = "status", .doc = "The whole on one screen.", .handler = run_status});
+  all.push_back({.name = "explain",
+                 .doc = "What a kind, field or verb is: vm.spec.disks.size.",
+                 .operands = "KIND[.FIELD…]",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .completes = {"explain"},
+                 .example = "chorok explain vm.spec.memory",
+                 .handler = run_explain});
+  all.push_back({.name = "backup",
+                 .doc = "Save the manager's state; - is standard output.",
+                 .operands = "FILE",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .completes = {"file"},
+                 .handler = run_backup});
+  all.push_back({.name = "api",
+                 .doc = "Call the API as it is; BODY is JSON, @FILE or - for standard input.",
+                 .operands = "METHOD PATH [BODY]",
+                 .args_min = 2,
+                 .args_max = 3,
+                 .completes = {"method", "", "file"},
+                 .example = "chorok api GET /vms?limit=2",
+                 .handler = run_api});
+  all.push_back({.name = "completion",
+                 .doc = "Print the completion script: source <(chorok completion bash).",
+                 .operands = "bash|zsh",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .completes = {"shell"},
+                 .handler = run_completion});
+  all.push_back(
+      {.name = "version", .doc = "Of this program and of the manager.", .handler = run_version});
+  all.push_back({.name = "__complete",
+                 .doc = "For the completion scripts.",
+                 .operands = "SHELL WORD…",
+                 .args_min = 1,
+                 .args_max = kMany,
+                 .handler = run_complete,
+                 .hidden = true});
+}
+
+std::vector<CommandSpec> make_commands() {
+  std::vector<CommandSpec> all;
+  add_resources(all);
+  add_machines(all);
+  add_files(all);
+  add_accounts(all);
+  add_general(all);
+  return all;
+}
+
+}  // namespace
+
+const std::vector<CommandSpec>& commands() {
+  static const std::vector<CommandSpec> kCommands = make_commands();
+  return kCommands;
+}
+
+const std::vector<FlagSpec>& global_flags() {
+  static const std::vector<FlagSpec> kFlags = {
+      {.name = "url", .value = "URL", .doc = "The manager (CHOROK_URL).", .letter = 'u'},
+      {.name = "token", .value = "TOKEN", .doc = "Instead of a login (CHOROK_TOKEN)."},
+      {.name = "ca", .value = "FILE", .doc = "The manager's CA (CHOROK_CA).", .completes = "file"},
+      {.name = "context",
+       .value = "NAME",
+       .doc = "One of those that were logged in to (CHOROK_CONTEXT).",
+       .completes = "context"},
+      {.name = "output",
+       .value = "FORMAT",
+       .doc = "table, wide, json, yaml or csv.",
+       .letter = 'o',
+       .choices = {"table", "wide", "json", "yaml", "csv"}},
+      {.name = "watch", .doc = "Go on showing what changes.", .letter = 'w'},
+      {.name = "wait",
+       .doc = "Wait for the work to end (so it is if not said).",
+       .negatable = true},
+      {.name = "dry-run", .doc = "Say what would happen and change nothing."},
+      {.name = "quiet", .doc = "Results alone: names, ids, errors.", .letter = 'q'},
+  };
+  return kFlags;
+}
+
+const CommandSpec* find_command(std::string_view group, std::string_view name) {
+  auto it = std::ranges::find_if(commands(), [&](const CommandSpec& command) {
+    return command.group == group && command.name == name;
+  });
+  return it == commands().end() ? nullptr : &*it;
+}
+
+const std::vector<GroupSpec>& groups() {
+  static const std::vector<GroupSpec> kGroups = {
+      {"vm", "Virtual machines."},
+      {"host", "Machines that run them."},
+      {"datastore", "Where disks live."},
+      {"network", "What NICs are plugged into."},
+      {"cluster", "Settings of hosts that share load."},
+      {"task", "Work in progress."},
+      {"event", "What happened."},
+      {"audit", "Who asked for what."},
+      {"user", "Who may log in."},
+      {"token", "What stands for a user, or lets a host join."},
+  };
+  return kGroups;
+}
+
+}  // namespace chorok::cli

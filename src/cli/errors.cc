@@ -1,0 +1,67 @@
+#include "cli/errors.h"
+
+#include <fmt/format.h>
+
+#include "cli/text.h"
+
+namespace chorok::cli {
+
+Error usage_error(std::string message, std::string_view flag) {
+  return Error{Code::kInvalid, std::move(message), std::string(flag)};
+}
+
+Unexpected usage_fail(std::string message, std::string_view flag) {
+  return Unexpected(usage_error(std::move(message), flag));
+}
+
+bool is_usage(const Error& error) {
+  return error.field.starts_with("--");
+}
+
+int exit_code_of(const Error& error) {
+  if (is_usage(error)) return exit_code::kUsage;
+  switch (error.code) {
+    case Code::kNotFound:
+      return exit_code::kNotFound;
+    case Code::kUnauthenticated:
+      return exit_code::kUnauthenticated;
+    default:
+      return exit_code::kFailed;
+  }
+}
+
+std::string hint_of(const Error& error, std::string_view url) {
+  if (is_usage(error)) return {};
+  switch (error.code) {
+    case Code::kUnauthenticated:
+      return url.empty() ? "log in: chorok login URL"
+                         : fmt::format("log in again: chorok login {}", url);
+    case Code::kPermissionDenied:
+      return "your role does not allow this: ask an admin, or log in as somebody else";
+    case Code::kUnavailable:
+      return fmt::format("is the manager running at {}? try again, or name another with --url",
+                         url);
+    case Code::kTimeout:
+      return "whether it happened is not known: look with `chorok task ls` before trying again";
+    case Code::kConflict:
+      return "somebody changed it meanwhile: read it again and repeat the change";
+    case Code::kInternal:
+      return "this is a bug in Chorok: please report it with what you did";
+    default:
+      return {};
+  }
+}
+
+std::string error_text(const Error& error, std::string_view url, bool colours) {
+  std::string out = coloured("error:", Tone::kBad, colours) + " ";
+  out += printable(error.message, true);
+  if (error.field != "--" && !error.field.empty())
+    out += is_usage(error) ? fmt::format(" ({})", error.field)
+                           : fmt::format(" (field {})", printable(error.field));
+  out += '\n';
+  if (std::string hint = hint_of(error, url); !hint.empty())
+    out += coloured("hint:", Tone::kBusy, colours) + " " + hint + '\n';
+  return out;
+}
+
+}  // namespace chorok::cli

@@ -1,0 +1,224 @@
+// ls and show, once and with --watch.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/flags.h"
+#include "cli/format.h"
+#include "cli/handlers.h"
+#include "cli/objects.h"
+#include "cli/session.h"
+#include "cli/yaml.h"
+
+namespace chorok::cli {
+namespace {
+
+class Lister {
+ public:
+  Lister(Session& session, const Invocation& call)
+      : session_(session), call_(call), kind_(*call.command->kind) {
+    Output output = session.options().output;
+    chosen_ = split_commas(call.value("columns"));
+    for (std::string& path : chosen_) std::ranges::replace(path, '.', '/');
+    columns_.assign(chosen_.begin(), chosen_.end());
+    if (!columns_.empty()) return;
+    columns_ = kind_.columns;
+    if (output == Output::kWide || output == Output::kCsv)
+      columns_.insert(columns_.end(), kind_.wide.begin(), kind_.wide.end());
+  }
+
+  Result<int> run() {
+    if (session_.options().watch) return watch();
+    Value answer = TRY(fetch());
+    print(answer, !call_.on("no-headers"));
+    if (answer.get("items").items().empty() && !session_.is_structured())
+      session_.note(fmt::format("no {}\n", kind_.plural));
+    return exit_code::kOk;
+  }
+
+ private:
+  bool is_filtered() const {
+    return call_.has("selector") || call_.has("field") || call_.has("name") || call_.has("sort") ||
+           call_.has("limit");
+  }
+
+  Result<Value> fetch() {
+    Query query;
+    if (call_.has("selector")) query.emplace_back("labels", call_.value("selector"));
+    for (const std::string& field : call_.values("field")) query.emplace_back("field", field);
+    for (const char* name : {"name", "sort", "limit"})
+      if (call_.has(name)) query.emplace_back(name, call_.value(name));
+    // A table needs a few fields of each row, and 20,000 whole VMs are 40 MB.
+    if (!session_.is_structured() && !session_.options().watch)
+      query.emplace_back("fields", fmt::format("{}", fmt::join(fields(), ",")));
+    return TRY(session_.api())->list(kind_.plural, std::move(query));
+  }
+
+  std::vector<std::string_view> fields() const {
+    if (!session_.options().quiet) return columns_;
+    return {name_path(kind_)};
+  }
+
+  void print(const Value& answer, bool titles) {
+    if (session_.is_structured()) return session_.out_value(answer);
+    print_rows(answer.get("items").items(), titles);
+  }
+
+  void print_rows(const Value::List& rows, bool titles) {
+    if (session_.options().quiet) {
+      for (const Value& row : rows)
+        session_.out(fmt::format("{}\n", printable(row.get(name_path(kind_)).text())));
+      return;
+    }
+    if (session_.options().output == Output::kCsv)
+      return session_.out(make_csv(columns_, rows, titles));
+    bool fits = session_.terminal().out_is_terminal();
+    session_.out(render_table(make_table(kind_.type(), columns_, rows, session_.terminal().now()),
+                              {.width = fits ? session_.terminal().width() : 0,
+                               .colours = session_.colours(),
+                               .titles = titles}));
+  }
+
+  // Events and audit entries are only added: what is new goes below. Everything else is painted
+  // again on a terminal, and told line by line where it is none.
+  bool repaints() const {
+    return session_.terminal().out_is_terminal() && kind_.type().find("time") == nullptr &&
+           !session_.is_structured();
+  }
+
+  Result<int> watch() {
+    Value answer = TRY(fetch());
+    rows_ = answer.get("items").items();
+    if (repaints())
+      paint();
+    else if (session_.is_structured())
+      for (const Value& row : rows_) tell(Change{Change::What::kPut, {}, {}, row});
+    else
+      print_rows(rows_, !call_.on("no-headers"));
+    Api& api = *TRY(session_.api());
+    Result<> refreshed;
+    TRY(api.watch(kind_.kind, answer.get("revision").integer(), [&](const Change& change) {
+      refreshed = take(change);
+      return refreshed.has_value();
+    }));
+    TRY(std::move(refreshed));
+    return exit_code::kOk;
+  }
+
+  Result<> take(const Change& change) {
+    if (!repaints()) {
+      tell(change);
+      return {};
+    }
+    if (is_filtered() || change.what == Change::What::kCompacted)
+      rows_ = TRY(fetch()).get("items").items();
+    else
+      apply(change);
+    paint();
+    return {};
+  }
+
+  void apply(const Change& change) {
+    auto same = [&](const Value& row) { return id_of(row) == change.id; };
+    auto it = std::ranges::find_if(rows_, same);
+    if (change.what == Change::What::kDelete) {
+      if (it != rows_.end()) rows_.erase(it);
+    } else if (it != rows_.end()) {
+      *it = change.object;
+    } else {
+      rows_.push_back(change.object);
+    }
+  }
+
+  void tell(const Change& change) {
+    if (change.what == Change::What::kCompacted) return;
+    bool is_gone = change.what == Change::What::kDelete;
+    if (session_.is_structured()) {
+      Value line = Value::object({{"event", is_gone ? "delete" : "put"},
+                                  {"kind", kind_.kind},
+                                  {"id", is_gone ? Value(change.id) : Value(id_of(change.object))},
+                                  {"object", change.object}});
+      bool yaml = session_.options().output == Output::kYaml;
+      return session_.out(yaml ? "---\n" + to_yaml(line) : to_json(line) + "\n");
+    }
+    if (is_gone)
+      session_.note(fmt::format("{} {} is gone\n", kind_.kind, change.id));
+    else
+      print_rows({change.object}, false);
+  }
+
+  void paint() {
+    std::size_t height = session_.terminal().height();
+    std::size_t room = height > 3 ? height - 2 : rows_.size();
+    Value::List shown(rows_.begin(),
+                      rows_.begin() + static_cast<std::ptrdiff_t>(std::min(room, rows_.size())));
+    session_.out("\x1b[H\x1b[2J");
+    print_rows(shown, true);
+    if (rows_.size() > room) session_.out(fmt::format("… and {} more", rows_.size() - room));
+  }
+
+  Session& session_;
+  const Invocation& call_;
+  const model::ResourceKind& kind_;
+  std::vector<std::string> chosen_;
+  std::vector<std::string_view> columns_;
+  Value::List rows_;
+};
+
+void show_objects(Session& session, const model::ResourceKind& kind, const Value::List& objects) {
+  const Options& options = session.options();
+  if (options.output == Output::kJson)
+    return session.out_value(objects.size() == 1 ? objects[0] : Value(objects));
+  if (options.output == Output::kCsv) {
+    auto columns = kind.columns;
+    columns.insert(columns.end(), kind.wide.begin(), kind.wide.end());
+    return session.out(make_csv(columns, objects, true));
+  }
+  bool fits = session.terminal().out_is_terminal();
+  TableStyle style{.width = fits ? session.terminal().width() : 0, .colours = session.colours()};
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    bool yaml = options.output == Output::kYaml;
+    if (i > 0) session.out(yaml ? "---\n" : "\n");
+    session.out(yaml ? to_yaml(objects[i])
+                     : describe_object(kind.type(), objects[i], session.terminal().now(), style));
+  }
+}
+
+Result<int> watch_object(Session& session, const model::ResourceKind& kind, Value object) {
+  Api& api = *TRY(session.api());
+  std::string id(id_of(object));
+  bool repaints = session.terminal().out_is_terminal() && !session.is_structured();
+  auto paint = [&](const Value& now) {
+    if (repaints) session.out("\x1b[H\x1b[2J");
+    show_objects(session, kind, {now});
+  };
+  paint(object);
+  TRY(api.watch(kind.kind, revision_of(object), [&](const Change& change) {
+    if (change.id != id) return true;
+    if (change.what == Change::What::kPut) paint(change.object);
+    return change.what != Change::What::kDelete;
+  }));
+  session.note(fmt::format("{} is gone\n", id));
+  return exit_code::kOk;
+}
+
+}  // namespace
+
+Result<int> run_list(Session& session, const Invocation& call) {
+  return Lister(session, call).run();
+}
+
+Result<int> run_show(Session& session, const Invocation& call) {
+  const model::ResourceKind& kind = *call.command->kind;
+  std::vector<std::string> names = call.args;
+  if (names.empty()) names.push_back(TRY(only_name(session, kind)));
+  Value::List objects;
+  for (const std::string& name : names)
+    objects.push_back(TRY(TRY(session.api())->get(ref_path(kind.plural, name))));
+  if (session.options().watch && objects.size() == 1)
+    return watch_object(session, kind, std::move(objects[0]));
+  show_objects(session, kind, objects);
+  return exit_code::kOk;
+}
+
+}  // namespace chorok::cli
