@@ -51,7 +51,8 @@ Result<> create_private(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(const SqliteSettings& settings) {
-  std::unique_ptr<Engine> engine(new Engine(settings, TRY(LockFile::take(settings.path))));
+  LockFile lock = TRY(LockFile::take(settings.path));
+  std::unique_ptr<Engine> engine(new Engine(settings, std::move(lock)));
   const bool crashed = left_in_a_hurry(settings.path);
   if (settings.create) TRY(create_private(settings.path));
   engine->db_ = TRY(Db::open(settings.path, {.create = settings.create, .vfs = settings.vfs}));
