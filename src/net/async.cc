@@ -57,6 +57,14 @@ void spawn(const Executor& executor, awaitable<void> work, std::string name) {
   });
 }
 
+void spawn(const Executor& executor, std::move_only_function<awaitable<void>()> work,
+           std::string name) {
+  auto keep = [](std::move_only_function<awaitable<void>()> kept) -> awaitable<void> {
+    co_await kept();
+  };
+  spawn(executor, keep(std::move(work)), std::move(name));
+}
+
 void post(const Executor& executor, Work fn) {
   asio::post(executor, std::move(fn));
 }

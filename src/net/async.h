@@ -26,6 +26,10 @@ using Executor = boost::asio::any_io_executor;
 // Starts a coroutine that nobody waits for. An exception that escapes it is a bug: it is logged
 // under `name` and ends that coroutine only.
 void spawn(const Executor& executor, awaitable<void> work, std::string name);
+// The same for a lambda that captures: it is kept until its coroutine ends. (Calling it in place
+// and passing the coroutine leaves the captures dangling at the first suspension.)
+void spawn(const Executor& executor, std::move_only_function<awaitable<void>()> work,
+           std::string name);
 // Runs fn on the executor's thread, later, never inside this call. May be called from any thread.
 void post(const Executor& executor, Work fn);
 awaitable<Executor> this_executor();

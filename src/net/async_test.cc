@@ -110,7 +110,7 @@ TEST_F(AsyncTest, ThrownExceptionEndsOnlyThatCoroutine) {
       []() -> awaitable<void> {
         throw std::runtime_error("a bug");
         co_return;
-      }(),
+      },
       "thrower");
   run([]() -> awaitable<void> { co_await sleep_for(1ms); }());
 }
@@ -125,7 +125,7 @@ TEST_F(AsyncTest, PipeKeepsOrderAndStopsAFastWriter) {
         EXPECT_TRUE(co_await writer->write_all(std::string(100, 'x') + "end"));
         is_written = true;
         EXPECT_TRUE(co_await writer->shutdown());
-      }(),
+      },
       "writer");
   run([&]() -> awaitable<void> {
     co_await sleep_for(1ms);

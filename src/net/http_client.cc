@@ -84,6 +84,7 @@ class Exchange {
   Async<> start(ClientRequest& request, bool is_upgrade) {
     is_sent_ = false;
     is_answered_ = false;
+    parser_.reset();
     const std::string text = format_request(request, is_upgrade);
     const std::string_view pieces[] = {text, request.body};
     CO_TRY(timed(co_await stream_->write_all(pieces)));

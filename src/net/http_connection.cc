@@ -235,7 +235,7 @@ Async<> HttpConnection::send_continue() {
 
 // False when the peer went away between requests.
 Async<bool> HttpConnection::read_head(MessageParser& parser) {
-  buffer_.release();
+  if (!is_read_pending_) buffer_.release();
   state_ = State::kIdle;
   if (buffer_.is_empty()) {
     if (!co_await read_more(core_->limits.idle_timeout, kIdleReadBytes)) co_return false;
@@ -486,7 +486,8 @@ awaitable<void> HttpConnection::upgrade(Response& response, UpgradeBody& body,
   const bool is_asked = request.headers.has_token("Connection", "Upgrade") &&
                         request.headers.has_token("Upgrade", "websocket");
   if (!is_asked || is_head_ || request.method != "GET" || key.size() != 24 ||
-      request.headers.get("Sec-WebSocket-Version") != "13" || !request.body.empty()) {
+      request.headers.get("Sec-WebSocket-Version") != "13" || !request.body.empty() ||
+      is_read_pending_) {  // sent after a stream that still ran: its reader would take frames
     co_await refuse(is_asked ? 400 : 426, "this address speaks WebSocket, version 13, only");
     co_return;
   }

@@ -67,7 +67,7 @@ TEST_F(TlsTest, CarriesBytesBothWaysAndEndsInOrder) {
           const std::string_view pieces[] = {"one", "", "two", big, "end"};
           EXPECT_TRUE(co_await peer.write_all(pieces));
           EXPECT_TRUE(co_await peer.shutdown());
-        }(),
+        },
         "writer");
     std::string got;
     std::string bytes(100'000, '\0');

@@ -31,7 +31,7 @@ class WslaySocket final : public WebSocket {
         pending_in_(std::move(already_read)),
         changed_(stream_->executor()),
         write_deadline_(stream_->executor(), [this] { break_link("the peer takes nothing"); }) {
-    const wslay_event_callbacks callbacks{on_recv, on_send, on_mask,   nullptr,
+    const wslay_event_callbacks callbacks{on_recv, on_send, on_mask,   on_frame,
                                           nullptr, nullptr, on_message};
     if (role == WebSocketRole::kServer) {
       wslay_event_context_server_init(&wslay_, &callbacks, this);
@@ -159,9 +159,7 @@ class WslaySocket final : public WebSocket {
     if (!pending_in_.empty()) arrived_ = pending_in_;
     while (!arrived_.empty() && !error_ && !is_failing_) {
       const std::size_t before = arrived_.size();
-      if (wslay_event_recv(wslay_) != 0) {
-        set_error({Code::kInternal, "the WebSocket parser failed", {}});
-      }
+      wslay_event_recv(wslay_);  // on an error it has stopped reading and queued a close
       write_soon();
       if (!wslay_event_get_read_enabled(wslay_)) {
         on_read_end();
