@@ -181,7 +181,8 @@ void Observer::on_beat() {
   const Time now = loop_.now();
   if (now - last_probe_ >= settings_.probe_interval) {
     probe_datastores();
-    changed();
+    // Told even when nothing changed: what was lost on the way is made good within a minute.
+    begin_look(true);
     return;
   }
   const bool waits_for_address = std::ranges::any_of(without_address_, [&](const auto& guest) {

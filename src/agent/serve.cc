@@ -84,7 +84,11 @@ void AgentCore::serve_op_start(const std::string& params, Reply reply) {
     const bool finished = known->done.has_value();
     reply(
         json::encode(model::OpAccepted{finished ? known->done->phase : model::OpPhase::kRunning}));
-    if (finished) send_done(operation->id);
+    if (!finished) return;
+    // Its effect first, as with every result.
+    observer_.observe([this, id = operation->id, alive = alive_] {
+      if (*alive) send_done(id);
+    });
     return;
   }
   if (auto begun = journal_.begin(*operation); !begun) return reply(Unexpected(begun.error()));
