@@ -83,10 +83,11 @@ Result<std::unique_ptr<Backup>> Backup::start(Db& source, const std::string& pat
   if (::stat(path.c_str(), &status) == 0)
     return fail(Code::kAlreadyExists,
                 fmt::format("{} exists already: name a file that does not.", path));
-  std::unique_ptr<Backup> backup(new Backup(source, path));
+  std::unique_ptr<Backup> backup(new Backup(path));
   remove_database(backup->partial());
   TRY(create_private(backup->partial()));
   backup->target_ = TRY(Db::open(backup->partial()));
+  TRY(backup->target_->run("PRAGMA synchronous = OFF"));  // finish() syncs once
   backup->backup_ = sqlite3_backup_init(backup->target_->handle(), "main", source.handle(), "main");
   if (!backup->backup_)
     return Unexpected(backup->target_->error(sqlite3_extended_errcode(backup->target_->handle())));
@@ -105,7 +106,6 @@ Result<bool> Backup::step(int pages) {
   if (code == SQLITE_OK) return false;
   if (code != SQLITE_DONE) return Unexpected(target_->error(code));
   sqlite3_backup_finish(std::exchange(backup_, nullptr));
-  TRY(finish());
   return true;
 }
 
@@ -124,7 +124,7 @@ Result<> copy_aside(Db& source, const std::string& path) {
   auto backup = TRY(Backup::start(source, path));
   while (!TRY(backup->step(-1))) {
   }
-  return {};
+  return backup->finish();
 }
 
 Result<> check_integrity(Db& db) {

@@ -25,15 +25,16 @@ class Backup {
   Backup(const Backup&) = delete;
   Backup& operator=(const Backup&) = delete;
 
-  // True when it is finished.
+  // Copies some pages; true when all are copied. On the thread of the source.
   Result<bool> step(int pages);
-
- private:
-  Backup(Db& source, std::string path) : source_(source), path_(std::move(path)) {}
-  std::string partial() const { return path_ + ".partial"; }
+  // Checks the copy, brings it to disk and gives it its name. Takes as long as the file is large;
+  // on any thread, since the source is no longer needed.
   Result<> finish();
 
-  Db& source_;
+ private:
+  explicit Backup(std::string path) : path_(std::move(path)) {}
+  std::string partial() const { return path_ + ".partial"; }
+
   std::string path_;
   std::unique_ptr<Db> target_;
   sqlite3_backup* backup_ = nullptr;

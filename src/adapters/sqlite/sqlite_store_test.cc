@@ -256,8 +256,12 @@ TEST_F(SqliteStoreTest, AFailedUpgradeChangesNothing) {
 TEST_F(SqliteStoreTest, BacksUpWhileWritingAndRestores) {
   store.settings().backup_pages_per_step = 1;
   ASSERT_TRUE(store.open());
-  for (int i = 0; i < 200; ++i)
-    ASSERT_TRUE(store.put("old/" + std::to_string(i), std::string(2000, 'x')));
+  for (int i = 0; i < 3000; i += 100) {
+    std::vector<ports::Write> writes;
+    for (int j = i; j < i + 100; ++j)
+      writes.push_back({.key = "old/" + std::to_string(j), .value = std::string(2000, 'x')});
+    ASSERT_TRUE(store.commit(writes));
+  }
   const std::string backup = folder / "backup.db";
   std::optional<Result<>> done;
   store.store().backup_to(backup, [&](Result<> result) { done = std::move(result); });
@@ -277,7 +281,7 @@ TEST_F(SqliteStoreTest, BacksUpWhileWritingAndRestores) {
   auto restored = SqliteStore::restore(backup, store.settings());
   ASSERT_TRUE(restored) << message(restored);
   ASSERT_TRUE(store.open());
-  EXPECT_EQ(store.all("old/").value().size(), 200u);
+  EXPECT_EQ(store.all("old/").value().size(), 3000u);
   EXPECT_FALSE(store.get("after"));
   EXPECT_GT(store.head(), head) << "no revision is given out twice";
   bool compacted = false;

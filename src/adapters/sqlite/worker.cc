@@ -86,6 +86,7 @@ void Worker::run() {
   }
   while (!backups_.empty())
     end_backup(fail(Code::kCancelled, "The store was closed before the backup was finished."));
+  if (finisher_.joinable()) finisher_.join();
 }
 
 // Takes everything that is queued; false when the store closes and nothing is left.
@@ -204,14 +205,25 @@ void Worker::step_backup() {
     if (!started) return end_backup(Unexpected(started.error()));
     running.backup = std::move(*started);
   }
-  auto finished = running.backup->step(settings_.backup_pages_per_step);
-  if (!finished) return end_backup(Unexpected(finished.error()));
-  if (*finished) end_backup({});
+  auto copied = running.backup->step(settings_.backup_pages_per_step);
+  if (!copied) return end_backup(Unexpected(copied.error()));
+  if (!*copied) return;
+  // Checking the copy and syncing it may take seconds: commits must not wait for that.
+  if (finisher_.joinable()) finisher_.join();
+  finisher_ = std::thread([this, done = std::move(running)]() mutable {
+    auto result = done.backup->finish();
+    post_backup_result(std::move(done), std::move(result));
+  });
+  backups_.pop_front();
 }
 
 void Worker::end_backup(Result<> result) {
   RunningBackup running = std::move(backups_.front());
   backups_.pop_front();
+  post_backup_result(std::move(running), std::move(result));
+}
+
+void Worker::post_backup_result(RunningBackup running, Result<> result) {
   running.backup.reset();
   loop_.post([done = std::move(running.job.done), result = std::move(result)]() mutable {
     done(std::move(result));

@@ -75,6 +75,7 @@ class Worker {
   void start_backup(BackupJob job);
   void step_backup();
   void end_backup(Result<> result);
+  void post_backup_result(RunningBackup running, Result<> result);
 
   Loop& loop_;
   std::unique_ptr<Engine> engine_;
@@ -87,6 +88,7 @@ class Worker {
   std::vector<Job> queue_;  // guarded by mutex_, as are the next two
   std::size_t queued_bytes_ = 0;
   bool stopping_ = false;
+  std::thread finisher_;  // of the last backup that was copied
   std::atomic<std::uint64_t> transactions_ = 0, groups_ = 0, failures_ = 0;
   std::thread thread_;  // last: starts when everything else is there
 };
