@@ -149,8 +149,10 @@ void Core::try_connect() {
 
 void Core::adopt_connection(Connection fresh) {
   virNodeInfo node{};  // read once, before any worker may look at it
-  if (facts_.core_mhz == Mhz{} && virNodeGetInfo(fresh.get(), &node) == 0)
+  if (facts_.core_mhz == Mhz{} && virNodeGetInfo(fresh.get(), &node) == 0) {
     facts_.core_mhz = Mhz(node.mhz);
+    facts_.usable_cores = options_.simulated_cores.value_or(node.cpus);
+  }
   // Over a local socket a dead daemon is a closed socket; asking again and again would only wake
   // both sides. Libvirt starts no keepalive of its own accord, and none is asked for here.
   auto* ref = new CoreRef(weak_from_this());

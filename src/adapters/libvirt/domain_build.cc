@@ -284,7 +284,6 @@ void add_os(Node root, const model::DomainSpec& domain, const HostFacts& host) {
 
 void add_cpu(Node root, const model::VmSpec& spec, const HostFacts& host) {
   bool kvm = host.accelerator.accelerator == model::Accelerator::kKvm;
-  std::int32_t most = std::max(spec.vcpus, spec.max_vcpus);
   Node cpu = add(root, "cpu");
   if (spec.cpu_model == "host-passthrough" && kvm) {
     with(with(cpu, "mode", "host-passthrough"), "migratable", "on");
@@ -297,6 +296,11 @@ void add_cpu(Node root, const model::VmSpec& spec, const HostFacts& host) {
     if (!kvm) with(cpu, "check", "none");
     add_cpu_model(cpu, named ? spec.cpu_model : kTcgModel);
   }
+  add_cpu_shape(cpu, spec);
+}
+
+void add_cpu_shape(Node cpu, const model::VmSpec& spec) {
+  std::int32_t most = std::max(spec.vcpus, spec.max_vcpus);
   Node topology = with(add(cpu, "topology"), "sockets", 1);
   with(with(with(topology, "dies", 1), "cores", most), "threads", 1);
   if (spec.max_memory > spec.memory) {
@@ -318,10 +322,11 @@ CpuTuning cpu_tuning(const model::CpuAllocation& cpu, std::int32_t vcpus, const 
     tuning.shares = static_cast<std::uint64_t>(std::clamp<std::int64_t>(shares / 10, 1, 10'000));
   if (cpu.limit > Mhz{} && host.core_mhz > Mhz{}) {
     double cores = cpu.limit / host.core_mhz;
+    // A limit at or above the whole host is none; the kernel refuses one above its parent's.
+    if (host.usable_cores > 0 && cores >= host.usable_cores) return tuning;
     tuning.quota_us = std::max<std::int64_t>(
         kLeastQuotaUs, std::int64_t(std::min(cores, 1e4) * double(kPeriodUs)));
   }
-  tuning.period_us = kPeriodUs;
   return tuning;
 }
 

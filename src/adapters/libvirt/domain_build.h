@@ -36,6 +36,7 @@ void add_vcpus(xml::Node root, const model::VmSpec& spec);
 void add_tuning(xml::Node root, const model::VmSpec& spec, const HostFacts& host);
 void add_os(xml::Node root, const model::DomainSpec& domain, const HostFacts& host);
 void add_cpu(xml::Node root, const model::VmSpec& spec, const HostFacts& host);
+void add_cpu_shape(xml::Node cpu, const model::VmSpec& spec);  // topology and NUMA cells
 
 // A disk, CD-ROM or NIC below <devices>, with its element.
 struct DeviceNode {

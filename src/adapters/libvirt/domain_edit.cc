@@ -32,13 +32,19 @@ struct Match {
   }
 };
 
-void set_source_file(Node element, const std::string& path) {
+std::string source_of(const Match& match, Node element) {
+  for (const DeviceNode& each : match.devices)
+    if (each.node == element) return each.ref.path;
+  return {};
+}
+
+void set_source_file(const Match& match, Node element, const std::string& path) {
+  if (source_of(match, element) == path) return;
   if (path.empty()) {
     element.remove_child("source");
     return;
   }
   Node source = xml::child(element, "source");
-  if (is(source, "file", path)) return;
   with(element, "type", "file");
   source.remove_attributes();
   source.remove_children();
@@ -53,7 +59,7 @@ void edit_disks(Node devices, const Match& match, const model::DomainSpec& domai
   for (const auto& disk : domain.disks) {
     Node found = match.disk(disk.spec.name);
     if (found) {
-      set_source_file(found, disk.path);
+      set_source_file(match, found, disk.path);
       Node driver = xml::child(found, "driver");
       with(driver, "type", disk.spec.format == model::DiskFormat::kQcow2 ? "qcow2" : "raw");
       if (disk.spec.read_only) xml::child(found, "readonly");
@@ -66,7 +72,7 @@ void edit_disks(Node devices, const Match& match, const model::DomainSpec& domai
   for (const auto& cdrom : domain.cdroms) {
     Node found = match.cdrom(cdrom.spec.name);
     if (found)
-      set_source_file(found, cdrom.path);
+      set_source_file(match, found, cdrom.path);
     else
       found = add_cdrom(devices, cdrom, targets.next(model::DiskBus::kSata));
     kept.push_back(found);
@@ -165,6 +171,24 @@ bool same_shape(const model::VmSpec& a, const model::VmSpec& b) {
   return most(a) == most(b) && hotplug_a == hotplug_b && (!hotplug_a || a.memory == b.memory);
 }
 
+void edit_vcpus(Node root, const model::VmSpec& before, const model::VmSpec& wanted) {
+  Node vcpu = xml::child(root, "vcpu");  // may say where to run: that stays
+  std::int32_t most = std::max(wanted.vcpus, wanted.max_vcpus);
+  vcpu.text().set(std::to_string(most).c_str());
+  vcpu.remove_attribute("current");
+  if (most != wanted.vcpus) with(vcpu, "current", wanted.vcpus);
+  // The list of single vCPUs would contradict the new count.
+  if (before.vcpus != wanted.vcpus || !same_shape(before, wanted)) root.remove_child("vcpus");
+}
+
+// Threads and NUMA cells must add up to the new size; the model and its features stay.
+void edit_cpu_shape(Node root, const model::VmSpec& spec) {
+  Node cpu = xml::child(root, "cpu");
+  cpu.remove_child("topology");
+  cpu.remove_child("numa");
+  add_cpu_shape(cpu, spec);
+}
+
 // The spec says nothing of the model: the host decided, and its choice may stay.
 bool same_cpu(const model::VmSpec& before, const model::VmSpec& wanted) {
   return wanted.cpu_model.empty() || before.cpu_model == wanted.cpu_model;
@@ -197,12 +221,13 @@ Result<std::string> edit_domain_xml(const std::string& existing, const model::Do
   add_metadata(root, domain.vm, domain.generation);
   if (before.spec.memory != spec.memory || before.spec.max_memory != spec.max_memory)
     edit_memory(root, spec);
-  rebuild(root, "vcpu", [&](Node scratch) { add_vcpus(scratch, spec); });
-  if (!same_shape(before.spec, spec)) root.remove_child("vcpus");
+  edit_vcpus(root, before.spec, spec);
   edit_cputune(root, spec, host);
   if (!same_os(before, domain)) rebuild(root, "os", [&](Node s) { add_os(s, domain, host); });
-  if (!same_cpu(before.spec, spec) || !same_shape(before.spec, spec))
+  if (!same_cpu(before.spec, spec))
     rebuild(root, "cpu", [&](Node scratch) { add_cpu(scratch, spec, host); });
+  else if (!same_shape(before.spec, spec))
+    edit_cpu_shape(root, spec);
   edit_devices(root, before, domain);
   return xml::print(root);
 }
@@ -218,7 +243,7 @@ Result<std::string> with_disk_paths(const std::string& existing,
     Node found = match.disk(name);
     if (!found)
       return fail(Code::kNotFound, fmt::format("the domain has no disk named '{}'", name));
-    set_source_file(found, path);
+    set_source_file(match, found, path);
   }
   return xml::print(document.child("domain"));
 }

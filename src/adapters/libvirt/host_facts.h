@@ -29,8 +29,9 @@ struct HostFacts {
   AcceleratorChoice accelerator;
   CgroupVersion cpu_cgroup = CgroupVersion::kNone;     // of the cpu controller
   CgroupVersion memory_cgroup = CgroupVersion::kNone;  // of the memory controller
-  Mhz core_mhz{};                                      // 0: unknown
-  FirmwareFiles uefi;                                  // empty: none installed
+  double usable_cores = 0;  // a limit of as many cores or more is none; 0: unknown
+  Mhz core_mhz{};           // 0: unknown
+  FirmwareFiles uefi;       // empty: none installed
   std::string arch = "x86_64";
 };
 

@@ -17,7 +17,7 @@ struct LibvirtOptions {
   std::string uri = "qemu:///system";
   std::string address;  // of this host, for migration streams and the inventory
   std::string pki_dir;  // CA, certificate and key of migration over TLS; empty: no TLS
-  // The lab: a host that is a slice of the machine it runs on.
+  // The lab: a host that is a slice of the machine it runs on. No guest's limit goes above it.
   std::optional<double> simulated_cores;
   std::optional<Mib> simulated_memory;
   // More only wait for libvirtd, which serves five requests of a client at a time.
