@@ -1,0 +1,83 @@
+#include "manager/http_service.h"
+
+#include "crypto/random.h"
+#include "manager/http_await.h"
+
+namespace chorok::manager {
+namespace {
+
+std::uint32_t random32() {
+  std::uint32_t out = 0;
+  crypto::random_bytes(&out, sizeof out);
+  return out;
+}
+
+IdSource or_random(IdSource ids) {
+  if (ids) return ids;
+  return [](std::string_view prefix) { return crypto::random_id(prefix); };
+}
+
+constexpr Duration kStopGrace = std::chrono::seconds(3);  // systemd waits for 90
+
+}  // namespace
+
+Service::Service(net::AsioLoop& loop, ports::Store& store, const Pki& pki, ServiceSettings settings)
+    : loop_(loop),
+      pki_(pki),
+      settings_(std::move(settings)),
+      offload_(loop),
+      engine_(loop, store, or_random(settings_.ids), settings_.engine) {}
+
+Service::~Service() = default;
+
+net::Async<> Service::start() {
+  CO_TRY(
+      co_await until_done<Result<>>([&](Done<Result<>> done) { engine_.start(std::move(done)); }));
+  make_parts();
+  reconciler_->mark_all();
+  co_return Result<>{};
+}
+
+void Service::make_parts() {
+  world_ = std::make_unique<World>(engine_);
+  agents_ = std::make_unique<Agents>(engine_, *world_, settings_.agents);
+  reconciler_ = std::make_unique<Reconciler>(engine_, *world_, *agents_);
+  agents_->connect(*reconciler_);
+  accounts_ = std::make_unique<Accounts>(engine_, pki_, offload_.offload(), settings_.accounts);
+  Identities identities;
+  identities.uuid = crypto::uuid_v4;
+  identities.random32 = random32;
+  identities.hash = [this](std::string password, Done<Result<std::string>> done) {
+    accounts_->hash(std::move(password), std::move(done));
+  };
+  requests_ = std::make_unique<Requests>(engine_, *world_, *agents_, std::move(identities));
+  api_ = std::make_unique<Api>(loop_.executor(), engine_, *requests_, *accounts_, *agents_,
+                               settings_.api);
+  auto policy = [this](const net::Request& request) { return api_->body_policy(request); };
+  server_ = std::make_unique<net::HttpServer>(
+      loop_.executor(), [this](net::Request& request) { return api_->handle(request); },
+      settings_.http, policy);
+  local_ = std::make_unique<net::HttpServer>(
+      loop_.executor(), [this](net::Request& request) { return api_->handle_local(request); },
+      settings_.http, policy);
+}
+
+Result<std::uint16_t> Service::listen(const std::string& address, std::uint16_t port,
+                                      std::shared_ptr<net::TlsServerContext> tls) {
+  return server_->listen(address, port, std::move(tls));
+}
+
+Result<> Service::listen_local(const std::string& path) {
+  return local_->listen_unix(path, 0600);
+}
+
+net::Async<> Service::stop() {
+  if (server_ != nullptr) {
+    co_await server_->stop(kStopGrace);
+    co_await local_->stop(kStopGrace);
+  }
+  co_return co_await until_done<Result<>>(
+      [&](Done<Result<>> done) { engine_.stop(std::move(done)); });
+}
+
+}  // namespace chorok::manager

@@ -1,0 +1,74 @@
+// One manager, put together: engine, world, reconciler, agents, requests, accounts, the API and its
+// listeners, on one loop over one store. Both programs are this: chorok-manager over SQLite with
+// real agents, chorok-sim over memory with simulated ones.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "manager/accounts.h"
+#include "manager/agents.h"
+#include "manager/api.h"
+#include "manager/engine.h"
+#include "manager/http_offload.h"
+#include "manager/pki.h"
+#include "manager/reconciler.h"
+#include "manager/requests.h"
+#include "manager/world.h"
+#include "net/asio_loop.h"
+#include "net/tls.h"
+
+namespace chorok::manager {
+
+struct ServiceSettings {
+  IdSource ids;  // empty: random
+  EngineSettings engine;
+  AgentsSettings agents;
+  AccountsSettings accounts;
+  ApiSettings api;
+  net::HttpLimits http;
+};
+
+class Service {
+ public:
+  // The loop, the store and the PKI outlive it.
+  Service(net::AsioLoop& loop, ports::Store& store, const Pki& pki, ServiceSettings settings);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // Leads and knows everything when it returns. kUnavailable: another manager leads.
+  net::Async<> start();
+  // After start(). Answers the port.
+  Result<std::uint16_t> listen(const std::string& address, std::uint16_t port,
+                               std::shared_ptr<net::TlsServerContext> tls);
+  // The admin's socket: only the owner of the process may open it.
+  Result<> listen_local(const std::string& path);
+  // Says goodbye to everybody, then gives the lease back.
+  net::Async<> stop();
+
+  Engine& engine() { return engine_; }
+  Agents& agents() { return *agents_; }
+  Accounts& accounts() { return *accounts_; }
+  Requests& requests() { return *requests_; }
+  Api& api() { return *api_; }
+
+ private:
+  void make_parts();
+
+  net::AsioLoop& loop_;
+  const Pki& pki_;
+  ServiceSettings settings_;
+  OffloadPool offload_;
+  Engine engine_;
+  std::unique_ptr<World> world_;
+  std::unique_ptr<Agents> agents_;
+  std::unique_ptr<Reconciler> reconciler_;
+  std::unique_ptr<Accounts> accounts_;
+  std::unique_ptr<Requests> requests_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<net::HttpServer> server_;
+  std::unique_ptr<net::HttpServer> local_;
+};
+
+}  // namespace chorok::manager

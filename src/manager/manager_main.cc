@@ -1,0 +1,255 @@
+// chorok-manager: makes a cluster's state, runs it, and asks the running one for tokens and copies
+// through its socket.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <map>
+
+#include "adapters/sqlite/sqlite_store.h"
+#include "crypto/random.h"
+#include "manager/api_routes.h"
+#include "manager/http_options.h"
+#include "manager/http_service.h"
+#include "manager/state_dir.h"
+#include "net/http_client.h"
+
+namespace chorok::manager {
+namespace {
+
+constexpr std::string_view kStateDefault = "/var/lib/chorok";
+constexpr std::string_view kListenDefault = "0.0.0.0:8443";
+// A certificate is renewed with a month left; looking twice a day costs nothing.
+constexpr Duration kCertificateCheck = std::chrono::hours(12);
+
+constexpr OptionSpec kOptions[] = {
+    {"state", "DIR", "where the manager keeps itself; default /var/lib/chorok"},
+    {"admin", "NAME", "init: name of the first user; default admin"},
+    {"admin-password-file", "FILE", "init: its password; default a random one, printed once"},
+    {"address", "NAME_OR_IP",
+     "init: a name of this manager that agents and people use; repeatable"},
+    {"listen", "ADDR:PORT", "run: default 0.0.0.0:8443; repeatable"},
+    {"lifetime", "SECONDS", "token host: default an hour"},
+    {"verbose", "", "run: log more"},
+    {"help", "", "this"},
+};
+
+constexpr std::string_view kUsage = R"(usage: chorok-manager COMMAND [OPTIONS]
+
+  init          make the CA, the store and the first admin; safe to repeat
+  run           be the manager
+  token host    print a token that lets one host join
+  status        how the running manager does
+  version
+
+)";
+
+struct Run {
+  StateDir state;
+  std::vector<ListenAddress> listen;
+  net::AsioLoop loop;
+  std::unique_ptr<sqlite::SqliteStore> store;
+  std::unique_ptr<Pki> pki;
+  std::shared_ptr<net::TlsServerContext> tls;
+  std::unique_ptr<Service> service;
+  std::string served;  // serial-bearing PEM in use
+  bool is_stopping = false;
+  int exit_code = 0;
+  Log log{"manager"};
+
+  Result<net::TlsIdentity> identity() {
+    auto pair = TRY(pki->server_identity(server_names(TRY(state.extra_names())), loop.now()));
+    return net::TlsIdentity{pair.certificate_pem, pair.key_pem};
+  }
+
+  Result<> prepare() {
+    pki = std::make_unique<Pki>(TRY(Pki::open(state.pki())));
+    auto own = TRY(identity());
+    served = own.certificate_pem;
+    tls = TRY(net::TlsServerContext::create(own, pki->ca_pem()));
+    store = TRY(sqlite::SqliteStore::open(loop, {.path = state.store(), .create = false}));
+    ServiceSettings settings;
+    settings.engine.owner = fmt::format("manager-{}", crypto::random_text(10));
+    settings.api.scratch_folder = state.path;
+    settings.api.backup = [this](std::string path, Done<Result<>> done) {
+      store->backup_to(std::move(path), std::move(done));
+    };
+    service = std::make_unique<Service>(loop, *store, *pki, std::move(settings));
+    return {};
+  }
+
+  net::Async<> open() {
+    CO_TRY(co_await service->start());
+    for (const ListenAddress& each : listen) {
+      auto port = CO_TRY(service->listen(each.address, each.port, tls));
+      log.info("listens on {}:{}", each.address, port);
+    }
+    CO_TRY(service->listen_local(state.socket()));
+    co_return Result<>{};
+  }
+
+  net::awaitable<void> start() {
+    auto opened = co_await open();
+    if (!opened) {
+      fmt::print(stderr, "error: {}\n", opened.error().message);
+      exit_code = 1;
+      loop.stop();
+      co_return;
+    }
+    sd_notify("READY=1");
+    watch_certificate();
+  }
+
+  void watch_certificate() {
+    loop.after(kCertificateCheck, [this] {
+      if (auto own = identity(); own && own->certificate_pem != served) {
+        served = own->certificate_pem;
+        if (auto done = tls->reload(*own, pki->ca_pem()); !done)
+          log.error("the new certificate is not used: {}", done.error().message);
+        else
+          log.info("renewed the server's certificate");
+      }
+      watch_certificate();
+    });
+  }
+
+  void stop(int signal) {
+    if (is_stopping) return;
+    is_stopping = true;
+    log.info("stops on signal {}", signal);
+    sd_notify("STOPPING=1");
+    net::spawn(
+        loop.executor(),
+        [this]() -> net::awaitable<void> {
+          if (auto done = co_await service->stop(); !done)
+            log.warn("the leader's lease was not given back: {}", done.error().message);
+          loop.stop();
+        },
+        "stop");
+  }
+};
+
+Result<int> run(const Options& options, const StateDir& state) {
+  log_to_stderr(options.has("verbose") ? LogLevel::kDebug : LogLevel::kInfo);
+  Run self;
+  self.state = state;
+  auto listen = options.all("listen");
+  if (listen.empty()) listen.emplace_back(kListenDefault);
+  for (const std::string& each : listen) self.listen.push_back(TRY(parse_listen(each)));
+  // Every agent, console and browser is a descriptor.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  TRY(self.prepare());
+  self.loop.on_signals({SIGTERM, SIGINT}, [&self](int signal) { self.stop(signal); });
+  net::spawn(self.loop.executor(), self.start(), "start");
+  self.loop.run();
+  self.service.reset();
+  self.store.reset();
+  return self.exit_code;
+}
+
+Result<int> init(const Options& options, const StateDir& state) {
+  InitRequest request;
+  request.state = state;
+  request.admin = options.get("admin", "admin");
+  request.names = options.all("address");
+  if (options.has("admin-password-file")) {
+    request.password = TRY(read_text_file(options.get("admin-password-file"), 4096));
+    while (request.password.ends_with('\n') || request.password.ends_with('\r'))
+      request.password.pop_back();
+    if (request.password.empty())
+      return fail(Code::kInvalid, "the password file is empty", "--admin-password-file");
+  }
+  InitAnswer answer = TRY(init_state(request));
+  for (const std::string& line : answer.lines) fmt::print("{}\n", line);
+  if (!answer.password.empty())
+    fmt::print("password of '{}', shown this once: {}\n", request.admin, answer.password);
+  fmt::print("CA fingerprint (SHA-256): {}\n", answer.ca_sha256);
+  return 0;
+}
+
+// What the running manager answers on its socket.
+Result<std::string> ask(const StateDir& state, std::string method, std::string path,
+                        std::string body = {}) {
+  net::HttpClientSettings settings;
+  settings.unix_path = state.socket();
+  net::BlockingHttpClient client(std::move(settings));
+  net::ClientRequest request;
+  request.method = std::move(method);
+  request.url = TRY(net::parse_url("http://localhost" + path));
+  request.body = std::move(body);
+  if (!request.body.empty()) request.headers.add("Content-Type", "application/json");
+  auto response = client.send(std::move(request));
+  if (!response)
+    return fail(Code::kUnavailable,
+                fmt::format("no manager answers on {} ({}); is it running, and may you open it?",
+                            state.socket(), response.error().message));
+  if (!response->is_ok())
+    return Unexpected(net::error_from_problem(response->status, response->body));
+  return std::move(response->body);
+}
+
+Result<int> token(const Options& options, const StateDir& state) {
+  if (options.rest().size() != 2 || options.rest()[1] != "host")
+    return fail(Code::kInvalid, "write `chorok-manager token host`");
+  model::TokenRequest request;
+  request.purpose = "host";
+  request.lifetime = std::chrono::seconds(TRY(options.number("lifetime", 0, 0, 366L * 86400)));
+  auto answer = TRY(ask(state, "POST", "/api/v1/tokens", json::encode(request)));
+  auto made = TRY(json::decode<model::NewToken>(answer, {.stored = true}));
+  fmt::print("{}\n", made.token);
+  if (::isatty(STDERR_FILENO) != 0)
+    fmt::print(stderr, "on the host: chorok-agent join https://{}:8443 TOKEN (until {})\n",
+               server_names({}).dns_names.front(), json::format_time(made.expires));
+  return 0;
+}
+
+Result<int> status(const Options&, const StateDir& state) {
+  auto answer = TRY(ask(state, "GET", "/api/v1/status"));
+  auto read = TRY(json::decode<ManagerStatus>(answer, {.stored = true}));
+  for (const Field& field : ManagerStatus::type().fields)
+    fmt::print("{:<16} {}\n", field.name, json::encode(field.type(), field_at(field, &read)));
+  return 0;
+}
+
+using Command = Result<int> (*)(const Options&, const StateDir&);
+
+Result<int> dispatch(std::span<const std::string_view> args) {
+  const Options options = TRY(Options::parse(args, kOptions));
+  const StateDir state{options.get("state", kStateDefault)};
+  const std::string name = options.rest().empty() ? "" : options.rest()[0];
+  if (name == "version") {
+    fmt::print("chorok-manager {}\n", CHOROK_VERSION);
+    return 0;
+  }
+  if (name.empty() || options.has("help")) {
+    fmt::print("{}{}", kUsage, help_of(kOptions));
+    return name.empty() && !options.has("help") ? 2 : 0;
+  }
+  static const std::map<std::string_view, Command> kCommands = {
+      {"init", init}, {"run", run}, {"token", token}, {"status", status}};
+  auto it = kCommands.find(name);
+  if (it == kCommands.end())
+    return fail(Code::kInvalid,
+                fmt::format("there is no command '{}'; `chorok-manager --help` lists them", name));
+  return it->second(options, state);
+}
+
+}  // namespace
+}  // namespace chorok::manager
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::vector<std::string_view> args(argv + 1, argv + argc);
+  auto result = chorok::manager::dispatch(args);
+  if (result) return *result;
+  const chorok::Error& error = result.error();
+  fmt::print(stderr, "error: {}{}{}\n", error.field, error.field.empty() ? "" : ": ",
+             error.message);
+  return 1;
+}
