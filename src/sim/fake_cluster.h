@@ -46,9 +46,8 @@ struct FakeCluster {
     return std::move(*answer);
   }
 
-  // A VM with one disk, made on a host and defined there.
-  model::DomainSpec make_vm(HostIndex host, const std::string& name,
-                            std::string_view pool = kSharedPool) {
+  // A VM with one disk and one NIC; nothing of it is made.
+  static model::DomainSpec describe_vm(const std::string& name, std::string_view pool) {
     model::DomainSpec spec;
     spec.uuid = "uuid-" + name;
     spec.vm = "vm-" + name;
@@ -64,7 +63,13 @@ struct FakeCluster {
     nic.spec.mac = "52:54:00:00:00:01";
     nic.bridge = "br0";
     spec.nics.push_back(nic);
-    make_disk(host, disk.path);
+    return spec;
+  }
+  // The same with its disk, defined on a host.
+  model::DomainSpec make_vm(HostIndex host, const std::string& name,
+                            std::string_view pool = kSharedPool) {
+    model::DomainSpec spec = describe_vm(name, pool);
+    make_disk(host, spec.disks[0].path);
     auto defined = ask([&](auto done) { hypervisors[host]->define(spec, std::move(done)); });
     CHOROK_ASSERT(defined && *defined);
     return spec;

@@ -31,8 +31,16 @@ void put(std::vector<T>& all, const T& one) {
     all.push_back(one);
 }
 
-Applied applied(const FakeDomain& domain, std::string field) {
-  return domain.active() ? Applied{{std::move(field)}, {}} : Applied{{}, {std::move(field)}};
+// A change that the guest took, or that has no guest to wait for.
+Applied at_once(std::string field) {
+  return Applied{{std::move(field)}, {}};
+}
+
+template <class T>
+void set_both(FakeDomain& domain, std::vector<T> model::DomainSpec::* list, const T& one,
+              bool live) {
+  if (domain.persistent) put((*domain.persistent).*list, one);
+  if (domain.live && live) put((*domain.live).*list, one);
 }
 
 std::string_view missing(const model::DomainNic& nic, const HostSettings& host) {
@@ -55,7 +63,7 @@ Result<Applied> FakeHost::resize(const std::string& uuid, const ports::ResizeReq
   FakeDomain* domain = TRY(need(uuid));
   Applied done;
   auto place = [&](bool live, const char* field) {
-    (live ? done.live : done.next_boot).emplace_back(field);
+    (live || !domain->active() ? done.live : done.next_boot).emplace_back(field);
   };
   if (request.vcpus > 0) {
     // Plugging out is left to the next boot: guests seldom let go of a vCPU.
@@ -92,26 +100,33 @@ Result<Applied> FakeHost::tune(const std::string& uuid, const model::CpuAllocati
     spec.spec.cpu = cpu;
     spec.spec.memory_allocation = memory;
   });
-  Applied done = applied(*domain, "cpu");
-  (domain->active() ? done.live : done.next_boot).emplace_back("memory_allocation");
-  return done;
+  return Applied{{"cpu", "memory_allocation"}, {}};
 }
 
 Result<Applied> FakeHost::attach_disk(const std::string& uuid, const model::DomainDisk& disk) {
   FakeDomain* domain = TRY(need(uuid));
+  model::DomainSpec& next = domain->persistent ? *domain->persistent : *domain->live;
+  if (const model::DomainDisk* there = named(next.disks, disk.spec.name)) {
+    if (there->path == disk.path) return at_once("disks");
+    return fail(Code::kAlreadyExists,
+                fmt::format("'{}' has another disk '{}'", next.name, disk.spec.name));
+  }
+  Result<> live;
   if (domain->active())
-    TRY(world_.files().lock(index_, disk.path, !disk.spec.read_only, domain->qemu));
-  change_all(*domain, [&](model::DomainSpec& spec) { put(spec.disks, disk); });
-  return applied(*domain, "disks");
+    live = world_.files().lock(index_, disk.path, !disk.spec.read_only, domain->qemu);
+  set_both(*domain, &model::DomainSpec::disks, disk, live.has_value());
+  if (live && domain->guest.runs && !disk.spec.read_only)
+    world_.files().find(index_, disk.path)->executing.insert(domain->qemu);
+  world_.changed(index_, uuid);
+  return live ? at_once("disks") : Applied{{}, {"disks"}};
 }
 
 Result<Applied> FakeHost::attach_nic(const std::string& uuid, const model::DomainNic& nic) {
   FakeDomain* domain = TRY(need(uuid));
-  if (auto name = missing(nic, settings_); domain->active() && !name.empty())
-    return fail(Code::kFailedPrecondition,
-                fmt::format("Cannot get interface MTU on '{}': No such device", name));
-  change_all(*domain, [&](model::DomainSpec& spec) { put(spec.nics, nic); });
-  return applied(*domain, "nics");
+  const bool live = !domain->active() || missing(nic, settings_).empty();
+  set_both(*domain, &model::DomainSpec::nics, nic, live);
+  world_.changed(index_, uuid);
+  return live ? at_once("nics") : Applied{{}, {"nics"}};
 }
 
 Result<Applied> FakeHost::change_medium(const std::string& uuid, const model::DomainCdrom& cdrom) {
@@ -124,7 +139,7 @@ Result<Applied> FakeHost::change_medium(const std::string& uuid, const model::Do
   if (domain->active() && !there->path.empty() && there->path != cdrom.path)
     world_.files().unlock_one(index_, there->path, domain->qemu);
   change_all(*domain, [&](model::DomainSpec& spec) { put(spec.cdroms, cdrom); });
-  return applied(*domain, "cdroms");
+  return at_once("cdroms");
 }
 
 Result<Applied> FakeHost::detach(const std::string& uuid, const std::string& device) {
@@ -132,14 +147,14 @@ Result<Applied> FakeHost::detach(const std::string& uuid, const std::string& dev
   if (domain->live)
     if (model::DomainDisk* disk = named(domain->live->disks, device))
       world_.files().unlock_one(index_, disk->path, domain->qemu);
-  std::string field;
+  std::string field = "disks";
   change_all(*domain, [&](model::DomainSpec& spec) {
     auto is = [&](const auto& each) { return each.spec.name == device; };
-    if (std::erase_if(spec.disks, is)) field = "disks";
+    std::erase_if(spec.disks, is);
     if (std::erase_if(spec.cdroms, is)) field = "cdroms";
     if (std::erase_if(spec.nics, is)) field = "nics";
   });
-  return field.empty() ? Applied{} : applied(*domain, field);
+  return at_once(field);
 }
 
 Result<> FakeHost::snapshot_create(const std::string& uuid, const std::string& name) {
@@ -151,12 +166,14 @@ Result<> FakeHost::snapshot_create(const std::string& uuid, const std::string& n
   for (const model::DomainDisk& disk : spec.disks) {
     if (disk.spec.read_only) continue;
     if (disk.spec.format != model::DiskFormat::kQcow2)
-      return fail(Code::kUnsupported,
+      return fail(Code::kFailedPrecondition,
                   fmt::format("internal snapshot for disk {} unsupported for storage type raw",
                               disk.spec.name));
     if (FakeFile* file = world_.files().find(index_, disk.path))
       snapshot.boots[disk.path] = file->boots;
   }
+  if (spec.disks.empty())
+    return fail(Code::kFailedPrecondition, "there is no qcow2 disk to keep a snapshot");
   snapshot.info.name = name;
   snapshot.info.created = world_.now();
   snapshot.info.with_memory = domain->active();
@@ -215,19 +232,16 @@ Result<> FakeHost::snapshot_delete(const std::string& uuid, const std::string& n
 }
 
 Result<std::vector<std::string>> FakeHost::check_compatible(const model::DomainSpec& spec,
-                                                            const std::string& cpu_definition) {
+                                                            const std::string& cpu) {
   std::vector<std::string> against;
-  if (cpu_level_of(cpu_definition) > settings_.cpu_level)
-    against.push_back(fmt::format("the guest needs CPU {}, this host offers Fake-v{}",
-                                  cpu_level_of(cpu_definition), settings_.cpu_level));
+  if (cpu_level_of(cpu) > settings_.cpu_level)
+    against.push_back(fmt::format("the guest needs CPU Fake-v{}, this host offers Fake-v{}",
+                                  cpu_level_of(cpu), settings_.cpu_level));
   if (!spec.spec.machine.empty() && !has(settings_.machines, spec.spec.machine))
     against.push_back(fmt::format("machine type '{}' is unknown here", spec.spec.machine));
-  Mib in_use = memory_in_use();
-  if (const FakeDomain* here = find(spec.uuid); here && here->active())
-    in_use -= here->live->spec.memory;
-  if (in_use + spec.spec.memory > settings_.memory)
-    against.push_back(fmt::format("{} MiB of memory are wanted, {} of {} MiB are in use",
-                                  spec.spec.memory.value, in_use.value, settings_.memory.value));
+  for (const auto& [uuid, other] : domains_)
+    if (uuid != spec.uuid && other.spec().name == spec.name)
+      against.push_back(fmt::format("this host has another domain named '{}'", spec.name));
   for (const model::DomainDisk& disk : spec.disks)
     if (!world_.files().find(index_, disk.path))
       against.push_back(
@@ -238,10 +252,46 @@ Result<std::vector<std::string>> FakeHost::check_compatible(const model::DomainS
   return against;
 }
 
+Result<> FakeHost::may_run(const model::DomainSpec& spec, std::int32_t cpu_level) {
+  auto against = TRY(check_compatible(spec, cpu_definition(cpu_level)));
+  Mib in_use = memory_in_use();
+  if (const FakeDomain* here = find(spec.uuid); here && here->active())
+    in_use -= here->live->spec.memory;
+  if (in_use + spec.spec.memory > settings_.memory)
+    against.emplace_back("cannot set up guest memory: Cannot allocate memory");
+  if (!against.empty()) return fail(Code::kFailedPrecondition, against.front());
+  return {};
+}
+
 Result<model::VmSpec> FakeHost::adopt(const std::string& uuid, const std::string& vm) {
   FakeDomain* domain = TRY(need(uuid));
+  const std::string& owner = domain->spec().vm;
+  if (!owner.empty() && owner != vm)
+    return fail(Code::kAlreadyExists,
+                fmt::format("'{}' belongs to Chorok already, as {}", domain->spec().name, owner));
+  if (!domain->persistent)
+    return fail(Code::kFailedPrecondition, "a transient domain cannot be adopted");
   change_all(*domain, [&](model::DomainSpec& spec) { spec.vm = vm; });
-  return domain->spec().spec;
+  const model::DomainSpec& found = domain->spec();
+  model::VmSpec spec = found.spec;
+  spec.disks.clear();
+  spec.cdroms.clear();
+  spec.nics.clear();
+  // As libvirt knows them: by absolute path and bridge, of no datastore or network of Chorok's.
+  for (const model::DomainDisk& disk : found.disks) {
+    spec.disks.push_back(disk.spec);
+    spec.disks.back().path = disk.path;
+    spec.disks.back().keep = true;
+  }
+  for (const model::DomainCdrom& cdrom : found.cdroms) {
+    spec.cdroms.push_back(cdrom.spec);
+    spec.cdroms.back().path = cdrom.path;
+  }
+  for (const model::DomainNic& nic : found.nics) {
+    spec.nics.push_back(nic.spec);
+    spec.nics.back().network = nic.bridge.empty() ? nic.libvirt_network : nic.bridge;
+  }
+  return spec;
 }
 
 }  // namespace chorok::sim

@@ -33,7 +33,10 @@ bool FakeFiles::reachable(HostIndex host, std::string_view path) {
 }
 
 FakeFile* FakeFiles::find(HostIndex host, const std::string& path) {
-  if (!reachable(host, path)) return nullptr;
+  return reachable(host, path) ? peek(host, path) : nullptr;
+}
+
+FakeFile* FakeFiles::peek(HostIndex host, const std::string& path) {
   auto found = files_.find(key(host, path));
   return found == files_.end() ? nullptr : &found->second;
 }
@@ -97,12 +100,13 @@ void FakeFiles::unlock(QemuId qemu) {
     if (file == files_.end()) continue;
     if (file->second.writer == qemu) file->second.writer = 0;
     file->second.readers.erase(qemu);
+    file->second.executing.erase(qemu);
   }
   held_.erase(held);
 }
 
 void FakeFiles::unlock_one(HostIndex host, const std::string& path, QemuId qemu) {
-  if (FakeFile* file = find(host, path)) {
+  if (FakeFile* file = peek(host, path)) {
     if (file->writer == qemu) file->writer = 0;
     file->readers.erase(qemu);
     file->executing.erase(qemu);

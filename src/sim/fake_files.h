@@ -49,6 +49,8 @@ class FakeFiles {
 
   bool reachable(HostIndex host, std::string_view path);
   FakeFile* find(HostIndex host, const std::string& path);
+  // The same for one who has it open already: also when the host is cut off.
+  FakeFile* peek(HostIndex host, const std::string& path);
   // kExhausted: the datastore is full; kUnavailable: this host is cut off from it.
   Result<FakeFile*> make(HostIndex host, const std::string& path, FakeFile file);
   bool remove(HostIndex host, const std::string& path);

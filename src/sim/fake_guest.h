@@ -26,6 +26,7 @@ struct Guest {
   Duration worked{};        // until `resumed`
   Time resumed{};
   bool runs = false;
+  std::int32_t cpu_level = 0;  // that it saw when it booted
   GuestLoad load;
 
   Duration counter(Time now) const { return runs ? worked + (now - resumed) : worked; }

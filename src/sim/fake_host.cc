@@ -39,6 +39,27 @@ std::string address_of(const std::string& mac) {
   return fmt::format("10.{}.{}.{}", a, b, c);
 }
 
+// As far as a boot would make a difference; shares and limits are applied while it runs.
+bool same_hardware(const model::DomainSpec& live, const model::DomainSpec& wanted) {
+  const model::VmSpec &a = live.spec, &b = wanted.spec;
+  auto same = [](const auto& these, const auto& those, auto equal) {
+    return std::ranges::equal(these, those, [&](const auto& x, const auto& y) {
+      return x.spec.name == y.spec.name && equal(x, y);
+    });
+  };
+  return a.vcpus == b.vcpus && a.memory == b.memory && a.machine == b.machine &&
+         std::max(a.vcpus, a.max_vcpus) == std::max(b.vcpus, b.max_vcpus) &&
+         std::max(a.memory, a.max_memory) == std::max(b.memory, b.max_memory) &&
+         a.cpu_model == b.cpu_model && a.firmware == b.firmware && a.tpm == b.tpm &&
+         a.vnc == b.vnc && live.kernel == wanted.kernel && live.initrd == wanted.initrd &&
+         a.boot.cmdline == b.boot.cmdline && a.boot.order == b.boot.order &&
+         same(live.disks, wanted.disks, [](auto& x, auto& y) { return x.path == y.path; }) &&
+         same(live.cdroms, wanted.cdroms, [](auto& x, auto& y) { return x.path == y.path; }) &&
+         same(live.nics, wanted.nics, [](auto& x, auto& y) {
+           return x.bridge == y.bridge && x.libvirt_network == y.libvirt_network;
+         });
+}
+
 }  // namespace
 
 std::int32_t cpu_level_of(const std::string& definition) {
@@ -79,7 +100,26 @@ model::HostInventory FakeHost::inventory() const {
   inventory.libvirt_version = inventory.qemu_version = "fake";
   inventory.hypervisor = "fake";
   inventory.machines = settings_.machines;
-  inventory.capabilities = {"live-migration", "post-copy", "storage-migration", "snapshots"};
+  inventory.capabilities = {"adopt",
+                            "auto-converge",
+                            "balloon",
+                            "bulk-statistics",
+                            "cold-migration",
+                            "compression",
+                            "console",
+                            "cpu-hotplug",
+                            "hotplug",
+                            "live-migration",
+                            "migrate-storage",
+                            "multifd",
+                            "post-copy",
+                            "save",
+                            "snapshots",
+                            "storage-migration",
+                            "tls",
+                            "tpm",
+                            "tune",
+                            "uefi"};
   inventory.address = settings_.address;
   inventory.simulated = true;
   inventory.boot_id = fmt::format("{}-boot-{}", settings_.name, boots_);
@@ -178,20 +218,32 @@ Result<> FakeHost::define(model::DomainSpec spec) {
   FakeDomain& domain = domains_[spec.uuid];
   domain.uuid = spec.uuid;
   if (domain.state == DomainState::kCrashed && !domain.active()) domain.state = DomainState::kOff;
+  // What runs has all that the new definition wants: it does not wait for the next boot.
+  if (domain.live && same_hardware(*domain.live, spec)) domain.live->generation = spec.generation;
   domain.persistent = std::move(spec);
   world_.changed(index_, domain.uuid);
   return {};
 }
 
 Result<> FakeHost::undefine(const std::string& uuid) {
-  FakeDomain* domain = TRY(need(uuid));
+  FakeDomain* domain = find(uuid);
+  if (!domain) return {};
+  if (domain->active())
+    return fail(Code::kFailedPrecondition,
+                fmt::format("cannot remove '{}': it is running", domain->spec().name));
+  forget(uuid);
+  return {};
+}
+
+void FakeHost::forget(const std::string& uuid) {
+  FakeDomain* domain = find(uuid);
+  if (!domain) return;
   domain->persistent.reset();
   domain->saved.reset();
   domain->saved_spec.reset();
   domain->snapshots.clear();
   if (!domain->active()) domains_.erase(uuid);
   world_.changed(index_, uuid);
-  return {};
 }
 
 std::uint64_t FakeHost::root_lineage(const model::DomainSpec& spec) const {
@@ -201,7 +253,7 @@ std::uint64_t FakeHost::root_lineage(const model::DomainSpec& spec) const {
 
 FakeFile* FakeHost::root_disk(const model::DomainSpec& spec) const {
   for (const model::DomainDisk& disk : spec.disks)
-    if (!disk.spec.read_only) return world_.files().find(index_, disk.path);
+    if (!disk.spec.read_only) return world_.files().peek(index_, disk.path);
   return nullptr;
 }
 
@@ -209,6 +261,9 @@ Guest FakeHost::boot(const model::DomainSpec& spec, const GuestLoad& load) {
   Guest guest;
   guest.life = world_.new_life();
   guest.load = load;
+  guest.cpu_level = spec.spec.cpu_model.empty() || spec.spec.cpu_model.starts_with("host-")
+                        ? settings_.cpu_level
+                        : cpu_level_of(spec.spec.cpu_model);
   if (FakeFile* root = root_disk(spec)) guest.boots = ++root->boots;
   return guest;
 }
@@ -239,8 +294,7 @@ Result<> FakeHost::begin_start(const std::string& uuid) {
   FakeDomain* domain = TRY(need(uuid));
   if (domain->active()) return {};
   const model::DomainSpec& spec = domain->saved_spec ? *domain->saved_spec : *domain->persistent;
-  auto against = TRY(check_compatible(spec, spec.spec.cpu_model));
-  if (!against.empty()) return fail(Code::kFailedPrecondition, against.front());
+  TRY(may_run(spec, domain->saved ? domain->saved->cpu_level : cpu_level_of(spec.spec.cpu_model)));
   const QemuId qemu = world_.new_qemu();
   TRY(lock_disks(spec, qemu));
   domain->qemu = qemu;
@@ -253,7 +307,7 @@ Result<> FakeHost::begin_start(const std::string& uuid) {
 Result<> FakeHost::finish_start(const std::string& uuid, bool paused) {
   FakeDomain* domain = TRY(need(uuid));
   if (domain->state != DomainState::kStarting) {
-    if (domain->active()) return {};  // it ran before this start
+    if (domain->active()) return paused ? Result<>{} : resume(uuid);  // it was there already
     return fail(Code::kFailedPrecondition, "QEMU exited while the domain was being started");
   }
   if (domain->saved) {
@@ -271,6 +325,7 @@ Result<> FakeHost::finish_start(const std::string& uuid, bool paused) {
 
 Result<> FakeHost::suspend(const std::string& uuid) {
   FakeDomain* domain = TRY(need_active(uuid));
+  if (domain->state == DomainState::kPaused) return {};
   domain->state = DomainState::kPaused;
   set_running(*domain, false);
   world_.changed(index_, uuid);
@@ -328,7 +383,7 @@ void FakeHost::stop(const std::string& uuid, DomainState after) {
   world_.changed(index_, uuid);
 }
 
-Result<> FakeHost::begin_incoming(model::DomainSpec spec) {
+Result<> FakeHost::begin_incoming(model::DomainSpec spec, std::int32_t cpu_level) {
   FakeDomain* there = find(spec.uuid);
   if (there && there->active())
     return fail(Code::kFailedPrecondition,
@@ -337,8 +392,7 @@ Result<> FakeHost::begin_incoming(model::DomainSpec spec) {
     if (uuid != spec.uuid && domain.spec().name == spec.name)
       return fail(Code::kAlreadyExists,
                   fmt::format("domain '{}' already exists with uuid {}", spec.name, uuid));
-  auto against = TRY(check_compatible(spec, spec.spec.cpu_model));
-  if (!against.empty()) return fail(Code::kFailedPrecondition, against.front());
+  TRY(may_run(spec, cpu_level));
   FakeDomain& domain = domains_[spec.uuid];
   domain.uuid = spec.uuid;
   domain.qemu = world_.new_qemu();

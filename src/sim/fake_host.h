@@ -79,7 +79,8 @@ class FakeHost {
   Result<FakeDomain*> need_active(const std::string& uuid);
 
   Result<> define(model::DomainSpec spec);
-  Result<> undefine(const std::string& uuid);
+  Result<> undefine(const std::string& uuid);  // of one that does not run
+  void forget(const std::string& uuid);        // one that runs becomes transient
   // Starting is two steps: QEMU is there and holds its disks; the guest runs. Between them the host
   // or libvirtd may go.
   Result<> begin_start(const std::string& uuid);
@@ -103,11 +104,11 @@ class FakeHost {
   Result<> snapshot_revert(const std::string& uuid, const std::string& name);
   Result<> snapshot_delete(const std::string& uuid, const std::string& name);
   Result<std::vector<std::string>> check_compatible(const model::DomainSpec& spec,
-                                                    const std::string& cpu_definition);
+                                                    const std::string& cpu);
   Result<model::VmSpec> adopt(const std::string& uuid, const std::string& vm);
 
   // For migrations. An incoming QEMU holds no locks until its guest is switched over to it.
-  Result<> begin_incoming(model::DomainSpec spec);
+  Result<> begin_incoming(model::DomainSpec spec, std::int32_t cpu_level);
   // Takes the disks and lets the guest run; on failure nothing has changed.
   Result<> activate(const std::string& uuid, Guest guest, bool run);
 
@@ -124,6 +125,8 @@ class FakeHost {
   void set_running(FakeDomain& domain, bool runs);
 
  private:
+  // What QEMU would say on its way up.
+  Result<> may_run(const model::DomainSpec& spec, std::int32_t cpu_level);
   Guest boot(const model::DomainSpec& spec, const GuestLoad& load);
   FakeFile* root_disk(const model::DomainSpec& spec) const;
   // Both definitions of a domain, for a change that holds now and after the next boot.

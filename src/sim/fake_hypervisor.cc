@@ -89,6 +89,8 @@ void FakeHypervisor::start(std::string uuid, bool paused, Done<Result<>> done) {
       "start", uuid,
       [this_times = world_.times(), &host = host_, uuid](const Call&) -> Result<Duration> {
         const FakeDomain* domain = TRY(host.need(uuid));
+        if (domain->role == model::InstanceRole::kIncoming)
+          return fail(Code::kFailedPrecondition, "cannot start it: it is being migrated");
         if (domain->active()) return Duration{};
         double mib = domain->saved ? static_cast<double>(domain->spec().spec.memory.value) / 2 : 0;
         TRY(host.begin_start(uuid));
@@ -103,6 +105,9 @@ void FakeHypervisor::shutdown(std::string uuid, Done<Result<>> done) {
       [&world = world_, &host = host_, uuid]() -> Result<> {
         FakeDomain* domain = TRY(host.need(uuid));
         if (!domain->active()) return {};
+        if (domain->state == DomainState::kPaused)
+          return fail(Code::kFailedPrecondition,
+                      "it is suspended and cannot hear; resume it first");
         if (!domain->guest.load.ignores_acpi)
           world.guest_will(domain->guest.life, world.times().guest_shutdown, false);
         return {};
@@ -110,7 +115,9 @@ void FakeHypervisor::shutdown(std::string uuid, Done<Result<>> done) {
       std::move(done));
 }
 
+// What waits in the domain's lane would wait for its migration.
 void FakeHypervisor::destroy(std::string uuid, Done<Result<>> done) {
+  world_.migration_table().abort(host_.index(), uuid, nullptr);
   run<void>(
       "destroy", uuid, world_.times().destroy,
       [&world = world_, &host = host_, uuid]() -> Result<> {
@@ -189,6 +196,7 @@ std::function<void(ports::MigrateProgress)> while_connected(
 void FakeHypervisor::migrate(std::string uuid, ports::MigrateRequest request,
                              std::function<void(ports::MigrateProgress)> progress,
                              Done<Result<model::MigrationStats>> done) {
+  if (world_.migration_table().moves(host_.index(), uuid)) return refuse_second(std::move(done));
   run_migration(
       "migrate", uuid,
       [&world = world_, &host = host_, uuid, request = std::move(request),
@@ -202,6 +210,7 @@ void FakeHypervisor::migrate_storage(std::string uuid, std::vector<std::string> 
                                      std::vector<std::string> target_paths,
                                      std::function<void(ports::MigrateProgress)> progress,
                                      Done<Result<model::MigrationStats>> done) {
+  if (world_.migration_table().moves(host_.index(), uuid)) return refuse_second(std::move(done));
   run_migration(
       "migrate_storage", uuid,
       [&world = world_, &host = host_, uuid, disks = std::move(disks),
@@ -213,14 +222,25 @@ void FakeHypervisor::migrate_storage(std::string uuid, std::vector<std::string> 
       std::move(done));
 }
 
+void FakeHypervisor::refuse_second(Done<Result<model::MigrationStats>> done) {
+  world_.later(Duration{}, [connection = connection_, done = std::move(done)]() mutable {
+    if (connection->alive)
+      done(fail(Code::kFailedPrecondition, "the domain is being moved already"));
+  });
+}
+
 // Not in the domain's lane: it would wait for the migration that it is to stop.
 void FakeHypervisor::abort_migration(std::string uuid, Done<Result<>> done) {
-  run<void>(
-      "abort_migration", "", world_.times().change,
-      [&world = world_, index = host_.index(), uuid] {
-        return world.migration_table().abort(index, uuid);
+  run_steps<void>(
+      "abort_migration", "",
+      [&world = world_, &daemon = daemon_, index = host_.index(),
+       uuid](const Call& self) -> Result<Duration> {
+        world.migration_table().abort(index, uuid, [&world, &daemon, id = self.id] {
+          world.later(Duration{}, [&daemon, id] { daemon.finished(id); });
+        });
+        return kOwnPace;
       },
-      std::move(done));
+      []() -> Result<> { return {}; }, std::move(done));
 }
 
 void FakeHypervisor::resize(std::string uuid, ports::ResizeRequest request,
@@ -312,8 +332,9 @@ void FakeHypervisor::check_compatible(model::DomainSpec domain, std::string cpu_
                                       Done<Result<std::vector<std::string>>> done) {
   run<std::vector<std::string>>(
       "check_compatible", "", world_.times().query,
-      [&host = host_, domain = std::move(domain), cpu_definition] {
-        return host.check_compatible(domain, cpu_definition);
+      [&host = host_, domain = std::move(domain), cpu = std::move(cpu_definition)] {
+        const std::string& own = domain.spec.cpu_model;
+        return host.check_compatible(domain, own.empty() || own.starts_with("host-") ? cpu : own);
       },
       std::move(done));
 }

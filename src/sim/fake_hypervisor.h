@@ -75,6 +75,7 @@ class FakeHypervisor final : public ports::Hypervisor {
   template <class Begin>
   void run_migration(const char* op, std::string uuid, Begin begin,
                      Done<Result<model::MigrationStats>> done);
+  void refuse_second(Done<Result<model::MigrationStats>> done);
   Duration memory_to_disk(const std::string& uuid) const;
 
   FakeWorld& world_;

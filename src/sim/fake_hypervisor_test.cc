@@ -49,6 +49,7 @@ TEST(FakeHypervisor, AVmLivesThroughItsStates) {
   cluster.loop.run_for(seconds(3));
   EXPECT_EQ(cluster.see(0, uuid)->state, VmState::kOff);
   ASSERT_TRUE(*cluster.ask([&](auto done) { hypervisor.undefine(uuid, std::move(done)); }));
+  EXPECT_TRUE(*cluster.ask([&](auto done) { hypervisor.undefine(uuid, std::move(done)); }));
   EXPECT_FALSE(cluster.see(0, uuid));
   EXPECT_CODE(cluster.start(0, uuid), Code::kNotFound);
 }

@@ -68,13 +68,14 @@ class MigrationTable::Migration {
 
   Result<> begin(ports::MigrateRequest request);
   Result<> begin_storage(std::vector<std::string> disks, std::vector<std::string> paths);
-  Result<> may_abort() const;
+  bool may_abort() const;
   void interrupt(Interrupt why);
   std::int64_t limit_mib_s() const { return request_.settings.bandwidth_mib_s; }
 
   FakeHost& source;
   FakeHost& target;
   const std::string uuid;
+  std::vector<std::move_only_function<void()>> over;  // who waits for its end
 
  private:
   Result<> begin_cold(FakeDomain& domain);
@@ -134,6 +135,8 @@ Result<> MigrationTable::Migration::begin_cold(FakeDomain& domain) {
   if (request_.live) return fail(Code::kFailedPrecondition, "domain is not running");
   if (domain.saved)
     return fail(Code::kFailedPrecondition, "cannot migrate a domain whose memory is saved");
+  if (domain.persistent->spec.tpm)
+    return fail(Code::kFailedPrecondition, "cannot move it cold: its TPM's state would stay");
   if (FakeDomain* there = target.find(uuid); there && there->active())
     return fail(Code::kFailedPrecondition, "the domain runs on the target");
   stats_.kind = "cold";
@@ -147,7 +150,8 @@ Result<> MigrationTable::Migration::begin_live(FakeDomain& domain) {
   if (domain.role == model::InstanceRole::kIncoming || domain.gave_disks)
     return fail(Code::kFailedPrecondition, "the domain is part of another migration");
   if (!request_.copy_storage) request_.copy_disks.clear();
-  TRY(target.begin_incoming(moved(*domain.live, request_.copy_disks, request_.target_paths)));
+  TRY(target.begin_incoming(moved(*domain.live, request_.copy_disks, request_.target_paths),
+                            domain.guest.cpu_level));
   domain.migrating_out = true;
   stats_.kind = copies_storage() ? "live-storage" : "live";
   stats_.tls = request_.settings.tls;
@@ -165,7 +169,7 @@ Result<> MigrationTable::Migration::begin_storage(std::vector<std::string> disks
   for (std::size_t i = 0; i < to.disks.size(); ++i) {
     if (to.disks[i].path == domain->live->disks[i].path) continue;
     TRY(world_.files().lock(source.index(), to.disks[i].path, true, domain->qemu));
-    if (FakeFile* file = world_.files().find(source.index(), domain->live->disks[i].path))
+    if (FakeFile* file = world_.files().peek(source.index(), domain->live->disks[i].path))
       mib += static_cast<double>(file->allocated.value);
   }
   stats_.kind = "storage";
@@ -187,7 +191,7 @@ void MigrationTable::Migration::step() {
       for (const model::DomainDisk& disk : domain->live->disks)
         for (const std::string& name : request_.copy_disks)
           if (disk.spec.name == name)
-            if (FakeFile* file = world_.files().find(source.index(), disk.path))
+            if (FakeFile* file = world_.files().peek(source.index(), disk.path))
               mib += static_cast<double>(file->allocated.value);
       if (mib > 0) return begin_copy(Phase::kMirror, mib);
       return begin_copy(Phase::kPreCopy,
@@ -205,7 +209,7 @@ void MigrationTable::Migration::step() {
     case Phase::kColdDefine:
       return cold_define();
     case Phase::kColdForget:
-      (void)source.undefine(uuid);
+      source.forget(uuid);
       return end(stats_);
   }
 }
@@ -294,8 +298,8 @@ void MigrationTable::Migration::hand_disks_over() {
   world_.files().unlock(from->qemu);
   from->gave_disks = true;
   for (std::size_t i = 0; i < to.disks.size(); ++i) {
-    FakeFile* old_file = world_.files().find(source.index(), from->live->disks[i].path);
-    FakeFile* new_file = world_.files().find(target.index(), to.disks[i].path);
+    FakeFile* old_file = world_.files().peek(source.index(), from->live->disks[i].path);
+    FakeFile* new_file = world_.files().peek(target.index(), to.disks[i].path);
     bool copied =
         std::ranges::find(request_.copy_disks, to.disks[i].spec.name) != request_.copy_disks.end();
     if (!copied || !old_file || !new_file || old_file == new_file) continue;
@@ -348,8 +352,8 @@ void MigrationTable::Migration::pivot() {
   for (std::size_t i = 0; i < to.disks.size(); ++i) {
     const std::string& old_path = domain->live->disks[i].path;
     if (to.disks[i].path == old_path) continue;
-    FakeFile* old_file = world_.files().find(source.index(), old_path);
-    FakeFile* new_file = world_.files().find(source.index(), to.disks[i].path);
+    FakeFile* old_file = world_.files().peek(source.index(), old_path);
+    FakeFile* new_file = world_.files().peek(source.index(), to.disks[i].path);
     if (old_file && new_file) {
       new_file->lineage = old_file->lineage;
       new_file->boots = old_file->boots;
@@ -381,12 +385,9 @@ void MigrationTable::Migration::back_to_source() {
     (void)source.resume(uuid);
 }
 
-Result<> MigrationTable::Migration::may_abort() const {
-  if (phase_ == Phase::kPostCopy)
-    return fail(Code::kFailedPrecondition, "cannot abort a migration in post-copy");
-  if (phase_ == Phase::kSwitchOver || phase_ == Phase::kConfirm || phase_ == Phase::kColdForget)
-    return fail(Code::kFailedPrecondition, "the migration is past the point of return");
-  return {};
+bool MigrationTable::Migration::may_abort() const {
+  return phase_ != Phase::kPostCopy && phase_ != Phase::kSwitchOver && phase_ != Phase::kConfirm &&
+         phase_ != Phase::kColdForget;
 }
 
 void MigrationTable::Migration::interrupt(Interrupt why) {
@@ -416,8 +417,9 @@ void MigrationTable::Migration::interrupt(Interrupt why) {
       target.stop(uuid);
       back_to_source();
   }
-  Code code = why == Interrupt::kAbort || why == Interrupt::kTimeout ? Code::kCancelled
-                                                                     : Code::kFailedPrecondition;
+  Code code = why == Interrupt::kAbort     ? Code::kCancelled
+              : why == Interrupt::kTimeout ? Code::kTimeout
+                                           : Code::kFailedPrecondition;
   end(fail(code, std::string(words(why))));
 }
 
@@ -461,8 +463,10 @@ void MigrationTable::Migration::end(Result<model::MigrationStats> result) {
     result->transferred = Bytes(static_cast<std::int64_t>(sent_mib_ * (1 << 20)));
   }
   Ended ended = std::move(ended_);
+  auto waiting = std::move(over);
   table_.gone(id_);  // `this` is gone as well
   ended(std::move(result));
+  for (auto& waiter : waiting) waiter();
 }
 
 MigrationTable::MigrationTable(FakeWorld& world) : world_(world) {}
@@ -517,14 +521,21 @@ Result<> MigrationTable::start_storage(FakeHost& host, const std::string& uuid,
   return begun;
 }
 
-Result<> MigrationTable::abort(HostIndex source, const std::string& uuid) {
+void MigrationTable::abort(HostIndex source, const std::string& uuid,
+                           std::move_only_function<void()> over) {
   for (auto& [id, migration] : under_way_)
     if (migration->uuid == uuid && migration->source.index() == source) {
-      TRY(migration->may_abort());
-      migration->interrupt(Interrupt::kAbort);
-      return {};
+      if (over) migration->over.push_back(std::move(over));
+      if (migration->may_abort()) migration->interrupt(Interrupt::kAbort);
+      return;
     }
-  return {};
+  if (over) over();
+}
+
+bool MigrationTable::moves(HostIndex source, const std::string& uuid) const {
+  for (const auto& [id, each] : under_way_)
+    if (each->uuid == uuid && each->source.index() == source) return true;
+  return false;
 }
 
 void MigrationTable::interrupt_where(const std::function<bool(const Migration&)>& concerned,

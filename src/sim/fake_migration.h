@@ -41,8 +41,10 @@ class MigrationTable {
                  Progress progress, Ended ended);
   Result<> start_storage(FakeHost& host, const std::string& uuid, std::vector<std::string> disks,
                          std::vector<std::string> target_paths, Progress progress, Ended ended);
-  // Success when there is none; kFailedPrecondition when it is past the point of return.
-  Result<> abort(HostIndex source, const std::string& uuid);
+  // Stops a migration that can be stopped, lets go on one that is past the point of return, and
+  // calls `over` (which may be null) when none is under way any more.
+  void abort(HostIndex source, const std::string& uuid, std::move_only_function<void()> over);
+  bool moves(HostIndex source, const std::string& uuid) const;
 
   void daemon_died(HostIndex host);
   void host_died(HostIndex host);

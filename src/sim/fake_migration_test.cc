@@ -94,7 +94,7 @@ TEST(FakeMigration, ConvergesByThrottlingOrPostCopyOrGivesUp) {
       EXPECT_TRUE(stats->post_copy);
     } else {
       ASSERT_FALSE(stats);
-      EXPECT_EQ(stats.error().code, Code::kCancelled);
+      EXPECT_EQ(stats.error().code, Code::kTimeout);
     }
     cluster.loop.run_for(seconds(10));
     EXPECT_EQ(cluster.world.running().size(), 1u);

@@ -140,7 +140,7 @@ void FakeWorld::guest_started(const FakeHost& host, const FakeDomain& domain) {
                         this->host(hosts.front()).settings().name, host.settings().name));
   hosts.push_back(host.index());
   for (const model::DomainDisk& disk : domain.live->disks) {
-    FakeFile* file = disk.spec.read_only ? nullptr : files_.find(host.index(), disk.path);
+    FakeFile* file = disk.spec.read_only ? nullptr : files_.peek(host.index(), disk.path);
     if (!file) continue;
     file->executing.insert(domain.qemu);
     if (file->executing.size() > 1)
@@ -153,7 +153,7 @@ void FakeWorld::guest_halted(const FakeHost& host, const FakeDomain& domain) {
   std::erase(running_[domain.uuid], host.index());
   if (running_[domain.uuid].empty()) running_.erase(domain.uuid);
   for (const model::DomainDisk& disk : domain.live->disks)
-    if (FakeFile* file = files_.find(host.index(), disk.path)) file->executing.erase(domain.qemu);
+    if (FakeFile* file = files_.peek(host.index(), disk.path)) file->executing.erase(domain.qemu);
 }
 
 void FakeWorld::violate(std::string what) {
