@@ -118,10 +118,12 @@ Result<std::string> explain(std::string_view what, std::size_t width) {
   if (found.field) {
     if (inner.kind == Kind::kStruct && inner.doc != doc && !inner.doc.empty())
       out += fmt::format("{}\n", inner.doc);
+    std::string facts;
     if (auto words = default_words(*found.owner, *found.field); !words.empty())
-      out += fmt::format("\n  default  {}\n", words);
+      facts += fmt::format("  default  {}\n", words);
     if (auto words = limit_words(*found.field); !words.empty())
-      out += fmt::format("\n  limits   {}\n", words);
+      facts += fmt::format("  limits   {}\n", words);
+    if (!facts.empty()) out += "\n" + facts;
   }
   if (inner.kind == Kind::kStruct && !inner.fields.empty()) out += "\n" + field_table(inner, width);
   if (inner.kind == Kind::kEnum) out += enum_table(inner);
@@ -135,7 +137,11 @@ Result<std::string> explain(std::string_view what, std::size_t width) {
 }
 
 Result<std::string> explain_schema(std::string_view what) {
-  return json::schema(*TRY(find(what)).type);
+  Found found = TRY(find(what));
+  if (!found.field) return json::schema(*found.type);
+  // Limits belong to the field, and stand in its owner's schema.
+  Value owner = TRY(parse_json(json::schema(*found.owner)));
+  return to_json(owner.get("properties").get(found.field->name));
 }
 
 }  // namespace chorok::cli

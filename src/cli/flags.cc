@@ -82,7 +82,8 @@ Result<Value> value_from_text(const Type& type, std::string_view text) {
     case Kind::kDouble:
       return double_from_text(text);
     case Kind::kDuration:
-      return seconds(TRY(parse_duration(text)));
+      // Divided, not multiplied: 120 s must come out as 120.
+      return static_cast<double>(TRY(parse_duration(text)).count()) / 1e9;
     case Kind::kEnum:
       return enum_from_text(type, text);
     case Kind::kStruct:

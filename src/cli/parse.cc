@@ -81,6 +81,7 @@ class Tree {
       for (const FlagSpec& flag : command.flags) bound_.emplace_back(&flag, add_flag(*app, flag));
       operands_ = app->add_option("operands", CLI::callback_t(take_anything))
                       ->expected(0, static_cast<int>(kMany))
+                      ->allow_extra_args()
                       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
       if (command.hidden) app->prefix_command();
     });

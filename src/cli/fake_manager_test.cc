@@ -1,0 +1,237 @@
+// The manager that the CLI's tests talk to.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+
+#include "cli/objects.h"
+#include "cli/patch.h"
+#include "cli/test_support.h"
+#include "net/asio_loop.h"
+#include "net/http.h"
+#include "net/sse.h"
+#include "net/websocket.h"
+
+namespace chorok::cli::testing {
+
+struct FakeManager::Impl {
+  net::AsioLoop loop;
+  std::unique_ptr<net::HttpServer> server;
+  std::thread thread;
+  std::string url;
+  std::map<std::string, std::vector<Value>, std::less<>> objects;
+  std::vector<Value> course = {Value::object({{"state", "succeeded"}, {"percent", 100}})};
+  int tasks = 0;
+  mutable std::mutex mutex;  // guards the two below: the test reads them
+  std::vector<std::string> requests;
+  net::Headers last_headers;
+
+  Value* find(std::string_view plural, std::string_view ref) {
+    for (Value& object : objects[std::string(plural)])
+      if (id_of(object) == ref || name_of(object) == ref) return &object;
+    return nullptr;
+  }
+
+  net::Response missing(std::string_view plural, std::string_view ref) {
+    return net::Response::problem({Code::kNotFound, fmt::format("no {} '{}'", plural, ref), ""});
+  }
+
+  Value new_task(std::string_view kind, const Value& target) {
+    ++tasks;
+    Value task = Value::object({{"id", fmt::format("task-{}", tasks)},
+                                {"kind", kind},
+                                {"target", id_of(target)},
+                                {"target_name", name_of(target)},
+                                {"state", "queued"},
+                                {"percent", 0},
+                                {"created", "2026-11-21T12:00:00.000Z"},
+                                {"started", "2026-11-21T12:00:00.000Z"},
+                                {"revision", 100}});
+    objects["tasks"].push_back(task);
+    return task;
+  }
+
+  net::Response accepted(const Value& task) { return net::Response::json(to_json(task), 202); }
+
+  net::Response list(const net::Request& request) {
+    Value items = Value::list();
+    const std::string* labels = request.query_value("labels");
+    for (const Value& object : objects[request.segments[2]]) {
+      std::string_view app = object.get("meta/labels/app").text();
+      if (!labels || *labels == fmt::format("app={}", app)) items.push(object);
+    }
+    auto total = static_cast<std::int64_t>(items.items().size());
+    return net::Response::json(
+        to_json(Value::object({{"items", items}, {"revision", 50}, {"total", total}})));
+  }
+
+  net::Response change(const net::Request& request, Value& object) {
+    std::string etag = fmt::format("\"{}\"", revision_of(object));
+    std::string_view wanted = request.headers.get("If-Match");
+    if (!wanted.empty() && wanted != etag)
+      return net::Response::problem({Code::kConflict, "it was changed meanwhile", ""});
+    merge(object, *parse_json(request.body));
+    object.make("meta/revision") = revision_of(object) + 1;
+    return net::Response::json(to_json(object));
+  }
+
+  static void merge(Value& into, const Value& patch) {
+    for (const Member& member : patch.members()) {
+      if (member.value.is_null())
+        into.remove(member.key);
+      else if (member.value.is_object())
+        merge(into.member(member.key), member.value);
+      else
+        into.member(member.key) = member.value;
+    }
+  }
+
+  // Tells how each task goes on, then leaves the stream open like a real one.
+  net::Response watch() {
+    return net::sse_response([this](net::BodySink& sink) -> net::Async<> {
+      std::vector<Value> running = objects["tasks"];
+      int revision = 100;
+      for (const Value& step : course)
+        for (Value& task : running) {
+          merge(task, step);
+          task.member("revision") = ++revision;
+          Value data = Value::object({{"kind", "task"}, {"id", task.get("id")}, {"object", task}});
+          CO_TRY(co_await sink.write(net::format_sse(
+              {.id = fmt::format("{}", revision), .event = "put", .data = to_json(data)})));
+        }
+      while (!sink.is_closed()) co_await net::sleep_for(std::chrono::milliseconds(5));
+      co_return Result<>{};
+    });
+  }
+
+  net::Response create(const net::Request& request, std::string_view plural) {
+    Value object = *parse_json(request.body);
+    object.make("meta/id") = fmt::format("{}-new", plural.substr(0, 2));
+    object.make("meta/revision") = 1;
+    if (request.query_value("dry_run"))
+      return net::Response::json(
+          R"({"ok":false,"message":"no","problems":[{"code":"invalid","message":"too big","field":"/spec/memory"}]})");
+    objects[std::string(plural)].push_back(object);
+    if (plural == "vms") return accepted(new_task("vm.create", object));
+    return net::Response::json(to_json(object), 201);
+  }
+
+  net::Response on_object(const net::Request& request) {
+    const auto& plural = request.segments[2];
+    const auto& ref = request.segments[3];
+    Value* object = find(plural, ref);
+    if (!object) return missing(plural, ref);
+    if (request.segments.size() > 4) {
+      if (plural == "tasks") return net::Response::json(to_json(*object));
+      if (request.segments[4] == "console") return console();
+      return accepted(new_task(fmt::format("vm.{}", request.segments[4]), *object));
+    }
+    if (request.method == "PATCH") return change(request, *object);
+    if (request.method == "DELETE") {
+      if (plural == "vms") return accepted(new_task("vm.delete", *object));
+      std::erase(objects[plural], *object);
+      return net::Response{.status = 204};
+    }
+    net::Response response = net::Response::json(to_json(*object));
+    response.headers.add("ETag", fmt::format("\"{}\"", revision_of(*object)));
+    return response;
+  }
+
+  static net::Response console() {
+    return net::Response::websocket(
+        [](std::shared_ptr<net::WebSocket> socket) -> net::awaitable<void> {
+          (void)co_await socket->send_binary("guest says hello\r\n");
+          co_await socket->close();
+        });
+  }
+
+  net::Response answer(const net::Request& request) {
+    const auto& path = request.segments;
+    if (path.size() < 3) return missing("path", request.path);
+    if (path[2] == "version")
+      return net::Response::json(
+          R"({"name":"chorok","version":"9.9","api":"v1","simulated":true})");
+    if (path[2] == "login") {
+      bool knows = parse_json(request.body)->get("password").text() == "secret password";
+      if (!knows) return net::Response::problem({Code::kUnauthenticated, "wrong password", ""});
+      return net::Response::json(
+          R"({"id":"tok-1","token":"chk_1.abc","expires":"2026-11-22T12:00:00.000Z"})");
+    }
+    if (request.headers.get("Authorization") != "Bearer chk_1.abc")
+      return net::Response::problem({Code::kUnauthenticated, "who are you?", ""});
+    if (path[2] == "watch") return watch();
+    if (path[2] == "tokens" && request.method == "POST")
+      return net::Response::json(
+          R"({"id":"tok-2","token":"chj_2.def","expires":"2026-11-21T13:00:00.000Z"})", 201);
+    if (path.size() == 3 && request.method == "POST") return create(request, path[2]);
+    return path.size() == 3 ? list(request) : on_object(request);
+  }
+
+  net::awaitable<net::Response> handle(net::Request& request) {
+    {
+      std::lock_guard lock(mutex);
+      requests.push_back(fmt::format("{} {}{}{}", request.method, request.target,
+                                     request.body.empty() ? "" : " ", request.body));
+      last_headers = request.headers;
+    }
+    co_return answer(request);
+  }
+};
+
+FakeManager::FakeManager(const Tls* tls) : impl_(std::make_unique<Impl>()) {
+  Impl& impl = *impl_;
+  impl.server = std::make_unique<net::HttpServer>(
+      impl.loop.executor(), [&impl](net::Request& request) { return impl.handle(request); });
+  auto context = tls ? net::TlsServerContext::create(tls->identity, tls->ca_pem)
+                     : Result<std::shared_ptr<net::TlsServerContext>>(nullptr);
+  EXPECT_TRUE(context.has_value());
+  auto port = impl.server->listen("127.0.0.1", 0, *context);
+  EXPECT_TRUE(port.has_value());
+  impl.url = fmt::format("{}://127.0.0.1:{}", tls ? "https" : "http", *port);
+  impl.thread = std::thread([&impl] { impl.loop.run(); });
+}
+
+FakeManager::~FakeManager() {
+  Impl& impl = *impl_;
+  impl.loop.post([&impl] {
+    net::spawn(
+        impl.loop.executor(),
+        [](Impl& all) -> net::awaitable<void> {
+          co_await all.server->stop(Duration::zero());
+          all.loop.stop();
+        }(impl),
+        "stop");
+  });
+  impl.thread.join();
+}
+
+std::string FakeManager::url() const {
+  return impl_->url;
+}
+void FakeManager::put(std::string_view plural, Value object) {
+  impl_->objects[std::string(plural)].push_back(std::move(object));
+}
+void FakeManager::set_task_course(std::vector<Value> states) {
+  impl_->course = std::move(states);
+}
+std::vector<std::string> FakeManager::requests() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->requests;
+}
+std::string FakeManager::last_header(const std::string& name) const {
+  std::lock_guard lock(impl_->mutex);
+  return std::string(impl_->last_headers.get(name));
+}
+
+Ran run_with(FakeTerminal& terminal, std::vector<std::string> args) {
+  terminal.said.clear();
+  terminal.complained.clear();
+  Ran ran;
+  ran.code = run(args, terminal);
+  ran.out = terminal.said;
+  ran.err = terminal.complained;
+  return ran;
+}
+
+}  // namespace chorok::cli::testing

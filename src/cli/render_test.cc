@@ -1,0 +1,203 @@
+// What goes to the screen: tables, CSV, YAML, show, progress, errors.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "cli/errors.h"
+#include "cli/format.h"
+#include "cli/patch.h"
+#include "cli/progress.h"
+#include "cli/schema.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "cli/yaml.h"
+#include "model/host.h"
+#include "model/vm.h"
+
+namespace chorok::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+const Time kNow = *json::parse_time("2026-11-21T12:00:00Z");
+
+TEST(Text, WidthCountsColumns) {
+  EXPECT_EQ(display_width("web1"), 4U);
+  EXPECT_EQ(display_width("초록"), 4U);
+  EXPECT_EQ(display_width("e\xCC\x81"), 1U);  // e and a combining accent
+  EXPECT_EQ(display_width("\xFF"), 1U);
+  EXPECT_EQ(clip("초록초록", 5), "초록…");
+  EXPECT_EQ(clip("초록초록", 4), "초…");
+  EXPECT_EQ(clip("web", 3), "web");
+  EXPECT_EQ(pad("초", 4), "초  ");
+}
+
+TEST(Text, NothingFromOutsideMovesTheCursor) {
+  EXPECT_EQ(printable("a\x1b[2Jb\r\nc"), "a?[2Jb? c");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31m\xFF"),
+            "?31m?");  // C1's CSI, a broken byte
+  EXPECT_EQ(printable("\xE2\x80\xAE"
+                      "abc"),
+            "?abc");  // right-to-left override
+}
+
+Table sample() {
+  Table table;
+  table.columns = {{.title = "NAME"},
+                   {.title = "N", .right_aligned = true},
+                   {.title = "NOTES", .shrinks = true},
+                   {.title = "ID"}};
+  table.rows = {{{"web1"}, {"2"}, {"a rather long note about nothing"}, {"vm-1"}},
+                {{"초록"}, {"128"}, {"x"}, {"vm-2"}}};
+  return table;
+}
+
+TEST(Table, AsWideAsItIs) {
+  EXPECT_EQ(render_table(sample()),
+            "NAME    N  NOTES                             ID\n"
+            "web1    2  a rather long note about nothing  vm-1\n"
+            "초록  128  x                                 vm-2\n");
+}
+
+TEST(Table, ShrinksProseThenDropsColumns) {
+  EXPECT_EQ(render_table(sample(), {.width = 32}),
+            "NAME    N  NOTES            ID\n"
+            "web1    2  a rather long …  vm-1\n"
+            "초록  128  x                vm-2\n");
+  EXPECT_EQ(render_table(sample(), {.width = 24}),
+            "NAME    N  NOTES\n"
+            "web1    2  a rather lon…\n"
+            "초록  128  x\n");
+  EXPECT_EQ(render_table(sample(), {.width = 3, .titles = false}), "web1\n초록\n");
+}
+
+TEST(Table, ColoursOnlyWhereAsked) {
+  Table table;
+  table.columns = {{.title = "STATE"}};
+  table.rows = {{{"on", tone_of("on")}}};
+  EXPECT_EQ(render_table(table, {.colours = true, .titles = false}), "\x1b[32mon\x1b[0m\n");
+  EXPECT_EQ(render_table(table, {.titles = false}), "on\n");
+}
+
+TEST(Csv, QuotesByRfc4180) {
+  EXPECT_EQ(csv_line({"a", "b,c", "say \"hi\"", "two\nlines", ""}),
+            "a,\"b,c\",\"say \"\"hi\"\"\",\"two\nlines\",\r\n");
+}
+
+TEST(Format, UnitsComeFromTheTables) {
+  auto cell = [](std::string_view path, Value value) {
+    return table_cell(resolve(model::Vm::type(), path)->type, value, kNow).text;
+  };
+  EXPECT_EQ(cell("spec/memory", 2048), "2.0 GiB");
+  EXPECT_EQ(cell("spec/cpu/reservation", 2400), "2.4 GHz");
+  EXPECT_EQ(cell("status/since", "2026-11-21T11:57:00.000Z"), "3 min ago");
+  EXPECT_EQ(cell("status/last_migration/downtime", 0.118), "118 ms");
+  EXPECT_EQ(cell("spec/tpm", true), "yes");
+  EXPECT_EQ(cell("meta/labels", *parse_json(R"({"app":"web","tier":"1"})")), "app=web,tier=1");
+  EXPECT_EQ(cell("status/ips", *parse_json(R"(["10.0.0.1","10.0.0.2"])")), "10.0.0.1, 10.0.0.2");
+  EXPECT_EQ(column_title("status/host_name"), "HOST");
+}
+
+TEST(Format, ShowsOneObject) {
+  Value vm = *parse_json(R"({"meta":{"id":"vm-1","name":"web1","notes":"","revision":3},
+    "spec":{"vcpus":2,"memory":1024,"firmware":"bios","cpu":{"shares":0,"reservation":0},
+            "disks":[{"name":"root","datastore":"shared","size":10240,"bus":"virtio"},
+                     {"name":"data","datastore":"fast","size":512,"keep":true}]},
+    "status":{"state":"on"}})");
+  EXPECT_EQ(describe_object(model::Vm::type(), vm, kNow, {}),
+            "meta\n"
+            "  id        vm-1\n"
+            "  name      web1\n"
+            "  revision  3\n"
+            "spec\n"
+            "  vcpus     2\n"
+            "  memory    1.0 GiB\n"
+            "  firmware  bios\n"
+            "  disks\n"
+            "    NAME  DATASTORE      SIZE  BUS     KEEP\n"
+            "    root  shared     10.0 GiB  virtio\n"
+            "    data  fast        512 MiB          yes\n"
+            "status\n"
+            "  state  on\n");
+}
+
+TEST(Yaml, QuotesWhatAnotherReaderWouldMistake) {
+  Value value = *parse_json(
+      R"({"a":"yes","b":"12","c":"a: b","d":"plain text","e":"","f":["x",{"g":1,"h":[]}],
+          "i":"two\nlines\n","j":{},"k":null,"l":1.5,"m":"- x","n":"#no","o":"1:30","p":"a\tb"})");
+  EXPECT_EQ(to_yaml(value),
+            "a: \"yes\"\n"
+            "b: \"12\"\n"
+            "c: \"a: b\"\n"
+            "d: plain text\n"
+            "e: \"\"\n"
+            "f:\n"
+            "  - x\n"
+            "  - g: 1\n"
+            "    h: []\n"
+            "i: |\n"
+            "  two\n"
+            "  lines\n"
+            "j: {}\n"
+            "k: null\n"
+            "l: 1.5\n"
+            "m: \"- x\"\n"
+            "\"n\": \"#no\"\n"
+            "o: \"1:30\"\n"
+            "p: \"a\\tb\"\n");
+  EXPECT_EQ(*parse_yaml(to_yaml(value)), value);
+}
+
+TEST(Yaml, ReadsNumbersAndSaysWhereItIsWrong) {
+  EXPECT_EQ(to_json(*parse_yaml("{a: 1, b: '1', c: 1.5, d: true, e: yes, f: ~, g: 0x10}")),
+            R"({"a":1,"b":"1","c":1.5,"d":true,"e":"yes","f":null,"g":"0x10"})");
+  auto wrong = parse_yaml("a: 1\nb: [1,\n");
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message, HasSubstr("line 3"));
+  EXPECT_FALSE(parse_yaml("a: 1\na: 2"));
+  EXPECT_FALSE(parse_yaml(std::string(200, '[')));
+}
+
+TEST(Patch, HoldsOnlyWhatChanged) {
+  Value before = *parse_json(R"({"a":1,"b":{"c":2,"d":3},"e":[1]})");
+  Value after = *parse_json(R"({"a":1,"b":{"c":5,"x":1},"e":[2]})");
+  EXPECT_EQ(to_json(merge_patch(before, after)), R"({"b":{"d":null,"c":5,"x":1},"e":[2]})");
+  EXPECT_TRUE(merge_patch(before, before).is_empty());
+}
+
+TEST(Progress, OneLine) {
+  Value task = *parse_json(R"({"kind":"vm.migrate","target_name":"web1","state":"running",
+    "percent":57,"progress":{"phase":"memory","transferred":432013312,"remaining":641728512,
+    "dirty_rate_mib_s":12,"expected_downtime":0.08}})");
+  EXPECT_EQ(progress_line(task, 0, false),
+            "web1 migrate ███████████░░░░░░░░░  57%  memory, 412 of 1024 MiB, dirty 12 MiB/s, "
+            "downtime 80 ms");
+  EXPECT_LE(display_width(progress_line(task, 60, false)), 60U);
+}
+
+TEST(Progress, Outcome) {
+  Value task = *parse_json(R"({"kind":"vm.migrate","target_name":"web1","state":"succeeded",
+    "started":"2026-11-21T12:00:00.000Z","finished":"2026-11-21T12:00:01.400Z",
+    "result":{"migration":{"from":"host1","to":"host2","downtime":0.118,"transferred":432013312,
+    "rounds":3,"tls":true}}})");
+  EXPECT_EQ(outcome_text(task, false),
+            "web1 migrate: done in 1.4 s: host1 to host2, downtime 118 ms, 412 MiB in 3 rounds, "
+            "TLS\n");
+}
+
+TEST(Errors, SayWhatToDoNext) {
+  EXPECT_EQ(error_text({Code::kInvalid, "must be at least 1", "/spec/vcpus"}, "", false),
+            "error: must be at least 1 (field /spec/vcpus)\n");
+  EXPECT_EQ(error_text({Code::kUnavailable, "connection refused", ""}, "https://m:8443", false),
+            "error: connection refused\n"
+            "hint: is the manager running at https://m:8443? try again, or name another with "
+            "--url\n");
+  EXPECT_THAT(error_text({Code::kUnauthenticated, "no", ""}, "", false),
+              HasSubstr("hint: log in: chorok login URL"));
+  EXPECT_EQ(exit_code_of({Code::kNotFound, "", ""}), exit_code::kNotFound);
+  EXPECT_EQ(exit_code_of(usage_error("x", "--memory")), exit_code::kUsage);
+}
+
+}  // namespace
+}  // namespace chorok::cli
