@@ -95,7 +95,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 void append_header(std::string& out, std::string_view name, std::string_view value) {
   auto append = [&](std::string_view text) {
     for (char c : text) {
-      if (c != '\r' && c != '\n' && c != '\0') out += c;
+      const auto byte = static_cast<unsigned char>(c);
+      if ((byte >= 0x20 && byte != 0x7f) || c == '\t') out += c;
     }
   };
   append(name);

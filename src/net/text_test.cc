@@ -48,7 +48,7 @@ TEST(Target, SplitsAndDecodes) {
 
 TEST(Target, RefusesWhatCouldEscape) {
   for (const char* bad : {"", "a", "/../etc", "/a/..", "/a/%2e%2e/b", "/%2E", "/a//b", "//a",
-                          "/a%2Fb", "/a%00", "/a b", "/\x80", "/%zz", "/?q=%1"}) {
+                          "/a%2Fb", "/a%00", "/a%0ab", "/%7f", "/a b", "/\x80", "/%zz", "/?q=%1"}) {
     EXPECT_FALSE(parse_target(bad)) << bad;
   }
 }

@@ -25,6 +25,10 @@ bool is_visible(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 std::uint16_t default_port(std::string_view scheme) {
   return scheme == "https" || scheme == "wss" ? 443 : 80;
 }
@@ -161,6 +165,9 @@ Result<Target> parse_target(std::string_view text) {
     auto segment = TRY(percent_decode(encoded));
     if (segment == "." || segment == "..") {
       return fail(Code::kInvalid, "the path has a '.' or '..' segment");
+    }
+    if (std::ranges::any_of(segment, is_control)) {
+      return fail(Code::kInvalid, "the path has a control character");  // it would forge log lines
     }
     if (segment.find('/') != std::string::npos) {
       return fail(Code::kInvalid, "an encoded '/' is not allowed in the path");
