@@ -132,7 +132,8 @@ net::Async<net::Response> join_host(Call& call) {
 }
 
 net::Async<net::Response> renew_host(Call& call) {
-  auto request = CO_TRY(json::decode<RenewRequest>(call.request.body));
+  // An older or newer agent may say more.
+  auto request = CO_TRY(json::decode<RenewRequest>(call.request.body, {.stored = true}));
   auto answer = CO_TRY(
       co_await until_done<Result<model::JoinAnswer>>([&](Done<Result<model::JoinAnswer>> done) {
         call.core.accounts.renew(call.host, std::move(request.csr), std::move(done));
