@@ -2,7 +2,7 @@
 # The boot of a host, run inside its namespaces by hostinit: network, names, libvirt's settings, join, daemons. Writes a
 # byte to descriptor 3 when libvirtd answers.
 set -euo pipefail
-name=$1 address=$2 net=$3 hosts=$4 mac=$5 cores=$6 memory_mib=$7 manager=$8 agent=$9
+name=$1 address=$2 net=$3 hosts=$4 mac=$5 cores=$6 memory_mib=$7 manager=$8 agent=$9 tcgsync=${10}
 here=$(dirname "$(readlink -f "$0")")
 pki=/etc/chorok/pki
 
@@ -101,7 +101,8 @@ network
 settings
 service virtlogd virtlogd
 wait_for 20 test -S /run/libvirt/virtlogd-sock
-service libvirtd libvirtd --listen
+# libvirt hands LD_PRELOAD on to QEMU: see tools/tcgsync.c for what it corrects there.
+service libvirtd env LD_PRELOAD="$tcgsync" libvirtd --listen
 wait_for 20 answers
 if [ -x "$agent" ] && [ -e /etc/chorok/agent.toml ]; then service agent "$agent" run; fi
 echo "$name is up"

@@ -39,7 +39,7 @@ host_start() { # HOST
   "$TOOLS/hostinit" --name "$1" --netns "/run/netns/$LINK-$1" --dir "$DIR/$1" --shared "$SHARED" \
     --pid-file "$RUN/$1.pid" "${arguments[@]}" -- "$LAB_HOME/boot.sh" "$1" "$(host_address "$1")" \
     "$NET" "$(cat "$RUN/hosts")" "$(mac 3 "${1#host}")" "$CORES" "$MEMORY_MIB" "https://$NET.1:$PORT" \
-    "${CHOROK_AGENT_CMD:-$BIN/chorok-agent}" 8>&- </dev/null >>"$boot_log" 2>&1 || {
+    "${CHOROK_AGENT_CMD:-$BIN/chorok-agent}" "$TOOLS/tcgsync.so" 8>&- </dev/null >>"$boot_log" 2>&1 || {
     tail -n 20 "$boot_log" >&2
     return 1
   }

@@ -86,6 +86,8 @@ int main(int argc, char** argv) {
       if (answers && at - heard > gap) gap = at - heard;
       heard = at;
       if (!answers) first = value;
+      if (answers && value != last + 1)
+        fprintf(stderr, "guestprobe: after %llu: %.*s\n", last, (int)length, line);
       if (answers && value <= last) backwards++;
       if (answers && value > last + 1) lost += value - last - 1;
       last = value;
