@@ -34,6 +34,8 @@ bool is_active(const RawState& state);
 Result<ParsedDomain> read_domain(virDomainPtr domain, bool inactive);
 Result<std::string> domain_text(virDomainPtr domain, unsigned flags);
 std::string name_of(virDomainPtr domain);
+// When what runs has all that its definition wants, says so: it waits for no boot.
+void settle(virDomainPtr domain);
 
 // listing.cc
 Result<std::vector<model::Instance>> list_instances(const Session& session);

@@ -41,6 +41,7 @@ Result<ports::Applied> attach(const Target& target, const std::string& xml, cons
     Core::log().info("attach waits for the next boot domain={} device={} reason=\"{}\"",
                      name_of(domain), name, last_error("live").error().message);
   (live ? applied.live : applied.next_boot).emplace_back(field);
+  settle(domain);
   return applied;
 }
 
@@ -108,6 +109,7 @@ Result<ports::Applied> change_domain_medium(const Session& session, const std::s
   if (target.active &&
       virDomainUpdateDeviceFlags(domain, xml.c_str(), VIR_DOMAIN_AFFECT_LIVE | kForce) < 0)
     return cannot("change the medium of", cdrom.spec.name, domain);
+  settle(domain);
   return ports::Applied{{"cdroms"}, {}};
 }
 
@@ -127,6 +129,7 @@ Result<ports::Applied> detach_device(const Session& session, const std::string& 
   }
   bool out = !target.active || unplug(session, uuid, domain, device);
   (out ? applied.live : applied.next_boot).emplace_back(field);
+  settle(domain);
   return applied;
 }
 

@@ -64,6 +64,7 @@ void add_pci_controllers(Node devices, const model::DomainSpec& domain) {
       domain.disks, [](const auto& disk) { return disk.spec.bus == model::DiskBus::kVirtio; }));
   if (has_bus(domain, model::DiskBus::kScsi)) ++slots;
   if (domain.spec.vnc) ++slots;  // usb
+  if (domain.spec.max_memory > domain.spec.memory) ++slots;
   with(with(with(add(devices, "controller"), "type", "pci"), "index", 0), "model", "pcie-root");
   for (int i = 0; i < slots; ++i)
     with(with(add(devices, "controller"), "type", "pci"), "model", "pcie-root-port");
@@ -114,6 +115,7 @@ void add_devices(Node root, const model::DomainSpec& domain) {
     Node tpm = with(add(devices, "tpm"), "model", "tpm-crb");
     with(with(add(tpm, "backend"), "type", "emulator"), "version", "2.0");
   }
+  add_memory_device(devices, domain.spec);
   Node rng = with(add(devices, "rng"), "model", "virtio");
   with(add(rng, "backend", "/dev/urandom"), "model", "random");
   with(with(add(devices, "memballoon"), "model", "virtio"), "freePageReporting", "on");
@@ -242,6 +244,19 @@ void add_memory(Node root, const model::VmSpec& spec) {
   }
   insert("memory", spec.memory);
   insert("currentMemory", spec.memory);
+}
+
+// What may be plugged in later, as one device that grows and shrinks by 2 MiB: it asks less of the
+// guest than memory modules, and comes out again.
+void add_memory_device(Node devices, const model::VmSpec& spec) {
+  if (spec.max_memory <= spec.memory) return;
+  constexpr std::int64_t kBlockMib = 2;
+  Node device = with(add(devices, "memory"), "model", "virtio-mem");
+  Node target = add(device, "target");
+  add(target, "size", (spec.max_memory - spec.memory).value / kBlockMib * kBlockMib, "MiB");
+  add(target, "node", std::int64_t{0});
+  add(target, "block", kBlockMib, "MiB");
+  add(target, "requested", std::int64_t{0}, "MiB");
 }
 
 void add_vcpus(Node root, const model::VmSpec& spec) {

@@ -32,6 +32,8 @@ xml::Node add_nic(xml::Node devices, const model::DomainNic& nic);
 void set_nic_source(xml::Node element, const model::DomainNic& nic);
 void add_metadata(xml::Node root, const std::string& vm, std::uint64_t generation);
 void add_memory(xml::Node root, const model::VmSpec& spec);  // after <metadata>
+void add_memory_device(xml::Node devices, const model::VmSpec& spec);
+Mib mib_of(xml::Node element);  // its number in its unit
 void add_vcpus(xml::Node root, const model::VmSpec& spec);
 void add_tuning(xml::Node root, const model::VmSpec& spec, const HostFacts& host);
 void add_os(xml::Node root, const model::DomainSpec& domain, const HostFacts& host);

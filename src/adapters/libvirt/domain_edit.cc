@@ -147,6 +147,10 @@ void rebuild(Node root, const char* name, F build) {
 void edit_memory(Node root, const model::VmSpec& spec) {
   for (const char* name : {"maxMemory", "memory", "currentMemory"}) root.remove_child(name);
   add_memory(root, spec);
+  Node devices = xml::child(root, "devices");
+  Node device = devices.find_child_by_attribute("memory", "model", "virtio-mem");
+  if (device) devices.remove_child(device);
+  add_memory_device(devices, spec);
 }
 
 void edit_cputune(Node root, const model::VmSpec& spec, const HostFacts& host) {
@@ -189,9 +193,29 @@ void edit_cpu_shape(Node root, const model::VmSpec& spec) {
   add_cpu_shape(cpu, spec);
 }
 
+void edit_size(Node root, const ParsedDomain& before, const model::VmSpec& wanted) {
+  const model::VmSpec& old = before.spec;
+  // A definition whose balloon starts smaller than its memory is not the spec's either.
+  if (old.memory != wanted.memory || old.max_memory != wanted.max_memory ||
+      before.instance.memory != wanted.memory)
+    edit_memory(root, wanted);
+  edit_vcpus(root, old, wanted);
+  if (!same_shape(old, wanted)) edit_cpu_shape(root, wanted);
+}
+
 // The spec says nothing of the model: the host decided, and its choice may stay.
 bool same_cpu(const model::VmSpec& before, const model::VmSpec& wanted) {
   return wanted.cpu_model.empty() || before.cpu_model == wanted.cpu_model;
+}
+
+// Name and path of each device of a kind, in one order.
+std::vector<std::pair<std::string, std::string>> devices_of(const ParsedDomain& domain,
+                                                            DeviceRef::Kind kind) {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (const DeviceRef& device : domain.devices)
+    if (device.kind == kind) found.emplace_back(device.name, device.path);
+  std::ranges::sort(found);
+  return found;
 }
 
 bool same_os(const ParsedDomain& before, const model::DomainSpec& wanted) {
@@ -219,15 +243,11 @@ Result<std::string> edit_domain_xml(const std::string& existing, const model::Do
   xml::child(root, "name").text().set(domain.name.c_str());
   if (!root.child("metadata")) root.insert_child_after("metadata", root.child("uuid"));
   add_metadata(root, domain.vm, domain.generation);
-  if (before.spec.memory != spec.memory || before.spec.max_memory != spec.max_memory)
-    edit_memory(root, spec);
-  edit_vcpus(root, before.spec, spec);
+  edit_size(root, before, spec);
   edit_cputune(root, spec, host);
   if (!same_os(before, domain)) rebuild(root, "os", [&](Node s) { add_os(s, domain, host); });
   if (!same_cpu(before.spec, spec))
     rebuild(root, "cpu", [&](Node scratch) { add_cpu(scratch, spec, host); });
-  else if (!same_shape(before.spec, spec))
-    edit_cpu_shape(root, spec);
   edit_devices(root, before, domain);
   return xml::print(root);
 }
@@ -248,40 +268,58 @@ Result<std::string> with_disk_paths(const std::string& existing,
   return xml::print(document.child("domain"));
 }
 
-std::vector<std::string> differing_fields(const ParsedDomain& live,
-                                          const model::DomainSpec& wanted) {
+Result<std::string> with_size(const std::string& existing, std::int32_t vcpus, Mib memory) {
+  ParsedDomain before = TRY(parse_domain_xml(existing));
+  pugi::xml_document document;
+  document.load_buffer(existing.data(), existing.size());
+  Node root = document.child("domain");
+  model::VmSpec wanted = before.spec;
+  if (vcpus > 0) {
+    wanted.max_vcpus = std::max({before.spec.vcpus, before.spec.max_vcpus, vcpus});
+    wanted.vcpus = vcpus;
+  }
+  if (memory > Mib{}) wanted.memory = memory;
+  edit_size(root, before, wanted);
+  return xml::print(root);
+}
+
+std::string with_requested_memory(const std::string& device, Mib requested) {
+  pugi::xml_document document;
+  document.load_buffer(device.data(), device.size());
+  Node memory = document.child("memory");
+  Node target = memory.child("target");
+  std::int64_t block = std::max<std::int64_t>(1, mib_of(target.child("block")).value);
+  std::int64_t rounded = (requested.value + block - 1) / block * block;
+  if (rounded > mib_of(target.child("size")).value) return {};
+  Node element = xml::child(target, "requested");
+  with(element, "unit", "MiB").text().set(std::to_string(rounded).c_str());
+  target.remove_child("current");  // only libvirt says how much it is
+  return xml::print(memory);
+}
+
+std::vector<std::string> differing_fields(const ParsedDomain& live, const ParsedDomain& next) {
   std::vector<std::string> fields;
   const model::VmSpec& a = live.spec;
-  const model::VmSpec& b = wanted.spec;
+  const model::VmSpec& b = next.spec;
   auto check = [&](bool same, const char* name) {
     if (!same) fields.emplace_back(name);
   };
   check(a.vcpus == b.vcpus, "vcpus");
   check(std::max(a.vcpus, a.max_vcpus) == std::max(b.vcpus, b.max_vcpus), "max_vcpus");
-  check(live.instance.memory == b.memory, "memory");
+  check(live.instance.memory == next.instance.memory, "memory");
   check(std::max(a.memory, a.max_memory) == std::max(b.memory, b.max_memory), "max_memory");
   check(same_cpu(a, b), "cpu_model");
-  check(same_os(live, wanted), "boot");
+  check(live.machine == next.machine, "machine");
+  check(a.firmware == b.firmware, "firmware");
+  bool boot = a.boot.order == b.boot.order && a.boot.kernel == b.boot.kernel &&
+              a.boot.initrd == b.boot.initrd && a.boot.cmdline == b.boot.cmdline;
+  check(boot, "boot");
   check(a.tpm == b.tpm, "tpm");
   check(a.vnc == b.vnc, "vnc");
-  auto has = [&](DeviceRef::Kind kind, const std::string& name, const std::string& path) {
-    return std::ranges::any_of(live.devices, [&](const DeviceRef& device) {
-      return device.kind == kind && device.name == name && device.path == path;
-    });
-  };
-  bool disks = a.disks.size() == wanted.disks.size();
-  for (const auto& disk : wanted.disks)
-    disks = disks && has(DeviceRef::Kind::kDisk, disk.spec.name, disk.path);
-  check(disks, "disks");
-  bool cdroms = a.cdroms.size() == wanted.cdroms.size();
-  for (const auto& cdrom : wanted.cdroms)
-    cdroms = cdroms && has(DeviceRef::Kind::kCdrom, cdrom.spec.name, cdrom.path);
-  check(cdroms, "cdroms");
-  bool nics = a.nics.size() == wanted.nics.size();
-  for (const auto& nic : wanted.nics)
-    nics = nics && has(DeviceRef::Kind::kNic, nic.spec.name,
-                       nic.libvirt_network.empty() ? nic.bridge : nic.libvirt_network);
-  check(nics, "nics");
+  for (auto [kind, name] : {std::pair{DeviceRef::Kind::kDisk, "disks"},
+                            {DeviceRef::Kind::kCdrom, "cdroms"},
+                            {DeviceRef::Kind::kNic, "nics"}})
+    check(devices_of(live, kind) == devices_of(next, kind), name);
   return fields;
 }
 

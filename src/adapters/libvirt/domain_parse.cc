@@ -42,7 +42,9 @@ constexpr Unit kUnits[] = {
     {"GiB", 0x1p30}, {"TB", 1e12},     {"T", 0x1p40},      {"TiB", 0x1p40},
 };
 
-Mib memory_of(Node element) {
+}  // namespace
+
+Mib mib_of(Node element) {
   std::string_view unit = attribute(element, "unit");
   double factor = 1024;  // libvirt's default is KiB
   for (const Unit& each : kUnits)
@@ -50,6 +52,8 @@ Mib memory_of(Node element) {
   double bytes = static_cast<double>(number(element.text().get()).value_or(0)) * factor;
   return Mib(static_cast<std::int64_t>(std::clamp(std::floor(bytes / 0x1p20), 0.0, 0x1p40)));
 }
+
+namespace {
 
 // A deep tree would be walked recursively when it is printed.
 bool too_deep(Node root) {
@@ -118,8 +122,8 @@ void read_size(Node root, ParsedDomain& domain) {
   std::int32_t current = small_number(attribute(vcpu, "current"), most);
   spec.vcpus = current > 0 ? current : most;
   spec.max_vcpus = most == spec.vcpus ? 0 : most;
-  spec.memory = memory_of(root.child("memory"));
-  Mib max = memory_of(root.child("maxMemory"));
+  spec.memory = mib_of(root.child("memory"));
+  Mib max = mib_of(root.child("maxMemory"));
   // Memory devices are counted in <memory>: what the guest boots with is its NUMA cells' sum.
   if (max > Mib{}) {
     Mib cells{};
@@ -128,13 +132,13 @@ void read_size(Node root, ParsedDomain& domain) {
       Node size = holder.append_child("memory");
       xml::with(size, "unit", std::string(attribute(cell, "unit")));
       size.text().set(cell.attribute("memory").value());
-      cells += memory_of(size);
+      cells += mib_of(size);
     }
     if (cells > Mib{}) spec.memory = cells;
     if (max > spec.memory) spec.max_memory = max;
   }
   domain.instance.vcpus = spec.vcpus;
-  Mib balloon = memory_of(root.child("currentMemory"));
+  Mib balloon = mib_of(root.child("currentMemory"));
   domain.instance.memory = balloon > Mib{} ? balloon : spec.memory;
 }
 
@@ -219,6 +223,8 @@ void read_devices(Node root, ParsedDomain& domain) {
     domain.spec.guest_agent = true;
     domain.agent_connected = is(target, "state", "connected");
   }
+  Node memory = devices.find_child_by_attribute("memory", "model", "virtio-mem");
+  if (memory) domain.memory_device_xml = xml::print(memory);
   domain.has_host_devices = static_cast<bool>(devices.child("hostdev"));
 }
 

@@ -28,6 +28,11 @@ Result<std::string> edit_domain_xml(const std::string& existing, const model::Do
 Result<std::string> with_disk_paths(const std::string& existing,
                                     const std::vector<std::pair<std::string, std::string>>& paths);
 
+// The same domain with another size; 0: as it is.
+Result<std::string> with_size(const std::string& existing, std::int32_t vcpus, Mib memory);
+// A virtio-mem element that asks for as much; empty when it cannot be that much.
+std::string with_requested_memory(const std::string& device, Mib requested);
+
 std::string disk_xml(const model::DomainDisk& disk, const std::string& target);
 std::string cdrom_xml(const model::DomainCdrom& cdrom, const std::string& target);
 std::string nic_xml(const model::DomainNic& nic);
@@ -54,6 +59,7 @@ struct ParsedDomain {
   std::string type;  // kvm, qemu, xen, lxc, …
   std::string machine;
   std::string cpu_xml;
+  std::string memory_device_xml;  // virtio-mem, when it has one
   bool agent_connected = false;
   bool has_host_devices = false;
 };
@@ -64,9 +70,8 @@ const DeviceRef* find_device(const ParsedDomain& domain, std::string_view name);
 // The next free target name of a bus: vda, sdb, …
 std::string free_target(const ParsedDomain& domain, model::DiskBus bus);
 
-// Names of VmSpec fields in which two specs differ as far as a guest can tell.
-std::vector<std::string> differing_fields(const ParsedDomain& live,
-                                          const model::DomainSpec& wanted);
+// Names of VmSpec fields in which what runs differs from its definition.
+std::vector<std::string> differing_fields(const ParsedDomain& live, const ParsedDomain& next);
 
 // Weight and quota of the cpu controller for an allocation.
 struct CpuTuning {

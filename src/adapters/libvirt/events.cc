@@ -63,6 +63,11 @@ void on_agent(virConnectPtr, virDomainPtr domain, int, int, void* opaque) {
   with_core(domain, opaque, [](Core& core, const std::string& uuid) { core.changed(uuid); });
 }
 
+void on_memory_size(virConnectPtr, virDomainPtr domain, const char*, unsigned long long,
+                    void* opaque) {
+  with_core(domain, opaque, [](Core& core, const std::string& uuid) { core.changed(uuid); });
+}
+
 void on_metadata(virConnectPtr, virDomainPtr domain, int, const char*, void* opaque) {
   with_core(domain, opaque, [](Core& core, const std::string& uuid) { core.changed(uuid); });
 }
@@ -116,6 +121,7 @@ std::vector<int> register_events(const std::shared_ptr<Core>& core, virConnectPt
       {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, any(on_device_added)},
       {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, any(on_agent)},
       {VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, any(on_metadata)},
+      {VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE, any(on_memory_size)},
       {VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, any(on_iteration)},
       {VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, any(on_job_completed)},
       {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, any(on_block_job)},

@@ -26,15 +26,6 @@ bool is_incoming(const RawState& state) {
   return state.state == VIR_DOMAIN_PAUSED && state.reason == VIR_DOMAIN_PAUSED_MIGRATION;
 }
 
-// What runs has all that the new definition wants: it is not waiting for the next boot.
-void mark_current(virDomainPtr domain, const model::DomainSpec& wanted) {
-  Result<ParsedDomain> live = read_domain(domain, false);
-  if (!live || !differing_fields(*live, wanted).empty()) return;
-  virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT,
-                       metadata_xml(wanted.vm, wanted.generation).c_str(), kMetadataPrefix,
-                       kMetadataUri, VIR_DOMAIN_AFFECT_LIVE);
-}
-
 }  // namespace
 
 std::string name_of(virDomainPtr domain) {
@@ -64,6 +55,16 @@ Result<ParsedDomain> read_domain(virDomainPtr domain, bool inactive) {
   return parse_domain_xml(TRY(domain_text(domain, inactive ? VIR_DOMAIN_XML_INACTIVE : 0)));
 }
 
+void settle(virDomainPtr domain) {
+  Result<ParsedDomain> live = read_domain(domain, false);
+  Result<ParsedDomain> next = read_domain(domain, true);
+  if (!live || !next || live->instance.generation == next->instance.generation) return;
+  if (!differing_fields(*live, *next).empty()) return;
+  virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT,
+                       metadata_xml(next->instance.vm, next->instance.generation).c_str(),
+                       kMetadataPrefix, kMetadataUri, VIR_DOMAIN_AFFECT_LIVE);
+}
+
 Result<> define_domain(const Session& session, const model::DomainSpec& domain) {
   if (domain.spec.firmware == model::Firmware::kUefi && session.facts.uefi.code.empty())
     return fail(Code::kUnsupported, "this host has no UEFI firmware: install the package ovmf",
@@ -85,8 +86,7 @@ Result<> define_domain(const Session& session, const model::DomainSpec& domain) 
       error.error().code = Code::kAlreadyExists;
     return error;
   }
-  if (TRY(raw_state(defined.get())).state != VIR_DOMAIN_SHUTOFF)
-    mark_current(defined.get(), domain);
+  if (TRY(raw_state(defined.get())).state != VIR_DOMAIN_SHUTOFF) settle(defined.get());
   return {};
 }
 

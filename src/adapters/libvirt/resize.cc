@@ -1,7 +1,6 @@
 // Changing a domain's size and its share of the host, at once where that can be, else at the next
 // boot.
 #include <fmt/format.h>
-#include <libvirt/virterror.h>
 
 #include "adapters/libvirt/calls.h"
 
@@ -10,36 +9,37 @@ namespace chorok::adapters::libvirt {
 namespace {
 
 constexpr unsigned kConfig = VIR_DOMAIN_AFFECT_CONFIG;
+constexpr unsigned kLive = VIR_DOMAIN_AFFECT_LIVE;
 
-Unexpected cannot(const char* verb, virDomainPtr domain) {
-  return last_error(fmt::format("cannot {} '{}'", verb, name_of(domain)));
+// True when the running guest has as many from now on.
+bool set_live_vcpus(const Session& session, virDomainPtr domain, const ParsedDomain& live,
+                    std::int32_t vcpus) {
+  if (vcpus == live.spec.vcpus) return true;
+  // Emulated CPUs do not come out: libvirt would count wrong for seconds, then say no.
+  bool emulated = session.facts.accelerator.accelerator == model::Accelerator::kTcg;
+  if (vcpus < live.spec.vcpus && emulated) return false;
+  return virDomainSetVcpusFlags(domain, static_cast<unsigned>(vcpus), kLive) == 0;
 }
 
-Result<> set_vcpus(virDomainPtr domain, bool active, std::int32_t vcpus, ports::Applied& applied) {
-  ParsedDomain next = TRY(read_domain(domain, true));
-  auto count = static_cast<unsigned>(vcpus);
-  std::int32_t most = std::max(next.spec.vcpus, next.spec.max_vcpus);
-  if (vcpus > most && virDomainSetVcpusFlags(domain, count, kConfig | VIR_DOMAIN_VCPU_MAXIMUM) < 0)
-    return cannot("raise the vCPU limit of", domain);
-  if (virDomainSetVcpusFlags(domain, count, VIR_DOMAIN_AFFECT_CONFIG) < 0)
-    return cannot("set the vCPUs of", domain);
-  bool live = active && virDomainSetVcpusFlags(domain, count, VIR_DOMAIN_AFFECT_LIVE) == 0;
-  (live || !active ? applied.live : applied.next_boot).emplace_back("vcpus");
-  return {};
+// Up to what it booted with by the balloon, above that by its virtio-mem device.
+bool set_live_memory(virDomainPtr domain, const ParsedDomain& live, Mib memory) {
+  if (memory == live.instance.memory) return true;
+  Mib plugged = std::max(Mib{}, memory - live.spec.memory);
+  if (plugged > Mib{} && live.memory_device_xml.empty()) return false;
+  if (!live.memory_device_xml.empty()) {
+    std::string device = with_requested_memory(live.memory_device_xml, plugged);
+    if (device.empty() || virDomainUpdateDeviceFlags(domain, device.c_str(), kLive) < 0)
+      return false;
+  }
+  Mib balloon = std::min(memory, live.spec.memory);
+  bool at_boot_size = live.instance.memory >= live.spec.memory;
+  if (balloon == live.spec.memory && at_boot_size) return true;
+  return virDomainSetMemoryFlags(domain, static_cast<unsigned long>(balloon.value) * 1024, kLive) ==
+         0;
 }
 
-Result<> set_memory(virDomainPtr domain, bool active, Mib memory, ports::Applied& applied) {
-  ParsedDomain next = TRY(read_domain(domain, true));
-  auto kib = static_cast<unsigned long>(memory.value) * 1024;
-  // The definition's memory is what the guest boots with; its balloon starts full.
-  if (memory != next.spec.memory && next.spec.max_memory == Mib{} &&
-      virDomainSetMemoryFlags(domain, kib, kConfig | VIR_DOMAIN_MEM_MAXIMUM) < 0)
-    return cannot("set the memory of", domain);
-  if (virDomainSetMemoryFlags(domain, kib, VIR_DOMAIN_AFFECT_CONFIG) < 0)
-    return cannot("set the memory of", domain);
-  bool live = active && virDomainSetMemoryFlags(domain, kib, VIR_DOMAIN_AFFECT_LIVE) == 0;
-  (live || !active ? applied.live : applied.next_boot).emplace_back("memory");
-  return {};
+void note(ports::Applied& applied, bool at_once, const char* field) {
+  (at_once ? applied.live : applied.next_boot).emplace_back(field);
 }
 
 }  // namespace
@@ -48,9 +48,18 @@ Result<ports::Applied> resize_domain(const Session& session, const std::string& 
                                      const ports::ResizeRequest& request) {
   Domain domain = TRY(find_domain(session, uuid));
   bool active = is_active(TRY(raw_state(domain.get())));
+  std::string before =
+      TRY(domain_text(domain.get(), VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE));
+  std::string after = TRY(with_size(before, request.vcpus, request.memory));
+  if (Domain(virDomainDefineXMLFlags(session.conn(), after.c_str(), 0)) == nullptr)
+    return last_error(fmt::format("cannot resize '{}'", name_of(domain.get())));
   ports::Applied applied;
-  if (request.vcpus > 0) TRY(set_vcpus(domain.get(), active, request.vcpus, applied));
-  if (request.memory > Mib{}) TRY(set_memory(domain.get(), active, request.memory, applied));
+  ParsedDomain live = TRY(read_domain(domain.get(), false));
+  if (request.vcpus > 0)
+    note(applied, !active || set_live_vcpus(session, domain.get(), live, request.vcpus), "vcpus");
+  if (request.memory > Mib{})
+    note(applied, !active || set_live_memory(domain.get(), live, request.memory), "memory");
+  settle(domain.get());
   return applied;
 }
 
@@ -70,21 +79,17 @@ Result<ports::Applied> tune_domain(const Session& session, const std::string& uu
     return tuning.shares != 0 && virDomainSetSchedulerParametersFlags(domain.get(), params.data(),
                                                                       params.size(), flags) == 0;
   };
-  bool saved = set_cpu(VIR_DOMAIN_AFFECT_CONFIG);
-  bool live = !active || set_cpu(VIR_DOMAIN_AFFECT_LIVE);
-  (saved && live ? applied.live : applied.next_boot).emplace_back("cpu");
+  bool saved = set_cpu(kConfig);
+  note(applied, saved && (!active || set_cpu(kLive)), "cpu");
   TypedParams limits;
-  constexpr auto kNoLimit = VIR_DOMAIN_MEMORY_PARAM_UNLIMITED;
-  limits.add_ullong(VIR_DOMAIN_MEMORY_SOFT_LIMIT,
-                    memory.limit > Mib{}
-                        ? static_cast<unsigned long long>(memory.limit.value) * 1024
-                        : static_cast<unsigned long long>(kNoLimit));
-  auto set_memory_limit = [&](unsigned flags) {
+  auto kib = memory.limit > Mib{} ? memory.limit.value * 1024
+                                  : std::int64_t{VIR_DOMAIN_MEMORY_PARAM_UNLIMITED};
+  limits.add_ullong(VIR_DOMAIN_MEMORY_SOFT_LIMIT, static_cast<unsigned long long>(kib));
+  auto set_limit = [&](unsigned flags) {
     return virDomainSetMemoryParameters(domain.get(), limits.data(), limits.size(), flags) == 0;
   };
-  saved = set_memory_limit(VIR_DOMAIN_AFFECT_CONFIG);
-  live = !active || set_memory_limit(VIR_DOMAIN_AFFECT_LIVE);
-  (saved && live ? applied.live : applied.next_boot).emplace_back("memory_allocation");
+  saved = set_limit(kConfig);
+  note(applied, saved && (!active || set_limit(kLive)), "memory_allocation");
   return applied;
 }
 
