@@ -8,7 +8,8 @@ namespace chorok::cli {
 
 Result<int> run_user_create(Session& session, const Invocation& call) {
   Value user = Value::object();
-  if (call.has("file")) user = TRY(read_object(session, std::string(call.value("file"))));
+  if (call.has("file"))
+    user = TRY(read_object(session, call.command->kind->type(), std::string(call.value("file"))));
   if (!call.args.empty()) user.make("meta/name") = call.args[0];
   if (user.get("meta/name").text().empty())
     return usage_fail("a user needs a name: chorok user create NAME");

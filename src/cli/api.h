@@ -70,6 +70,7 @@ class Api {
   Result<Answer> upload(const std::string& path, Query query, net::UploadBody body);
 
   const Connection& connection() const { return connection_; }
+  bool has_answered() const { return has_answered_; }
   // The CA that the server proved itself by; after a call.
   const std::string& server_ca() const { return server_ca_; }
   net::BlockingHttpClient& client() { return *client_; }
@@ -82,6 +83,7 @@ class Api {
                                const std::function<bool(const Change&)>& each, bool& progressed);
   Connection connection_;
   std::string server_ca_;
+  bool has_answered_ = false;
   std::unique_ptr<net::BlockingHttpClient> client_;
 };
 

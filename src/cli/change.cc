@@ -11,7 +11,8 @@ namespace {
 // The object to create: the file's, with the name and the flags over it.
 Result<Value> object_to_create(Session& session, const Invocation& call) {
   Value object = Value::object();
-  if (call.has("file")) object = TRY(read_object(session, std::string(call.value("file"))));
+  if (call.has("file"))
+    object = TRY(read_object(session, call.command->kind->type(), std::string(call.value("file"))));
   if (!call.args.empty()) object.make("meta/name") = call.args[0];
   TRY(apply_flags(call, object));
   if (object.get("meta/name").text().empty())
@@ -61,7 +62,8 @@ Result<int> run_create(Session& session, const Invocation& call) {
 
 Result<int> run_delete(Session& session, const Invocation& call) {
   const model::ResourceKind& kind = *call.command->kind;
-  std::string names = fmt::format("{}", fmt::join(call.args, ", "));
+  auto chosen = TRY(chosen_names(session, kind, call.args, call.value("selector")));
+  std::string names = fmt::format("{}", fmt::join(chosen, ", "));
   bool with_disks = kind.kind == "vm" && !call.on("keep-disks");
   TRY(confirm(session, call,
               fmt::format("{} {} {}{}?", call.command->name == "remove" ? "Remove" : "Delete",
@@ -71,7 +73,7 @@ Result<int> run_delete(Session& session, const Invocation& call) {
   if (call.on("keep-disks")) query.emplace_back("keep_disks", "true");
   std::vector<Value> tasks;
   int code = exit_code::kOk;
-  for (const std::string& name : call.args) {
+  for (const std::string& name : chosen) {
     Answer answer =
         TRY(api.call({.method = "DELETE", .path = ref_path(kind.plural, name), .query = query}));
     if (session.options().dry_run)

@@ -75,15 +75,17 @@ FlagSpec field_flag(const Type& root, std::string_view path, std::string name = 
   return flag;
 }
 
+const FlagSpec kSelectorFlag = {.name = "selector",
+                                .value = "LABELS",
+                                .doc = "Instead of names: everything with these labels (a=b,c!=d).",
+                                .letter = 'l'};
+
 std::vector<FlagSpec> verb_flags(const model::Verb& verb) {
   std::vector<FlagSpec> flags;
   for (const Field& field : model::request_type(verb).fields)
     flags.push_back(field_flag(model::request_type(verb), field.name));
   for (FlagSpec& flag : flags) flag.negatable = false;
-  flags.push_back({.name = "selector",
-                   .value = "LABELS",
-                   .doc = "Instead of names: everything with these labels (a=b,c!=d).",
-                   .letter = 'l'});
+  flags.push_back(kSelectorFlag);
   return flags;
 }
 
@@ -237,10 +239,9 @@ CommandSpec delete_command(const model::ResourceKind& kind) {
                    .name = kind.kind == "host" ? "remove" : "delete",
                    .doc = kind.kind == "host" ? "Take it out of the inventory." : "Delete them."};
   spec.operands = "NAME…";
-  spec.args_min = 1;
   spec.args_max = kMany;
   spec.completes = {std::string(kind.kind)};
-  spec.flags = {kYesFlag};
+  spec.flags = {kYesFlag, kSelectorFlag};
   if (kind.kind == "vm")
     spec.flags.push_back({.name = "keep-disks", .doc = "Leave its disks where they are."});
   spec.handler = run_delete;

@@ -136,7 +136,7 @@ net::awaitable<void> serve_viewer(net::HttpClient& client, net::Url url, net::He
                                   net::StreamPtr stream, Session& session) {
   auto socket = co_await client.open_websocket(std::move(url), std::move(headers));
   if (!socket) {
-    session.terminal().err(error_text(socket.error(), session.url(), false));
+    session.terminal().err(error_text(socket.error(), session.circumstances()));
     stream->close();
     co_return;
   }

@@ -40,7 +40,7 @@ class ScratchFile {
 Result<Value> edit_in_editor(Session& session, const Type& type, const Value& object,
                              const ScratchFile& file) {
   TRY(session.terminal().run_editor(file.path()));
-  Value edited = TRY(read_object(session, file.path()));
+  Value edited = TRY(read_object(session, type, file.path()));
   return merge_patch(writable_part(type, object), edited);
 }
 

@@ -39,7 +39,7 @@ class EndToEnd : public ::testing::Test {
     std::filesystem::create_directories(folder);
     terminal.environment["CHOROK_CONFIG"] = folder / "config.json";
     terminal.environment["CHOROK_URL"] = manager.url();
-    terminal.environment["CHOROK_TOKEN"] = "chk_1.abc";
+    terminal.environment["CHOROK_TOKEN"] = "chk_1_abc";
     manager.put("vms", vm("web1", "on", "web"));
     manager.put("vms", vm("web2", "off", "web"));
     manager.put("vms", vm("db1", "crashed"));
@@ -70,6 +70,25 @@ TEST_F(EndToEnd, ListsAsCsvJsonAndNames) {
   EXPECT_EQ(json.get("items/0/spec/memory").integer(), 2048);
   EXPECT_EQ(chorok({"vm", "ls", "-q", "-l", "app=web"}).out, "web1\nweb2\n");
   EXPECT_THAT(chorok({"vms", "list", "-o", "yaml"}).out, HasSubstr("    state: \"on\"\n"));
+}
+
+TEST_F(EndToEnd, ListsEventsLikeALog) {
+  EXPECT_EQ(chorok({"event", "ls"}).err, "there are no events\n");
+  EXPECT_THAT(manager.requests().back(), HasSubstr("sort=-time&limit=100"));
+  manager.put("events", *parse_json(R"({"id":"2","severity":"error","message":"second"})"));
+  manager.put("events", *parse_json(R"({"id":"1","severity":"info","message":"first"})"));
+  EXPECT_EQ(chorok({"event", "ls", "--columns", "message"}).out, "MESSAGE\nfirst\nsecond\n");
+}
+
+TEST_F(EndToEnd, PaintsProgressOnATerminal) {
+  manager.set_task_course({*parse_json(R"({"state":"running","percent":50})"),
+                           *parse_json(R"({"state":"succeeded"})")});
+  terminal.is_terminal = true;
+  terminal.columns = 60;
+  Ran ran = chorok({"vm", "start", "web1"});
+  EXPECT_THAT(ran.err, HasSubstr("\x1b[1A\x1b[Jweb1 start ██████████░░░░░░░░░░  50%  running\n"));
+  EXPECT_THAT(ran.err, ::testing::EndsWith("\x1b[1A\x1b[J"));
+  EXPECT_EQ(ran.out, "web1 start: done\n");
 }
 
 TEST_F(EndToEnd, StartsSeveralAndWaits) {
@@ -107,7 +126,8 @@ TEST_F(EndToEnd, PicksBySelector) {
 }
 
 TEST_F(EndToEnd, CreatesFromFileAndFlags) {
-  std::ofstream(folder / "spec.yaml") << "meta:\n  name: x\nspec:\n  vcpus: 1\n  memory: 256\n";
+  std::ofstream(folder / "spec.yaml")
+      << "meta:\n  name: x\nspec:\n  vcpus: 1\n  memory: 256\n  max_memory: 2G\n";
   Ran ran = chorok({"vm", "create", "app1", "-f", folder / "spec.yaml", "--memory", "1G", "--disk",
                     "size=10G,datastore=shared", "--nic", "network=lan", "--label", "app=web",
                     "--label", "tier=1", "--no-vnc", "--start"});
@@ -115,7 +135,7 @@ TEST_F(EndToEnd, CreatesFromFileAndFlags) {
   EXPECT_THAT(manager.requests(),
               Contains("POST /api/v1/vms?start=true "
                        R"({"meta":{"name":"app1","labels":{"app":"web","tier":"1"}},)"
-                       R"("spec":{"vcpus":1,"memory":1024,)"
+                       R"("spec":{"vcpus":1,"memory":1024,"max_memory":2048,)"
                        R"("disks":[{"size":10240,"datastore":"shared","name":"disk0"}],)"
                        R"("nics":[{"network":"lan","name":"eth0"}],"vnc":false}})"));
 }
@@ -235,6 +255,7 @@ TEST_F(Login, TrustsOnFirstUseAndRemembers) {
   EXPECT_EQ(run_with(terminal, {"vm", "ls", "-q"}).out, "web1\n");
   EXPECT_THAT(run_with(terminal, {"context"}).out, HasSubstr("127.0.0.1"));
   EXPECT_EQ(run_with(terminal, {"logout"}).code, 0);
+  EXPECT_THAT(manager.requests(), Contains("DELETE /api/v1/tokens/1"));
   EXPECT_EQ(run_with(terminal, {"vm", "ls"}).code, exit_code::kUnauthenticated);
 }
 

@@ -30,17 +30,18 @@ int exit_code_of(const Error& error) {
   }
 }
 
-std::string hint_of(const Error& error, std::string_view url) {
+std::string hint_of(const Error& error, const Circumstances& when) {
   if (is_usage(error)) return {};
   switch (error.code) {
     case Code::kUnauthenticated:
-      return url.empty() ? "log in: chorok login URL"
-                         : fmt::format("log in again: chorok login {}", url);
+      return when.url.empty() ? "log in: chorok login URL"
+                              : fmt::format("log in again: chorok login {}", when.url);
     case Code::kPermissionDenied:
       return "your role does not allow this: ask an admin, or log in as somebody else";
     case Code::kUnavailable:
-      return fmt::format("is the manager running at {}? try again, or name another with --url",
-                         url);
+      return when.answered
+                 ? "this may pass: try again in a moment"
+                 : fmt::format("is the manager running at {}? name another with --url", when.url);
     case Code::kTimeout:
       return "whether it happened is not known: look with `chorok task ls` before trying again";
     case Code::kConflict:
@@ -52,15 +53,15 @@ std::string hint_of(const Error& error, std::string_view url) {
   }
 }
 
-std::string error_text(const Error& error, std::string_view url, bool colours) {
-  std::string out = coloured("error:", Tone::kBad, colours) + " ";
+std::string error_text(const Error& error, const Circumstances& when) {
+  std::string out = coloured("error:", Tone::kBad, when.colours) + " ";
   out += printable(error.message, true);
   if (error.field != "--" && !error.field.empty())
     out += is_usage(error) ? fmt::format(" ({})", error.field)
                            : fmt::format(" (field {})", printable(error.field));
   out += '\n';
-  if (std::string hint = hint_of(error, url); !hint.empty())
-    out += coloured("hint:", Tone::kBusy, colours) + " " + hint + '\n';
+  if (std::string hint = hint_of(error, when); !hint.empty())
+    out += coloured("hint:", Tone::kBusy, when.colours) + " " + hint + '\n';
   return out;
 }
 

@@ -24,9 +24,15 @@ Unexpected usage_fail(std::string message, std::string_view flag = "--");
 bool is_usage(const Error& error);
 
 int exit_code_of(const Error& error);
+// Under what circumstances: they decide what is good advice.
+struct Circumstances {
+  std::string url;        // of the manager; empty: none is known
+  bool answered = false;  // it is there, and has answered a request
+  bool colours = false;
+};
 // "error: no VM 'web' (field /spec/host)\nhint: ...\n"
-std::string error_text(const Error& error, std::string_view url, bool colours);
+std::string error_text(const Error& error, const Circumstances& when = {});
 // What to do next, or empty.
-std::string hint_of(const Error& error, std::string_view url);
+std::string hint_of(const Error& error, const Circumstances& when);
 
 }  // namespace chorok::cli

@@ -156,9 +156,9 @@ struct FakeManager::Impl {
       bool knows = parse_json(request.body)->get("password").text() == "secret password";
       if (!knows) return net::Response::problem({Code::kUnauthenticated, "wrong password", ""});
       return net::Response::json(
-          R"({"id":"tok-1","token":"chk_1.abc","expires":"2026-11-22T12:00:00.000Z"})");
+          R"({"id":"tok-1","token":"chk_1_abc","expires":"2026-11-22T12:00:00.000Z"})");
     }
-    if (request.headers.get("Authorization") != "Bearer chk_1.abc")
+    if (request.headers.get("Authorization") != "Bearer chk_1_abc")
       return net::Response::problem({Code::kUnauthenticated, "who are you?", ""});
     if (path[2] == "watch") return watch();
     if (path[2] == "tokens" && request.method == "POST")

@@ -181,6 +181,29 @@ Result<> set_from_text(Value& object, const Type& root, std::string_view assignm
   return {};
 }
 
+Result<Value> object_from_people(const Type& type, Value value, const std::string& path) {
+  const Type& own = unwrap(type);
+  bool is_quantity =
+      own.kind == Kind::kInt || own.kind == Kind::kDouble || own.kind == Kind::kDuration;
+  if (value.is_string() && is_quantity) {
+    auto number = value_from_text(own, value.text());
+    if (!number) return fail(Code::kInvalid, number.error().message, path);
+    return number;
+  }
+  if (value.is_list() && own.kind == Kind::kList) {
+    int index = 0;
+    for (Value& item : value.edit_items())
+      item = TRY(
+          object_from_people(own.element(), std::move(item), fmt::format("{}/{}", path, index++)));
+  } else if (value.is_object() && own.kind == Kind::kStruct) {
+    for (Member& member : value.edit_members())
+      if (const Field* field = own.find(member.key))
+        member.value = TRY(object_from_people(field->type(), std::move(member.value),
+                                              fmt::format("{}/{}", path, member.key)));
+  }
+  return value;
+}
+
 std::vector<std::string_view> input_fields(const Type& type) {
   std::vector<std::string_view> names;
   for (const Field& field : type.fields)

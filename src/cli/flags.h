@@ -21,6 +21,9 @@ Result<Value> map_from_text(const Type& type, std::string_view text);
 // "spec.memory=2G" set in `object` at that path of `root`; "spec.memory=" resets it to its default.
 Result<> set_from_text(Value& object, const Type& root, std::string_view assignment);
 
+// The same for a whole object from a file: text where the field wants a number, as in `memory: 2G`.
+Result<Value> object_from_people(const Type& type, Value value, const std::string& path = {});
+
 // The names a struct's fields can have on input.
 std::vector<std::string_view> input_fields(const Type& type);
 // Splits at commas that no backslash stands before.

@@ -18,6 +18,7 @@ class Lister {
   Lister(Session& session, const Invocation& call)
       : session_(session), call_(call), kind_(*call.command->kind) {
     Output output = session.options().output;
+    is_log_ = !log_time().empty() && !call.has("sort");
     chosen_ = split_commas(call.value("columns"));
     for (std::string& path : chosen_) std::ranges::replace(path, '.', '/');
     columns_.assign(chosen_.begin(), chosen_.end());
@@ -30,13 +31,26 @@ class Lister {
   Result<int> run() {
     if (session_.options().watch) return watch();
     Value answer = TRY(fetch());
-    print(answer, !call_.on("no-headers"));
-    if (answer.get("items").items().empty() && !session_.is_structured())
-      session_.note(fmt::format("no {}\n", kind_.plural));
+    bool is_table = !session_.is_structured() && session_.options().output != Output::kCsv;
+    const auto& items = answer.get("items").items();
+    if (items.empty() && is_table)
+      session_.note(fmt::format("there are no {}\n", kind_.plural));
+    else
+      print(answer, !call_.on("no-headers"));
+    auto total = static_cast<std::size_t>(answer.get("total").integer());
+    if (is_log_ && is_table && total > items.size())
+      session_.note(fmt::format("the last {} of {}; --limit 0 shows all\n", items.size(), total));
     return exit_code::kOk;
   }
 
  private:
+  // What only grows is shown like a log: the newest, in order of time, the last one lowest.
+  static constexpr std::string_view kLogRows = "100";
+  std::string_view log_time() const {
+    if (kind_.kind == "task") return "created";
+    return kind_.type().find("time") != nullptr ? "time" : "";
+  }
+
   bool is_filtered() const {
     return call_.has("selector") || call_.has("field") || call_.has("name") || call_.has("sort") ||
            call_.has("limit");
@@ -48,10 +62,15 @@ class Lister {
     for (const std::string& field : call_.values("field")) query.emplace_back("field", field);
     for (const char* name : {"name", "sort", "limit"})
       if (call_.has(name)) query.emplace_back(name, call_.value(name));
+    if (is_log_) query.emplace_back("sort", fmt::format("-{}", log_time()));
+    if (is_log_ && !call_.has("limit")) query.emplace_back("limit", kLogRows);
     // A table needs a few fields of each row, and 20,000 whole VMs are 40 MB.
     if (!session_.is_structured() && !session_.options().watch)
       query.emplace_back("fields", fmt::format("{}", fmt::join(fields(), ",")));
-    return TRY(session_.api())->list(kind_.plural, std::move(query));
+    Value answer = TRY(TRY(session_.api())->list(kind_.plural, std::move(query)));
+    if (is_log_ && answer.get("items").is_list())
+      std::ranges::reverse(answer.member("items").edit_items());
+    return answer;
   }
 
   std::vector<std::string_view> fields() const {
@@ -160,6 +179,7 @@ class Lister {
   Session& session_;
   const Invocation& call_;
   const model::ResourceKind& kind_;
+  bool is_log_ = false;
   std::vector<std::string> chosen_;
   std::vector<std::string_view> columns_;
   Value::List rows_;

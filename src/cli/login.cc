@@ -37,16 +37,15 @@ std::string plain(std::string fingerprint) {
 
 Result<> ask_whether_to_trust(Session& session, const std::string& url,
                               const std::string& fingerprint) {
-  std::string words = fingerprint_words(fingerprint);
   auto answer = session.terminal().ask(
       fmt::format("The manager at {} is not known yet. Its CA has the SHA-256\n  {}\n"
-                  "`chorok-manager init` and its log show the same. Trust it? [y/N] ",
-                  url, words),
+                  "`chorok-manager init` printed the same. Trust it? [y/N] ",
+                  url, fingerprint),
       false);
   if (!answer)
     return usage_fail(
         fmt::format("the CA of {} is not known and there is no terminal to ask; it is {}", url,
-                    words),
+                    fingerprint),
         "--fingerprint");
   if (*answer == "y" || *answer == "Y" || *answer == "yes") return {};
   return fail(Code::kCancelled, "the manager is not trusted; nothing was sent to it");
@@ -110,6 +109,17 @@ Result<int> run_login(Session& session, const Invocation& call) {
   return exit_code::kOk;
 }
 
+namespace {
+
+// chk_ID_SECRET
+std::string token_id(std::string_view token) {
+  std::size_t begin = token.find('_'), end = token.rfind('_');
+  if (begin == std::string_view::npos || begin == end) return {};
+  return std::string(token.substr(begin + 1, end - begin - 1));
+}
+
+}  // namespace
+
 Result<int> run_logout(Session& session, const Invocation&) {
   Config config = TRY(session.config());
   std::string name = session.options().context.empty() ? config.current : session.options().context;
@@ -117,11 +127,10 @@ Result<int> run_logout(Session& session, const Invocation&) {
     session.note("nobody is logged in\n");
     return exit_code::kOk;
   }
-  // The token's first part is its id; a manager that is gone does not keep one from forgetting.
-  std::string token = config.contexts[name].token;
-  auto api = session.api();
-  if (api && !token.empty())
-    (void)(*api)->call({.method = "DELETE", .path = ref_path("tokens", "self")});
+  // A manager that is gone does not keep one from forgetting it.
+  std::string id = token_id(config.contexts[name].token);
+  auto api = session.api(std::chrono::seconds(5));
+  if (api && !id.empty()) (void)(*api)->call({.method = "DELETE", .path = ref_path("tokens", id)});
   config.contexts.erase(name);
   if (config.current == name)
     config.current = config.contexts.empty() ? "" : config.contexts.begin()->first;

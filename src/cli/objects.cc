@@ -94,13 +94,13 @@ void name_devices(Value& vm) {
   }
 }
 
-Result<Value> read_object(Session& session, const std::string& file) {
+Result<Value> read_object(Session& session, const Type& type, const std::string& file) {
   std::string text = file == "-" ? TRY(session.terminal().read_all_input()) : TRY(read_file(file));
   auto value = parse_yaml(text);
   if (!value) return std::unexpected(value.error().within(file));
   if (!value->is_object())
     return fail(Code::kInvalid, fmt::format("{} holds no object of fields", file));
-  return value;
+  return object_from_people(type, std::move(*value));
 }
 
 namespace {

@@ -28,8 +28,9 @@ Result<std::vector<std::string>> chosen_names(Session& session, const model::Res
 Result<> apply_flags(const Invocation& call, Value& object);
 // Disks, NICs and drives that were given no name get "disk0", "eth0", "cd0".
 void name_devices(Value& vm);
-// The file's or standard input's object, JSON or YAML.
-Result<Value> read_object(Session& session, const std::string& file);
+// The file's or standard input's object of a kind, JSON or YAML; quantities may be written as
+// people do.
+Result<Value> read_object(Session& session, const Type& type, const std::string& file);
 
 // A password from --password-file, CHOROK_PASSWORD, or the person; asked twice where it is new.
 Result<std::string> read_password(Session& session, const Invocation& call, bool is_new);

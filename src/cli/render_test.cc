@@ -187,13 +187,14 @@ TEST(Progress, Outcome) {
 }
 
 TEST(Errors, SayWhatToDoNext) {
-  EXPECT_EQ(error_text({Code::kInvalid, "must be at least 1", "/spec/vcpus"}, "", false),
+  EXPECT_EQ(error_text({Code::kInvalid, "must be at least 1", "/spec/vcpus"}),
             "error: must be at least 1 (field /spec/vcpus)\n");
-  EXPECT_EQ(error_text({Code::kUnavailable, "connection refused", ""}, "https://m:8443", false),
+  EXPECT_EQ(error_text({Code::kUnavailable, "connection refused", ""}, {.url = "https://m:8443"}),
             "error: connection refused\n"
-            "hint: is the manager running at https://m:8443? try again, or name another with "
-            "--url\n");
-  EXPECT_THAT(error_text({Code::kUnauthenticated, "no", ""}, "", false),
+            "hint: is the manager running at https://m:8443? name another with --url\n");
+  EXPECT_THAT(error_text({Code::kUnavailable, "no host", ""}, {.url = "x", .answered = true}),
+              HasSubstr("hint: this may pass"));
+  EXPECT_THAT(error_text({Code::kUnauthenticated, "no", ""}),
               HasSubstr("hint: log in: chorok login URL"));
   EXPECT_EQ(exit_code_of({Code::kNotFound, "", ""}), exit_code::kNotFound);
   EXPECT_EQ(exit_code_of(usage_error("x", "--memory")), exit_code::kUsage);

@@ -7,7 +7,7 @@ int run(const std::vector<std::string>& args, Terminal& terminal) {
   bool colours = wants_colours(terminal, terminal.err_is_terminal());
   auto parsed = parse(args);
   if (!parsed) {
-    terminal.err(error_text(parsed.error(), "", colours));
+    terminal.err(error_text(parsed.error(), {.colours = colours}));
     return exit_code_of(parsed.error());
   }
   if (!parsed->help.empty()) {
@@ -17,7 +17,7 @@ int run(const std::vector<std::string>& args, Terminal& terminal) {
   Session session(terminal, std::move(parsed->options));
   auto code = parsed->call.command->handler(session, parsed->call);
   if (code) return *code;
-  terminal.err(error_text(code.error(), session.url(), colours));
+  terminal.err(error_text(code.error(), session.circumstances()));
   return exit_code_of(code.error());
 }
 

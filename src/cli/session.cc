@@ -79,6 +79,12 @@ std::string Session::url() const {
   return found ? found->url : std::string{};
 }
 
+Circumstances Session::circumstances() const {
+  return {.url = url(),
+          .answered = api_ && api_->has_answered(),
+          .colours = wants_colours(terminal_, terminal_.err_is_terminal())};
+}
+
 Query Session::change_query(Query query) const {
   if (options_.dry_run) query.emplace_back("dry_run", "true");
   return query;

@@ -52,8 +52,9 @@ class Session {
   Result<Connection> connection() const;
   // Connected when first used.
   Result<Api*> api(std::optional<Duration> timeout = {});
-  // For hints: the URL that is used, or empty.
+  // The URL that is used, or empty.
   std::string url() const;
+  Circumstances circumstances() const;
   void use(std::unique_ptr<Api> api) { api_ = std::move(api); }
 
   // Adds dry_run=true where it was asked for.

@@ -54,13 +54,4 @@ Result<std::string> probe_ca_fingerprint(const std::string& host, std::uint16_t 
   return fmt::format("{:02x}", fmt::join(digest, digest + size, ""));
 }
 
-std::string fingerprint_words(const std::string& hex) {
-  std::string out;
-  for (std::size_t i = 0; i < hex.size(); ++i) {
-    if (i > 0 && i % 2 == 0) out += ':';
-    out += hex[i];
-  }
-  return out;
-}
-
 }  // namespace chorok::cli

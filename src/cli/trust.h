@@ -13,7 +13,5 @@ namespace chorok::cli {
 // The connection is closed again and nothing is believed of it.
 Result<std::string> probe_ca_fingerprint(const std::string& host, std::uint16_t port,
                                          Duration timeout);
-// "ab:cd:…", as people compare it.
-std::string fingerprint_words(const std::string& hex);
 
 }  // namespace chorok::cli

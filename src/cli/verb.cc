@@ -59,7 +59,7 @@ Result<int> run_verb(Session& session, const Invocation& call) {
                             .body = body});
     if (!answer && names.size() == 1) return std::unexpected(answer.error());
     if (!answer) {  // the others go on
-      session.terminal().err(error_text(answer.error().within(name), session.url(), false));
+      session.terminal().err(error_text(answer.error().within(name), session.circumstances()));
       code = exit_code_of(answer.error());
     } else if (session.options().dry_run) {
       code = std::max(code, session.tell_dry_run(name, answer->body));
