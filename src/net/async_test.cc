@@ -1,6 +1,9 @@
 #include "net/async.h"
 
+#include <fcntl.h>
+
 #include <csignal>
+#include <filesystem>
 
 #include "net/byte_stream.h"
 #include "net/test_support.h"
@@ -156,6 +159,33 @@ TEST_F(AsyncTest, CloseEndsAReadThatWaits) {
     EXPECT_EQ(count.error().code, Code::kCancelled);
     auto end = co_await (*server)->read_some(bytes);
     EXPECT_TRUE(end && *end == 0);
+  }());
+}
+
+// The names of this process's sockets that a child process would inherit.
+std::vector<std::string> inherited_sockets() {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    const int flags = ::fcntl(std::stoi(entry.path().filename().string()), F_GETFD);
+    if (!gone && target.starts_with("socket:") && flags >= 0 && (flags & FD_CLOEXEC) == 0) {
+      found.push_back(target);
+    }
+  }
+  return found;
+}
+
+TEST_F(AsyncTest, ChildProcessesInheritNoSocket) {
+  run([&]() -> awaitable<void> {
+    const auto before = inherited_sockets();
+    auto listener = listen_tcp(executor, "::", 0);
+    EXPECT_TRUE(listener);
+    auto client = co_await connect_tcp("127.0.0.1", (*listener)->port());
+    auto server = co_await (*listener)->accept();
+    EXPECT_TRUE(client && server);
+    EXPECT_TRUE((*server)->peer().starts_with("127.0.0.1:")) << (*server)->peer();
+    EXPECT_EQ(inherited_sockets(), before);
   }());
 }
 

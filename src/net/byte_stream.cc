@@ -1,5 +1,6 @@
 #include "net/byte_stream.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -74,9 +75,19 @@ class SocketStream final : public ByteStream {
 };
 
 std::string name_of(const tcp::endpoint& endpoint) {
+  if (endpoint.address().is_v6() && endpoint.address().to_v6().is_v4_mapped()) {
+    auto v4 = asio::ip::make_address_v4(asio::ip::v4_mapped, endpoint.address().to_v6());
+    return fmt::format("{}:{}", v4.to_string(), endpoint.port());
+  }
   return endpoint.address().is_v6()
              ? fmt::format("[{}]:{}", endpoint.address().to_string(), endpoint.port())
              : fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
+}
+
+// Asio leaves its sockets open across exec: a helper process would hold a port or a connection of
+// ours.
+void close_on_exec(int fd) {
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 // Answers go out at once, and a peer that vanished without a word is noticed by the kernel after a
@@ -92,6 +103,7 @@ void tune(tcp::socket& socket) {
 }
 
 StreamPtr make_stream(tcp::socket socket) {
+  close_on_exec(socket.native_handle());
   tune(socket);
   boost::system::error_code error;
   auto endpoint = socket.remote_endpoint(error);
@@ -99,6 +111,7 @@ StreamPtr make_stream(tcp::socket socket) {
                                                      error ? "gone" : name_of(endpoint));
 }
 StreamPtr make_stream(Local::socket socket) {
+  close_on_exec(socket.native_handle());
   return std::make_unique<SocketStream<Local::socket>>(std::move(socket), "unix");
 }
 
@@ -110,7 +123,9 @@ class SocketListener final : public Listener {
       : acceptor_(std::move(acceptor)),
         name_(std::move(name)),
         port_(port),
-        unlink_path_(std::move(unlink_path)) {}
+        unlink_path_(std::move(unlink_path)) {
+    close_on_exec(acceptor_.native_handle());
+  }
   ~SocketListener() override { close(); }
 
   Async<StreamPtr> accept() override {

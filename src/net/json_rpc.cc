@@ -88,7 +88,10 @@ Error error_from(const json::value& value) {
 class WebSocketTransport final : public MessageTransport {
  public:
   explicit WebSocketTransport(std::shared_ptr<WebSocket> socket) : socket_(std::move(socket)) {}
-  ~WebSocketTransport() override { socket_->abort(); }
+  // A close that is under way is left to end: it holds the socket itself.
+  ~WebSocketTransport() override {
+    if (socket_->is_open()) socket_->abort();
+  }
   Async<std::string> receive() override {
     auto message = CO_TRY(co_await socket_->receive());
     if (!message.is_binary) co_return std::move(message.data);
