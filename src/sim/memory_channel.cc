@@ -36,6 +36,7 @@ class MemoryLink::State : public std::enable_shared_from_this<State> {
     std::map<std::uint64_t, Pending> pending;
     std::uint64_t last_id = 0;
     Time arrives{};               // of the last message sent to this side: order is kept
+    Time notified{};              // of the last notification
     std::deque<Message> held;     // arrived while stalled
     std::deque<Message> unheard;  // arrived before on_call
   };
@@ -125,8 +126,12 @@ void MemoryLink::State::send(int from, Message message) {
   int to = 1 - from;
   bool last = random_.chance(settings.cut);
   if (!random_.chance(settings.lost_message)) {
-    Time due = std::max(sides[to].arrives, loop_.now() + latency());
-    sides[to].arrives = due;
+    const bool notification = message.kind == Message::Kind::kNotify;
+    const bool overtakes = notification && random_.chance(settings.overtaking);
+    Time due =
+        std::max(overtakes ? sides[to].notified : sides[to].arrives, loop_.now() + latency());
+    sides[to].arrives = std::max(sides[to].arrives, due);
+    if (notification) sides[to].notified = due;
     loop_.after(due - loop_.now(),
                 [self = shared_from_this(), to, message = std::move(message)]() mutable {
                   self->arrive(to, std::move(message));

@@ -15,10 +15,11 @@ namespace chorok::sim {
 struct LinkSettings {
   Duration latency_min = std::chrono::microseconds(200);
   Duration latency_max = std::chrono::milliseconds(2);
-  double lost_message = 0;                         // a call, reply or notification vanishes
-  double slow_message = 0;                         // takes up to slow_max, and those behind it wait
-  Duration slow_max = std::chrono::seconds(20);    // above the timeouts of most calls
-  double cut = 0;                                  // a message is the last: the connection is gone
+  double lost_message = 0;                       // a call, reply or notification vanishes
+  double slow_message = 0;                       // takes up to slow_max, and those behind it wait
+  Duration slow_max = std::chrono::seconds(20);  // above the timeouts of most calls
+  double overtaking = 0;  // a notification passes calls before it, as link::RpcChannel allows
+  double cut = 0;         // a message is the last: the connection is gone
   Duration close_after = std::chrono::seconds(1);  // until the ends hear of a cut
 };
 

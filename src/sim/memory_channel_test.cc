@@ -62,6 +62,24 @@ TEST(MemoryChannel, KeepsTheOrderWhateverTheLatency) {
   EXPECT_EQ(wire.heard, sent);
 }
 
+TEST(MemoryChannel, NotificationsMayOvertakeCallsButNotEachOther) {
+  LinkSettings settings;
+  settings.overtaking = 1;
+  settings.slow_message = 0.3;
+  Wire wire(settings);
+  for (int i = 0; i < 100; ++i) {
+    wire.a->call("c", std::to_string(i), seconds(3600), [](Result<std::string>) {});
+    wire.a->notify("n", std::to_string(i));
+  }
+  wire.loop.run_for(seconds(3600));
+  std::vector<std::string> calls, notifications;
+  for (const std::string& each : wire.heard)
+    (each.starts_with("c") ? calls : notifications).push_back(each.substr(1));
+  EXPECT_EQ(calls, notifications);
+  EXPECT_EQ(calls.size(), 100u);
+  EXPECT_NE(wire.heard.front(), "c0");
+}
+
 TEST(MemoryChannel, WhatCameBeforeTheHandlerIsNotLost) {
   Wire wire;
   std::vector<std::string> heard;
