@@ -1,5 +1,6 @@
 // Full disks, kill -9, power cuts: what was acknowledged is there, what was not is whole or absent.
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -165,7 +166,10 @@ TEST(SqliteFault, KilledInTheMiddle) {
     const pid_t child = ::fork();
     if (child == 0) commit_until_killed(folder / "store.db", next, pipe[1]);
     ::close(pipe[1]);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 120));
+    // Every third one early, perhaps in the middle of opening; the others when it is at work.
+    pollfd first{.fd = pipe[0], .events = POLLIN};
+    if (round % 3 != 0) ASSERT_EQ(::poll(&first, 1, 30'000), 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 100));
     ::kill(child, SIGKILL);
     int status = 0, number = 0, last = next - 1;
     ::waitpid(child, &status, 0);
