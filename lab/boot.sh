@@ -104,6 +104,7 @@ wait_for 20 test -S /run/libvirt/virtlogd-sock
 # libvirt hands LD_PRELOAD on to QEMU: see tools/tcgsync.c for what it corrects there.
 service libvirtd env LD_PRELOAD="$tcgsync" libvirtd --listen
 wait_for 20 answers
+virsh -q -c qemu:///system domcapabilities --virttype qemu >/dev/null # asks QEMU all it can do, once
 if [ -x "$agent" ] && [ -e /etc/chorok/agent.toml ]; then service agent "$agent" run; fi
 echo "$name is up"
 echo ok >&3

@@ -31,22 +31,27 @@ cgroup_create_lab() {
   done <"$RUN/cgroups"
 }
 
-cgroup_create_host() { # HOST
+cgroup_create_host() { # HOST: with its memory limit; the CPU quota comes when it has booted
   local controllers path
   while read -r controllers path; do
     mkdir -p "$path/$1"
-    local quota
-    quota=$(awk -v c="$CORES" -v p="$CGROUP_PERIOD_US" 'BEGIN { printf "%d", c * p }')
     case ,$controllers, in
-      ,unified,)
-        echo "$quota $CGROUP_PERIOD_US" >"$path/$1/cpu.max"
-        echo $((MEMORY_MIB * 1048576)) >"$path/$1/memory.max"
-        ;;
+      ,unified,) echo $((MEMORY_MIB * 1048576)) >"$path/$1/memory.max" ;;
+      *,memory,*) echo $((MEMORY_MIB * 1048576)) >"$path/$1/memory.limit_in_bytes" ;;
+    esac
+  done <"$RUN/cgroups"
+}
+
+cgroup_limit_cpu() { # HOST
+  local controllers path quota
+  quota=$(awk -v c="$CORES" -v p="$CGROUP_PERIOD_US" 'BEGIN { printf "%d", c * p }')
+  while read -r controllers path; do
+    case ,$controllers, in
+      ,unified,) echo "$quota $CGROUP_PERIOD_US" >"$path/$1/cpu.max" ;;
       *,cpu,*)
         echo $CGROUP_PERIOD_US >"$path/$1/cpu.cfs_period_us"
         echo "$quota" >"$path/$1/cpu.cfs_quota_us"
         ;;
-      *,memory,*) echo $((MEMORY_MIB * 1048576)) >"$path/$1/memory.limit_in_bytes" ;;
     esac
   done <"$RUN/cgroups"
 }

@@ -27,6 +27,7 @@ host_start() { # HOST
   local arguments boot_log=$DIR/$1/boot.log
   mkdir -p "$DIR/$1"
   [ -s "$DIR/$1/machine-id" ] || tr -d - </proc/sys/kernel/random/uuid >"$DIR/$1/machine-id"
+  give_capabilities "$1"
   network_remove_host "$1"
   network_add_host "$1"
   cgroup_create_host "$1"
@@ -43,6 +44,21 @@ host_start() { # HOST
     tail -n 20 "$boot_log" >&2
     return 1
   }
+  cgroup_limit_cpu "$1"
+  [ -d "$CAPABILITIES" ] || keep_capabilities "$1"
+}
+
+# What libvirt found out about QEMU takes seconds to find out again; it checks itself whether it still holds.
+CAPABILITIES=$ROOT/build/lab-tools/capabilities
+keep_capabilities() { # HOST
+  local found=$DIR/$1/var-cache-libvirt/qemu/capabilities
+  [ ! -d "$found" ] || { cp -r "$found" "$CAPABILITIES.$BASHPID" && mv -T "$CAPABILITIES.$BASHPID" "$CAPABILITIES"; } 2>/dev/null || rm -rf "$CAPABILITIES.$BASHPID"
+}
+give_capabilities() { # HOST
+  local to=$DIR/$1/var-cache-libvirt/qemu/capabilities
+  [ -d "$CAPABILITIES" ] && [ ! -d "$to" ] || return 0
+  mkdir -p "$(dirname "$to")"
+  cp -r "$CAPABILITIES" "$to"
 }
 
 host_kill() { # HOST: everything at once, as when the power goes

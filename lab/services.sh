@@ -13,16 +13,17 @@ manager_start() {
   [ -x "$BIN/chorok-manager" ] || return 0
   manager_running && return 0
   mkdir -p "$DIR/manager"
+  ln -sfn "$DIR/manager" "$RUN/manager" # the state holds a socket, whose path must be short
   if [ ! -s "$DIR/manager/admin-password" ]; then
     (umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' 'Aa' >"$DIR/manager/admin-password")
-    "$BIN/chorok-manager" init --state "$DIR/manager/state" --admin-password-file "$DIR/manager/admin-password" \
+    "$BIN/chorok-manager" init --state "$RUN/manager/state" --admin-password-file "$DIR/manager/admin-password" \
       --address "$NET.1" --address 127.0.0.1 >>"$DIR/manager/init.log" 2>&1 ||
       fail "chorok-manager init failed: $(tail -n 3 "$DIR/manager/init.log")"
   fi
   (
     exec 8>&-
     cgroup_enter services
-    setsid "$BIN/chorok-manager" run --state "$DIR/manager/state" --listen "$NET.1:$PORT" \
+    setsid "$BIN/chorok-manager" run --state "$RUN/manager/state" --listen "$NET.1:$PORT" \
       </dev/null >>"$DIR/manager/manager.log" 2>&1 &
     echo $! >"$RUN/manager.pid"
   )
@@ -43,7 +44,7 @@ manager_stop() { # SIGNAL
   rm -f "$RUN/manager.pid"
 }
 
-manager_token() { "$BIN/chorok-manager" token host --state "$DIR/manager/state"; }
+manager_token() { "$BIN/chorok-manager" token host --state "$RUN/manager/state"; }
 
 manager_status() {
   if manager_running; then

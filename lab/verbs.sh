@@ -1,5 +1,12 @@
 # shellcheck shell=bash
-# ./dev's verbs for the lab. Sourced by ./dev, which defines ROOT, say, die, deps and build.
+# ./dev's verbs for the lab: lab, run. Sourced by ./dev, which defines ROOT, say, die, deps and build.
+
+# Where ./dev run keeps how to reach what it started: ./dev chorok then needs no login.
+RUN_ENV=$ROOT/build/run.env
+if [ -z "${CHOROK_URL:-}" ] && [ -r "$RUN_ENV" ]; then
+  # shellcheck source=/dev/null
+  . "$RUN_ENV"
+fi
 
 verb_lab() { # COMMAND [ARG...]: hosts on this machine (up, down, kill, start, cut, heal, status, ...)
   case ${1:-help} in
@@ -7,4 +14,158 @@ verb_lab() { # COMMAND [ARG...]: hosts on this machine (up, down, kill, start, c
     guest | images | up) deps lab build ;;
   esac
   "$ROOT/lab/lab" "$@"
+}
+
+verb_run() { # [--sim]: a manager, three libvirt hosts and six guests, until Ctrl-C (--sim: simulated hosts, no root)
+  local reason=
+  if [ "${1:-}" = --sim ]; then
+    reason="--sim"
+  elif [ "$(id -u)" != 0 ]; then
+    reason="real hosts need root"
+  elif [ ! -c /dev/net/tun ]; then
+    reason="real hosts need /dev/net/tun"
+  elif ! unshare --net --mount true 2>/dev/null; then
+    reason="this machine lets nobody make namespaces"
+  fi
+  if [ -n "$reason" ]; then run_simulated "$reason"; else run_lab; fi
+}
+
+run_chorok() { "$ROOT/build/release/bin/chorok" "$@"; }
+
+run_login() { # URL PASSWORD CA: writes RUN_ENV and reads it
+  local token
+  token=$(curl -sS --fail --cacert "$3" -H 'Content-Type: application/json' "$1/api/v1/login" \
+    -d "$(jq -n --arg password "$2" '{user: "admin", password: $password}')" | jq -r .token) ||
+    die "the manager refused the login of 'admin'"
+  (umask 077 && printf 'export CHOROK_URL=%q CHOROK_CA=%q CHOROK_TOKEN=%q\n' "$1" "$3" "$token" >"$RUN_ENV")
+  # shellcheck source=/dev/null
+  . "$RUN_ENV"
+}
+
+run_eventually() { # SECONDS COMMAND [ARG...]: what a guest or an agent does next tells a shell nothing
+  local attempt limit=$(($1 * 5)) output=
+  shift
+  for ((attempt = 0; attempt < limit; attempt++)); do
+    if output=$("$@" 2>&1); then
+      [ -z "$output" ] || printf '%s\n' "$output" >&2
+      return 0
+    fi
+    sleep 0.2
+  done
+  die "waited in vain for: $* ($output)"
+}
+
+run_guest() { # NUMBER [FLAG...]
+  local number=$1
+  shift
+  run_chorok -q vm create "guest$number" --memory 128M --boot-datastore shared --kernel vmlinuz --initrd initrd \
+    --cmdline "console=ttyS0 quiet no_timer_check chorok.name=guest$number chorok.load=auto:$number" \
+    --nic name=eth0,network=lab --label app=lab --start "$@" >/dev/null
+}
+
+run_address() { # VM: its IPv4 address, once it has one
+  run_chorok api GET "/vms/$1" | jq -er '[.status.ips[]? | select(test("^[0-9.]+$"))][0] // empty'
+}
+
+run_lab() {
+  local started=$SECONDS i probe address result starts=()
+  deps build lab
+  say "Building (the first time takes minutes)"
+  build release chorok chorok-manager chorok-agent >&2
+  trap run_end EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  unset CHOROK_URL CHOROK_CA CHOROK_TOKEN
+  say "Starting a manager and three hosts"
+  CHOROK_LAB_OWNER=$$ "$ROOT/lab/lab" up 3
+  local url dir
+  { read -r url && read -r dir; } < <("$ROOT/lab/lab" where)
+  run_login "$url" "$(cat "$dir/manager/admin-password")" "$dir/manager/state/pki/ca.pem"
+  run_eventually 60 run_hosts 3 '.link == "connected" and .inventory.memory > 0'
+  run_chorok -q datastore create shared --path /srv/chorok/shared --shared >/dev/null
+  run_chorok -q datastore create local --path /srv/chorok/local >/dev/null
+  run_chorok -q network create lab --kind bridge --bridge br0 >/dev/null
+
+  run_eventually 60 run_hosts 3 'all(.datastores[], .networks[]; .reachable) and (.networks | length) > 0'
+
+  say "Starting the first guest"
+  run_guest 1 --host host1
+  run_eventually 60 run_address guest1 2>/dev/null
+  address=$(run_address guest1)
+  say "Moving it to host2 while it answers on $address:7777"
+  "$ROOT/lab/lab" probe "$address" 120 >"$dir/probe" &
+  probe=$!
+  run_chorok vm migrate guest1 host2 || true
+  sleep 0.3
+  kill -TERM "$probe" 2>/dev/null || true
+  wait "$probe" || true
+  result=$(jq -r '"the connection is \(.connection), its longest silence was \(.gap_ms_max) ms"' "$dir/probe" || true)
+  say "$result; $((SECONDS - started)) s since the start"
+
+  say "Starting five more"
+  for i in 2 3 4 5 6; do run_guest $i & starts+=($!); done
+  for i in "${starts[@]}"; do wait "$i" || die "a guest did not start: ./dev chorok task ls"; done
+  run_chorok host ls
+  run_chorok vm ls
+  cat <<TEXT
+
+The manager listens on $url (user admin, password in $dir/manager/admin-password).
+In another terminal:
+  ./dev chorok status                      the whole on one screen
+  ./dev chorok vm migrate guest1 host3     move a guest while it runs
+  ./dev chorok vm console guest2           its serial console (leave with ctrl-])
+  ./dev chorok host maintenance host1      empty a host
+  ./dev lab kill host3                     cut a host's power; ./dev lab start host3 brings it back
+  ./dev lab status                         the hosts behind it
+  ./dev chorok explain vm.spec             what a VM is made of
+Events as they come; Ctrl-C ends everything and leaves nothing behind.
+
+TEXT
+  run_chorok event ls --watch &
+  wait $! || true
+  while :; do sleep 3600 & wait $!; done # the events ended with the manager: stay until Ctrl-C
+}
+
+run_hosts() { # COUNT CONDITION: so many hosts are as the jq expression says
+  [ "$(run_chorok api GET '/hosts?limit=0' | jq "[.items[] | select($2)] | length")" = "$1" ]
+}
+
+run_end() {
+  trap '' INT TERM HUP
+  trap - EXIT
+  say "Cleaning up"
+  rm -f "$RUN_ENV"
+  "$ROOT/lab/lab" down || true
+}
+
+run_simulated() { # REASON
+  say "Simulated hosts ($1)"
+  deps build
+  build release chorok chorok-sim >&2
+  local state=$ROOT/build/run-sim password manager attempt
+  rm -rf "$state"
+  mkdir -p "$state"
+  password=$(head -c 12 /dev/urandom | base64 | tr '+/' 'Aa')
+  unset CHOROK_URL CHOROK_CA CHOROK_TOKEN
+  "$ROOT/build/release/bin/chorok-sim" --listen 127.0.0.1:8443 --state "$state" --admin-password "$password" \
+    >"$state/log" 2>&1 &
+  manager=$!
+  # shellcheck disable=SC2064
+  trap "trap '' INT TERM HUP; trap - EXIT; kill $manager 2>/dev/null; wait $manager 2>/dev/null; rm -rf '$state' '$RUN_ENV'" EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  for ((attempt = 0; attempt < 100; attempt++)); do # 10 s
+    (exec 3<>/dev/tcp/127.0.0.1/8443) 2>/dev/null && break
+    kill -0 $manager 2>/dev/null || die "chorok-sim did not start: $(tail -n 3 "$state/log")"
+    sleep 0.1
+  done
+  run_login https://127.0.0.1:8443 "$password" "$state/pki/ca.pem"
+  run_chorok status
+  cat <<TEXT
+
+A manager with simulated hosts listens on https://127.0.0.1:8443 (user admin, password $password).
+In another terminal: ./dev chorok status, ./dev chorok vm ls, ./dev chorok vm migrate NAME HOST.
+Ctrl-C ends it.
+TEXT
+  wait $manager || true
 }

@@ -32,6 +32,7 @@ static const char* const kKept[][2] = {
     {"etc-libvirt", "/etc/libvirt"},         {"var-lib-libvirt", "/var/lib/libvirt"},
     {"var-log-libvirt", "/var/log/libvirt"}, {"var-cache-libvirt", "/var/cache/libvirt"},
     {"etc-chorok", "/etc/chorok"},           {"var-lib-chorok", "/var/lib/chorok"},
+    {"var-lib-chorok-agent", "/var/lib/chorok-agent"},
     {"var-log-chorok", "/var/log/chorok"},   {"local", "/srv/chorok/local"},
 };
 
