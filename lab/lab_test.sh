@@ -9,14 +9,14 @@ export CHOROK_BIN=/nonexistent # no manager, no agent: this is about the hosts a
 shared=$CHOROK_LAB_DIR/shared
 passed=0 failed=0
 
-skip() { echo "SKIPPED lab_test: $*"; echo "0 passed, 0 failed"; exit 0; }
+skip() { echo "skip lab: $*"; echo "0 passed, 0 failed"; exit 0; }
 [ "$(id -u)" = 0 ] || skip "needs root"
 for tool in ip nsenter libvirtd virsh qemu-system-x86_64 qemu-img dnsmasq clang-19 cpio zstd openssl; do
   command -v "$tool" >/dev/null || skip "needs $tool"
 done
 [ -e /dev/net/tun ] || skip "needs /dev/net/tun"
 
-lab() { timeout 60 "$here/lab" "$@"; }
+lab() { timeout 90 "$here/lab" "$@"; }
 v() { local host=$1; shift; lab virsh "$host" "$@"; } # HOST ARG...: virsh
 
 check() { # NAME COMMAND [ARG...]
@@ -54,7 +54,7 @@ traces() {
   local file
   for file in /proc/[0-9]*/cmdline; do
     [ "${file%/cmdline}" != "/proc/$$" ] || continue
-    tr '\0' ' ' <"$file" 2>/dev/null | grep -E 'labtest' | grep -vE 'lab_test|grep' || true
+    { tr '\0' ' ' <"$file"; } 2>/dev/null | grep -E 'labtest' | grep -vE 'lab_test|grep' || true
   done
 }
 no_traces() { local left; left=$(traces); [ -z "$left" ] || { echo "$left"; return 1; }; }
@@ -90,6 +90,24 @@ tour() { # TRANSPORT [FLAG...]: g1 host1 -> host2 -> host3 -> host1, live, and b
   result=$(cat "$shared/probe")
   echo "$result"
   [[ $result == *'"connection":"open"'*'"backwards":0,"lost":0'* ]]
+}
+
+soak() { # COUNT: that many moves in a row, TLS
+  local from=1 to i probe
+  "$ROOT/build/lab-tools/guestprobe" 10.78.0.201 3600 >"$shared/probe" &
+  probe=$!
+  for ((i = 0; i < $1; i++)); do
+    to=$((from % 3 + 1))
+    v host$from migrate --live --p2p --unsafe --tls g1 "qemu+tls://10.78.0.1$to/system" \
+      --migrateuri "tcp://10.78.0.1$to" || { kill $probe; return 1; }
+    from=$to
+  done
+  [ $from = 1 ] || v host$from migrate --live --p2p --unsafe g1 qemu+tcp://10.78.0.11/system --migrateuri tcp://10.78.0.11
+  sleep 0.5
+  kill $probe
+  wait $probe
+  cat "$shared/probe"
+  grep -F '"connection":"open"' "$shared/probe" | grep -F '"backwards":0,"lost":0'
 }
 
 second_start_is_refused() { # the disk of g1 is open on host1
@@ -192,6 +210,7 @@ if [ "${1:-}" = --reachable ]; then
 fi
 
 start_mark=$(mktemp)
+# With "long", fifty moves in a row.
 trap 'lab down >/dev/null 2>&1 || true; rm -f "$start_mark"' EXIT
 lab down
 check "up" lab up 3
@@ -207,6 +226,7 @@ check "a host has half a core" same_cpu_for_all
 check "the disk it writes opens nowhere else" second_start_is_refused
 check "it moves round three hosts, plain" tour tcp
 check "it moves round three hosts, TLS" tour tls --tls
+[ "${1:-}" != long ] || check "it moves fifty times under load" soak 50
 check "no gap of a second by its own clock" tick_gap_below g1 1000
 check "it outlives its libvirtd" daemon_restart_keeps_guest
 lab virsh host1 define /srv/chorok/shared/g2.xml >/dev/null
