@@ -142,6 +142,10 @@ Result<Steps> plan_delete(const VmView& view) {
                   "it is running; stop it first, or delete it with force");
     steps.push_back(step(OpKind::kDestroy, view.vm.host));
   }
+  // Everywhere it was seen: what a broken move left behind goes with it. The disks go last, with
+  // its own definition.
+  for (const Sighting& s : view.sightings)
+    if (s.host != view.vm.host) steps.push_back(step(OpKind::kUndefine, s.host));
   if (view.vm.defined || primary != nullptr) steps.push_back(step(OpKind::kUndefine, view.vm.host));
   return steps;
 }
@@ -161,14 +165,8 @@ Result<Steps> plan_storage_move(const VmView& view) {
   if (datastore == nullptr)
     return fail(Code::kNotFound,
                 fmt::format("there is no datastore '{}'", view.task->args.datastore), "/datastore");
-  const std::string& host = view.vm.host;
-  bool running = is_running(view.vm.status.state);
-  Steps steps;
-  if (!running) steps.push_back(step(OpKind::kStart, host));
-  steps.push_back(step(OpKind::kMigrateStorage, host));
-  steps.push_back(step(OpKind::kRemoveDisks, host));
-  if (!running) steps.push_back(step(OpKind::kDestroy, host));
-  return steps;
+  return Steps{step(OpKind::kMigrateStorage, view.vm.host),
+               step(OpKind::kRemoveDisks, view.vm.host)};
 }
 
 Result<Steps> plan_migrate(const VmView& view) {
@@ -222,6 +220,7 @@ Result<Steps> plan_steps(const VmView& view) {
   if (kind == "vm.stop") return plan_stop(view);
   if (kind == "vm.migrate") return plan_migrate(view);
   if (kind == "vm.delete") return plan_delete(view);
+  if (kind == "vm.tidy") return Steps{step(OpKind::kUndefine, view.task->args.host)};
   for (const Simple& simple : kSimple) {
     if (simple.verb != kind) continue;
     if (view.vm.host.empty())
@@ -351,8 +350,8 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
       break;
     case OpKind::kUndefine:
       // Moved elsewhere: the disks are the VM's still.
-      operation.args.args.keep_disks =
-          migrating || view.task->kind == "vm.start" || view.task->args.keep_disks;
+      operation.args.args.keep_disks = migrating || view.task->kind == "vm.start" ||
+                                       view.task->kind == "vm.tidy" || view.task->args.keep_disks;
       break;
     case OpKind::kMigrate:
     case OpKind::kPrepareDisks:
@@ -462,7 +461,8 @@ void apply_success(model::Vm& vm, const model::Task& task, const model::Operatio
   const model::TaskArgs& args = task.args;
   bool migrating = task.kind == "vm.migrate";
   for (const std::string& field : operation.result.next_boot)
-    if (std::ranges::find(vm.status.pending, field) == vm.status.pending.end()) vm.status.pending.push_back(field);
+    if (std::ranges::find(vm.status.pending, field) == vm.status.pending.end())
+      vm.status.pending.push_back(field);
   switch (operation.kind) {
     case OpKind::kDefine:
       vm.defined = true;

@@ -67,6 +67,7 @@ struct VmView {
 struct Outcome {
   std::optional<model::Vm> vm;
   std::optional<model::Task> task;
+  std::optional<model::Task> new_task;      // kind and args; the rest is the runtime's
   std::optional<model::Operation> request;  // new: to be stored, then sent
   std::string drop_operation;               // its result has been used
   std::string cancel_operation;             // ask the agent to stop it
@@ -75,7 +76,8 @@ struct Outcome {
   bool erase_vm = false;
 
   bool empty() const {
-    return !vm && !task && !request && drop_operation.empty() && events.empty() && !erase_vm;
+    return !vm && !task && !new_task && !request && drop_operation.empty() && events.empty() &&
+           !erase_vm;
   }
 };
 

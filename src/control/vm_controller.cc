@@ -85,6 +85,10 @@ class Pass {
           Error{Code::kNotFound, "the host of this step is no longer in the inventory", {}});
       return;
     }
+    if (step.retry_at > view_.now) {
+      out_.wake = step.retry_at - view_.now;
+      return;
+    }
     if (limited(step)) {
       task_->message = fmt::format("waits: '{}' or its target has as many migrations as it may",
                                    host->meta.name);
@@ -184,21 +188,33 @@ class Pass {
   }
 
   void failed(const Operation& operation) {
+    // An error of a migration does not say on which side the guest is now: what is undone next
+    // depends on it.
+    if (operation.kind == model::OpKind::kMigrate) {
+      std::optional<bool> did = happened(view_, operation);
+      if (!did) {
+        task_->message = "the migration failed; waits to see on which host the guest is";
+        return;
+      }
+      if (*did) return succeeded(operation);
+    }
     out_.drop_operation = operation.id;
     Error error{Code::kInternal, "the agent gave no reason", {}};
     if (operation.error)
       error = Error{code_from_string(operation.error->code), operation.error->message,
                     operation.error->field};
-    if (error.code == Code::kUnavailable && try_again()) return;
+    if (error.code == Code::kUnavailable && try_again(kMaxUnavailable)) return;
     step_failed(error);
   }
 
-  bool try_again() {
+  bool try_again(int most) {
     TaskStep& step = task_->steps[task_->step];
-    if (!traits(step.kind).repeatable || step.attempt >= kMaxAttempts) return false;
+    if (!traits(step.kind).repeatable || step.attempt >= most) return false;
     step.operation.clear();
     step.phase = OpPhase::kRequested;
-    out_.wake = std::chrono::seconds(1);
+    step.retry_at = view_.now + std::min<Duration>(std::chrono::seconds(1) * step.attempt,
+                                                   std::chrono::seconds(10));
+    out_.wake = step.retry_at - view_.now;
     return true;
   }
 
@@ -214,7 +230,7 @@ class Pass {
       return;
     }
     out_.drop_operation = operation.id;
-    if (try_again()) return;
+    if (try_again(kMaxAttempts)) return;
     step_failed(
         Error{Code::kUnknown,
               fmt::format("{} was interrupted and did not happen; it can be asked for again",
@@ -309,7 +325,30 @@ class Pass {
     vm_.host = std::move(derived.host);
     vm_.power = derived.power;
     vm_.defined = derived.defined;
+    tidy();
     if (!equal(vm_, view_.vm)) out_.vm = vm_;
+  }
+
+  // A move that was interrupted at its very end leaves the definition on the host that the VM came
+  // from.
+  void tidy() {
+    if (view_.task != nullptr) return;
+    const Sighting* home = view_.on(vm_.host);
+    if (home == nullptr || !home->fresh) return;
+    for (const Sighting& s : view_.sightings) {
+      if (s.host == vm_.host || !s.fresh || is_running(s.instance->state)) continue;
+      if (s.instance->state == model::VmState::kSaved) continue;  // its memory may be wanted
+      Duration since = view_.now - vm_.tidied;
+      if (vm_.tidied != Time{} && since < kTidyEvery) {
+        out_.wake = kTidyEvery - since;
+        return;
+      }
+      vm_.tidied = view_.now;
+      out_.new_task.emplace();
+      out_.new_task->kind = "vm.tidy";
+      out_.new_task->args.host = s.host;
+      return;
+    }
   }
 
   void report_state(model::VmState state) {

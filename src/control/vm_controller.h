@@ -16,6 +16,11 @@ namespace chorok::control {
 
 // More only repeats an error that does not go away by itself.
 inline constexpr int kMaxAttempts = 3;
+// For errors that say the hypervisor could not be reached: restarts of libvirtd take seconds,
+// package upgrades a minute.
+inline constexpr int kMaxUnavailable = 12;
+// A definition that was left behind on another host is cleared away at most this often.
+inline constexpr Duration kTidyEvery = std::chrono::minutes(5);
 
 Outcome reconcile_vm(const VmView& view);
 

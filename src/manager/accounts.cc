@@ -6,14 +6,14 @@
 
 #include "crypto/password.h"
 #include "crypto/token.h"
+#include "crypto/x509.h"
 
 namespace chorok::manager {
 
 using model::Role;
 
-Accounts::Accounts(Engine& engine, crypto::CertificateAuthority& authority, Offload offload,
-                   AccountsSettings settings)
-    : engine_(engine), authority_(authority), offload_(std::move(offload)), settings_(settings) {}
+Accounts::Accounts(Engine& engine, const Pki& pki, Offload offload, AccountsSettings settings)
+    : engine_(engine), pki_(pki), offload_(std::move(offload)), settings_(settings) {}
 
 namespace {
 
@@ -81,8 +81,7 @@ void Accounts::create_token(const Caller& caller, model::TokenRequest request,
     return done(fail(Code::kPermissionDenied, "only an admin lets hosts in"));
   Duration lifetime = request.lifetime;
   if (lifetime <= Duration{}) lifetime = host ? settings_.host_lifetime : settings_.api_lifetime;
-  crypto::NewToken made =
-      host ? crypto::make_join_token(authority_.sha256()) : crypto::make_token();
+  crypto::NewToken made = host ? crypto::make_join_token(pki_.ca_sha256()) : crypto::make_token();
   model::Token token;
   token.meta.id = made.id;
   token.meta.name = made.id;
@@ -133,19 +132,14 @@ void Accounts::join(model::JoinRequest request, std::string peer,
     host.meta.created = engine_.now();
   }
   host.address = request.address.empty() ? peer.substr(0, peer.rfind(':')) : request.address;
-  crypto::CertificateSpec spec;
-  spec.common_name = host.meta.id;
-  spec.dns_names = {request.name};
-  spec.ip_addresses = {host.address};
-  spec.uris = {"chorok://host/" + host.meta.id};
-  spec.client = true;
-  auto certificate = authority_.sign_csr(request.csr, spec, engine_.now());
+  auto certificate =
+      pki_.sign_agent(request.csr, host.meta.id, {{request.name}, {host.address}}, engine_.now());
   if (!certificate) return done(Unexpected(certificate.error()));
   auto info = crypto::certificate_info(*certificate);
   if (!info) return done(Unexpected(info.error()));
   host.certificate_serial = info->serial;
   host.certificate_expires = info->not_after;
-  model::JoinAnswer answer{host.meta.id, *certificate, authority_.certificate_pem()};
+  model::JoinAnswer answer{host.meta.id, *certificate, pki_.ca_pem()};
   model::Event event;
   event.kind = "host.joined";
   event.subject_kind = "host";
@@ -176,19 +170,14 @@ void Accounts::renew(const std::string& host_id, std::string csr,
   auto record = engine_.inventory().hosts().find(host_id);
   if (record == nullptr) return done(fail(Code::kNotFound, "this host is not in the inventory"));
   model::Host host = *record;
-  crypto::CertificateSpec spec;
-  spec.common_name = host.meta.id;
-  spec.dns_names = {host.meta.name};
-  spec.ip_addresses = {host.address};
-  spec.uris = {"chorok://host/" + host.meta.id};
-  spec.client = true;
-  auto certificate = authority_.sign_csr(csr, spec, engine_.now());
+  auto certificate =
+      pki_.sign_agent(csr, host.meta.id, {{host.meta.name}, {host.address}}, engine_.now());
   if (!certificate) return done(Unexpected(certificate.error()));
   auto info = crypto::certificate_info(*certificate);
   if (!info) return done(Unexpected(info.error()));
   host.certificate_serial = info->serial;
   host.certificate_expires = info->not_after;
-  model::JoinAnswer answer{host.meta.id, *certificate, authority_.certificate_pem()};
+  model::JoinAnswer answer{host.meta.id, *certificate, pki_.ca_pem()};
   Changes changes;
   changes.put(std::move(host));
   engine_.commit(std::move(changes), [answer, done = std::move(done)](Result<> stored) mutable {

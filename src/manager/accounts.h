@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "crypto/x509.h"
 #include "manager/engine.h"
+#include "manager/pki.h"
 #include "manager/requests.h"
 #include "model/account.h"
 #include "model/protocol.h"
@@ -27,8 +27,7 @@ struct AccountsSettings {
 
 class Accounts {
  public:
-  Accounts(Engine& engine, crypto::CertificateAuthority& authority, Offload offload,
-           AccountsSettings settings = {});
+  Accounts(Engine& engine, const Pki& pki, Offload offload, AccountsSettings settings = {});
 
   // kUnauthenticated for an unknown, expired or malformed token, and for a disabled user.
   Result<Caller> authenticate(std::string_view bearer, std::string peer) const;
@@ -52,7 +51,7 @@ class Accounts {
     Time last{};
   };
   Engine& engine_;
-  crypto::CertificateAuthority& authority_;
+  const Pki& pki_;
   Offload offload_;
   AccountsSettings settings_;
   std::map<std::string, Failures> failures_;

@@ -138,6 +138,17 @@ void Reconciler::fail_orphan(const model::Task& task) {
   engine_.commit(std::move(changes), [](Result<>) {});
 }
 
+// Housekeeping that a controller asks for; people see it as a task like any other.
+void Reconciler::put_own_task(Changes& changes, const std::string& vm, model::Task task) {
+  task.id = engine_.new_id("task");
+  task.created = engine_.now();
+  task.target_kind = "vm";
+  task.target = vm;
+  task.target_name = engine_.inventory().vms().find(vm)->meta.name;
+  task.user = "chorok";
+  changes.put(std::move(task));
+}
+
 void Reconciler::carry_out(const std::string& id, control::Outcome outcome) {
   if (outcome.wake) wake_later(id, *outcome.wake);
   if (!outcome.cancel_operation.empty() && cancelling_.insert(outcome.cancel_operation).second)
@@ -153,6 +164,7 @@ void Reconciler::carry_out(const std::string& id, control::Outcome outcome) {
     changes.put(*outcome.request);
   }
   if (outcome.task) changes.put(std::move(*outcome.task));
+  if (outcome.new_task) put_own_task(changes, id, std::move(*outcome.new_task));
   if (outcome.erase_vm) {
     changes.erase<model::Vm>(id);
   } else if (outcome.vm) {

@@ -37,6 +37,7 @@ class Reconciler {
   void run();
   void reconcile_vm(const std::string& id);
   void reconcile_host(const std::string& id);
+  void put_own_task(Changes& changes, const std::string& vm, model::Task task);
   void fail_orphan(const model::Task& task);
   void carry_out(const std::string& vm, control::Outcome outcome);
   void wake_later(const std::string& vm, Duration delay);

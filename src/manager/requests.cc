@@ -252,6 +252,7 @@ void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model:
       target = control::choose_host(vm, control::Purpose::kLiveMigrate, world_, nullptr);
     if (target != nullptr) task.args.host = target->meta.id;
   }
+  std::string datastore = task.args.datastore;
   std::string plan = steps ? describe_steps(*steps, world_) : "";
   auto finish = [this, alive = alive_, caller, task, plan, conditions, problems,
                  done = std::move(done)](std::vector<std::string> more) mutable {
@@ -266,14 +267,19 @@ void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model:
   bool ask =
       target != nullptr && control::is_running(vm.status.state) && target->meta.id != vm.host;
   if (!ask) return finish({});
-  check_on_target(vm, *target, std::move(finish));
+  check_on_target(vm, *target, datastore, std::move(finish));
 }
 
 // What only the target's own libvirt can say: CPU flags, devices.
 void Requests::check_on_target(const model::Vm& vm, const model::Host& target,
-                               Done<std::vector<std::string>> done) {
+                               const std::string& datastore, Done<std::vector<std::string>> done) {
   model::CheckRequest request;
   request.vm = {vm.meta.id, vm.uuid, vm.domain, vm.generation, vm.spec};
+  // Disks that are copied are not there yet.
+  if (auto copies = control::disks_to_copy(vm, target, datastore, world_))
+    for (const model::DiskSpec& copy : *copies)
+      std::erase_if(request.vm.spec.disks,
+                    [&](const model::DiskSpec& disk) { return disk.name == copy.name; });
   if (const model::Host* source = world_.host(vm.host))
     request.cpu_definition = source->inventory.cpu.definition;
   std::string name = target.meta.name;

@@ -103,7 +103,7 @@ class Requests {
   void plan_and_submit(const Caller& caller, const model::Vm& vm, model::Task task,
                        Conditions conditions, Answered done);
   void submit(const Caller& caller, model::Task task, Changes changes, Answered done);
-  void check_on_target(const model::Vm& vm, const model::Host& target,
+  void check_on_target(const model::Vm& vm, const model::Host& target, const std::string& datastore,
                        Done<std::vector<std::string>> done);
   template <class T, class Validate>
   void create_plain(const Caller& caller, const std::string& body, Conditions conditions,

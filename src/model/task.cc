@@ -122,7 +122,8 @@ const Type& TaskStep::type() {
           .field("compensation", &TaskStep::compensation, "Undoes earlier steps.")
           .field("operation", &TaskStep::operation, "Its id, once requested.")
           .field("phase", &TaskStep::phase, "")
-          .field("attempt", &TaskStep::attempt, "");
+          .field("attempt", &TaskStep::attempt, "")
+          .field("retry_at", &TaskStep::retry_at, "Not before this.");
   return kType;
 }
 const Type& Task::type() {

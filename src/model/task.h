@@ -98,6 +98,7 @@ struct TaskStep {
   std::string operation;      // id, once requested
   OpPhase phase = OpPhase::kRequested;
   std::int32_t attempt = 0;
+  Time retry_at{};  // not before this
   static const Type& type();
 };
 

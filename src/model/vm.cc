@@ -274,6 +274,9 @@ const Type& Vm::type() {
           .field("adopted", &Vm::adopted, "Made outside Chorok and taken over.",
                  {.read_only = true})
           .field("defined", &Vm::defined, "A host has its definition.", {.read_only = true})
+          .field("tidied", &Vm::tidied,
+                 "When a definition left behind elsewhere was last cleared away.",
+                 {.read_only = true})
           .field("status", &Vm::status, "What was last seen.", {.read_only = true});
   return kType;
 }

@@ -182,13 +182,15 @@ struct VmStatus {
 struct Vm {
   Meta meta;
   std::string uuid;
-  std::string domain;  // as libvirt calls it: the name it was created with, made unique; never changes
+  std::string
+      domain;  // as libvirt calls it: the name it was created with, made unique; never changes
   VmSpec spec;
   VmPower power = VmPower::kOff;  // wanted
   std::string host;               // where it belongs (id)
   std::uint64_t generation = 0;   // counts changes of spec
   bool adopted = false;           // made outside Chorok and taken over
   bool defined = false;           // some host has, or had, its definition
+  Time tidied{};  // when a definition left behind on another host was last cleared away
   VmStatus status;
   static const Type& type();
 };
