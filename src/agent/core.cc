@@ -196,7 +196,7 @@ void AgentCore::take_call(const SessionPtr& session, Call call) {
 
 void AgentCore::hypervisor_changed(const std::string& uuid, bool is_connected) {
   if (!is_connected) log_.warn("libvirt is gone; guests run on");
-  const bool is_back = is_connected && !hypervisor_connected_;
+  const bool is_back = is_connected && (!hypervisor_connected_ || !inventory_known_);
   hypervisor_connected_ = is_connected;
   observer_.changed();
   executor_.changed(uuid);

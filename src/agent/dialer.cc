@@ -4,17 +4,16 @@
 
 #include <algorithm>
 
-#include "agent/rpc_channel.h"
 #include "crypto/random.h"
+#include "link/rpc_channel.h"
 
 namespace chorok::agent {
 namespace {
 
 constexpr std::string_view kPath = "/agent/v1";
-constexpr std::string_view kCalls[] = {"op.start",     "op.cancel",   "vm.check",
-                                       "cpu.baseline", "stream.open", "file.receive",
-                                       "file.list",    "file.remove", "config"};
-constexpr std::string_view kNotifications[] = {"config", "op.cancel"};
+constexpr std::string_view kMethods[] = {"op.start",     "op.cancel",    "config",
+                                         "vm.check",     "cpu.baseline", "stream.open",
+                                         "file.receive", "file.list",    "file.remove"};
 
 // Half of it to one and a half.
 Duration jittered(Duration time) {
@@ -151,12 +150,12 @@ net::Async<std::shared_ptr<net::WebSocket>> Dialer::State::dial() {
 
 net::awaitable<void> Dialer::State::converse(std::shared_ptr<net::WebSocket> socket) {
   last_complaint.clear();
-  auto channel = RpcChannel::create(executor, net::websocket_transport(std::move(socket)), kCalls,
-                                    kNotifications);
+  auto channel =
+      link::RpcChannel::create(executor, net::websocket_transport(std::move(socket)), kMethods);
   is_attached = true;
   was_welcomed = false;
   core.attach(channel);
-  channel->open();
+  net::spawn(executor, channel->run(), "agent link");
   channel.reset();
   while (is_attached && !stopped) co_await detached.wait();
 }

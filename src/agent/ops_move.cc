@@ -144,8 +144,46 @@ bool are_moved(const model::Instance& instance, const StorageMove& move) {
   });
 }
 
+Flow<Result<ports::ImageInfo>> info_of(OpRun& run, const std::string& path) {
+  co_return co_await callback<Result<ports::ImageInfo>>(
+      [&](auto done) { run.storage().info(path, std::move(done)); });
+}
+
+// An empty file for each disk, as large as it is now. What an attempt that was interrupted has left
+// under the VM's own name is of no use to anybody: the VM runs here, and not from it.
+Flow<Result<>> prepare_targets(OpRun& run, const StorageMove& move) {
+  for (std::size_t i = 0; i < move.disks.size(); ++i) {
+    const auto disk = std::ranges::find(move.spec.disks, move.disks[i], &model::DiskSpec::name);
+    if (co_await info_of(run, move.to[i])) {
+      if (!disk->path.empty())
+        co_return fail(Code::kAlreadyExists, fmt::format("{} is there already", move.to[i]));
+      CO_TRY(co_await remove_file(run, move.to[i]));
+    }
+    const ports::ImageInfo now = CO_TRY(co_await info_of(run, move.from[i]));
+    ports::CreateDisk request{
+        .path = move.to[i], .format = disk->format, .size = now.capacity, .copy_of = {}};
+    CO_TRY(co_await callback<Result<ports::ImageInfo>>(
+        [&](auto done) { run.storage().create(std::move(request), nullptr, std::move(done)); }));
+  }
+  co_return Result<>();
+}
+
+// After a failure: those of the new files that the VM does not use.
+Flow<Result<>> remove_targets(OpRun& run, const StorageMove& move) {
+  const auto seen = CO_TRY(co_await look(run));
+  if (!seen) co_return Result<>();
+  for (const std::string& path : move.to)
+    if (std::ranges::find(seen->disks, path, &model::DiskInfo::path) == seen->disks.end())
+      CO_TRY(co_await remove_file(run, path));
+  co_return Result<>();
+}
+
 Flow<Result<model::MigrationStats>> move_running(OpRun& run, const StorageMove& move) {
-  if (run.cancelled()) co_return fail(Code::kCancelled, "cancelled before it began");
+  CO_TRY(co_await prepare_targets(run, move));
+  if (run.cancelled()) {
+    (void)co_await remove_targets(run, move);
+    co_return fail(Code::kCancelled, "cancelled before it began");
+  }
   run.on_cancel([&run] { abort_job(run); });
   auto stats = co_await callback<Result<model::MigrationStats>>([&](auto done) {
     run.hypervisor().migrate_storage(run.uuid(), move.disks, move.to, reporter(run),
@@ -154,7 +192,9 @@ Flow<Result<model::MigrationStats>> move_running(OpRun& run, const StorageMove& 
   if (stats) co_return stats;
   auto seen = co_await look(run);
   if (seen && *seen && are_moved(**seen, move)) co_return model::MigrationStats{};
-  Error error = co_await judge(run, VmState::kOn, std::move(stats).error());
+  const VmState before = seen && *seen ? (*seen)->state : VmState::kUnknown;
+  Error error = co_await judge(run, before, std::move(stats).error());
+  if (error.code != Code::kUnknown) (void)co_await remove_targets(run, move);
   co_return Unexpected(std::move(error));
 }
 
