@@ -158,7 +158,9 @@ void audit(Call& call, const Response& response) {
   entry.token = call.caller.token;
   entry.peer = call.caller.peer;
   entry.method = call.request.method;
-  entry.path = call.request.path.substr(0, 255);
+  // As it was sent: percent-encoded, so whatever was asked for can be stored and shown.
+  entry.path =
+      call.request.target.substr(0, std::min<std::size_t>(call.request.target.find('?'), 255));
   entry.status = response.status;
   if (response.status == 202) {
     std::string_view location = response.headers.get("Location");

@@ -121,13 +121,42 @@ net::Response answer_response(Call& call, const Answer& answer, int status) {
   return response;
 }
 
+namespace {
+
+// Errors repeat what the client sent, which may be anything; an answer is UTF-8.
+std::string clean(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t length = lead < 0x80                   ? 1
+                               : lead >= 0xc2 && lead < 0xe0 ? 2
+                               : lead >= 0xe0 && lead < 0xf0 ? 3
+                               : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                             : 0;
+    bool is_good = length > 0 && i + length <= text.size();
+    for (std::size_t k = 1; is_good && k < length; ++k)
+      is_good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
+    // Overlong forms and surrogates.
+    if (is_good && length > 2) {
+      const auto next = static_cast<unsigned char>(text[i + 1]);
+      is_good = !(lead == 0xe0 && next < 0xa0) && !(lead == 0xed && next >= 0xa0) &&
+                !(lead == 0xf0 && next < 0x90) && !(lead == 0xf4 && next >= 0x90);
+    }
+    out += is_good ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
+    i += is_good ? length : 1;
+  }
+  return out;
+}
+
+}  // namespace
+
 net::Response problem_response(const Error& error, int status, std::string_view instance) {
   std::string body =
       fmt::format(R"({{"type":"about:blank","title":{},"status":{},"detail":{},"code":{})",
-                  json::quoted(net::http_reason(status)), status, json::quoted(error.message),
-                  json::quoted(to_string(error.code)));
-  if (!error.field.empty()) body += ",\"field\":" + json::quoted(error.field);
-  if (!instance.empty()) body += ",\"instance\":" + json::quoted(instance.substr(0, 255));
+                  json::quoted(net::http_reason(status)), status,
+                  json::quoted(clean(error.message)), json::quoted(to_string(error.code)));
+  if (!error.field.empty()) body += ",\"field\":" + json::quoted(clean(error.field));
+  if (!instance.empty()) body += ",\"instance\":" + json::quoted(clean(instance.substr(0, 255)));
   body += '}';
   return net::Response::text(status, std::move(body), "application/problem+json");
 }

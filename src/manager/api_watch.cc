@@ -123,8 +123,10 @@ class Watching {
 
 net::Async<> write_events(ApiCore& core, Reader& reader, net::BodySink& sink) {
   // The revision to go on from, even when nothing happens for long: an event without data is not
-  // shown to the client, but its id is kept.
-  auto beat = [&] { return fmt::format(":\nid: {}\n\n", reader.revision); };
+  // shown to the client, but its id is kept. Not before what is still queued below it.
+  auto beat = [&] {
+    return reader.queue.empty() ? fmt::format(":\nid: {}\n\n", reader.revision) : ":\n\n";
+  };
   CO_TRY(co_await sink.write(beat()));
   while (!reader.is_closed) {
     if (reader.is_too_slow)

@@ -92,8 +92,8 @@ class Table {
     return it == by_id_.end() ? nullptr : it->second;
   }
   Ptr find_name(std::string_view name) const {
-    auto it = id_of_name_.find(name);
-    return it == id_of_name_.end() ? nullptr : find(it->second);
+    auto it = by_name_.find(name);
+    return it == by_name_.end() ? nullptr : it->second;
   }
   // By id, else by name.
   Ptr resolve(std::string_view ref) const {
@@ -101,27 +101,29 @@ class Table {
     return find_name(ref);
   }
   const std::map<std::string, Ptr, std::less<>>& all() const { return by_id_; }
+  // Those that have a name.
+  const std::map<std::string, Ptr, std::less<>>& by_name() const { return by_name_; }
   std::size_t size() const { return by_id_.size(); }
 
   // Answers what was there before. Null `record` deletes.
   Ptr exchange(const std::string& id, Ptr record) {
     Ptr before = find(id);
     if (before != nullptr && !Record<T>::name(*before).empty()) {
-      auto named = id_of_name_.find(Record<T>::name(*before));
-      if (named != id_of_name_.end() && named->second == id) id_of_name_.erase(named);
+      auto named = by_name_.find(Record<T>::name(*before));
+      if (named != by_name_.end() && Record<T>::id(*named->second) == id) by_name_.erase(named);
     }
     if (record == nullptr) {
       by_id_.erase(id);
       return before;
     }
-    if (!Record<T>::name(*record).empty()) id_of_name_[std::string(Record<T>::name(*record))] = id;
+    if (!Record<T>::name(*record).empty()) by_name_[std::string(Record<T>::name(*record))] = record;
     by_id_[id] = std::move(record);
     return before;
   }
 
  private:
   std::map<std::string, Ptr, std::less<>> by_id_;
-  std::map<std::string, std::string, std::less<>> id_of_name_;
+  std::map<std::string, Ptr, std::less<>> by_name_;
 };
 
 class Inventory {

@@ -18,7 +18,9 @@ KindTable make_table() {
   out.size = [](const Inventory& inventory) { return inventory.table<T>().size(); };
   out.visit = [](const Inventory& inventory,
                  const std::function<void(const KindTable::Object&)>& fn) {
-    for (const auto& [id, record] : inventory.table<T>().all()) fn(record);
+    const Table<T>& table = inventory.table<T>();
+    const bool all_named = table.by_name().size() == table.size();
+    for (const auto& [key, record] : all_named ? table.by_name() : table.all()) fn(record);
   };
   out.resolve = [](const Inventory& inventory, std::string_view ref) -> KindTable::Object {
     return inventory.table<T>().resolve(ref);
@@ -99,10 +101,6 @@ Result<Listing::Rows> Listing::select(const ListRequest& request, const Visible&
   });
   if (!order.empty()) {
     sort_rows(rows, [&](const void* a, const void* b) { return order.less(a, b); });
-  } else if (type.find("meta") != nullptr) {
-    sort_rows(rows, [&](const void* a, const void* b) {
-      return meta_of(type, a)->name < meta_of(type, b)->name;
-    });
   } else if (&type == &model::Task::type()) {
     sort_rows(rows, [](const void* a, const void* b) {
       return static_cast<const model::Task*>(a)->created <

@@ -22,6 +22,7 @@ struct KindTable {
   using Object = std::shared_ptr<const void>;
   std::string_view kind;
   std::size_t (*size)(const Inventory&);
+  // By name where all have one, else by id.
   void (*visit)(const Inventory&, const std::function<void(const Object&)>&);
   Object (*resolve)(const Inventory&, std::string_view ref);  // null: no such thing
 };

@@ -13,6 +13,7 @@
 #include "manager/api_routes.h"
 #include "manager/http_options.h"
 #include "manager/http_service.h"
+#include "manager/state_backup.h"
 #include "manager/state_dir.h"
 #include "net/http_client.h"
 
@@ -32,6 +33,9 @@ constexpr OptionSpec kOptions[] = {
      "init: a name of this manager that agents and people use; repeatable"},
     {"listen", "ADDR:PORT", "run: default 0.0.0.0:8443; repeatable"},
     {"lifetime", "SECONDS", "token host: default an hour"},
+    {"seal-key", "FILE",
+     "restore: the key that the CA's key was sealed with; default DIR/seal.key"},
+    {"keep-ca", "", "restore: not the backup's CA; every host must join again"},
     {"verbose", "", "run: log more"},
     {"help", "", "this"},
 };
@@ -42,6 +46,8 @@ constexpr std::string_view kUsage = R"(usage: chorok-manager COMMAND [OPTIONS]
   run           be the manager
   token host    print a token that lets one host join
   status        how the running manager does
+  backup FILE   the store and the CA in one file, from the running manager or from a stopped one
+  restore FILE  put a backup back; the manager must not run
   version
 
 )";
@@ -217,6 +223,64 @@ Result<int> status(const Options&, const StateDir& state) {
   return 0;
 }
 
+// The running manager's copy of its store.
+Result<> copy_running_store(const StateDir& state, const std::string& path) {
+  net::HttpClientSettings settings;
+  settings.unix_path = state.socket();
+  net::BlockingHttpClient client(std::move(settings));
+  net::ClientRequest request;
+  request.url = TRY(net::parse_url("http://localhost/api/v1/backup"));
+  request.timeout = std::chrono::minutes(10);
+  std::FILE* file = std::fopen(path.c_str(), "wxe");
+  if (file == nullptr) return fail(Code::kFailedPrecondition, fmt::format("cannot write {}", path));
+  int answered = 0;
+  std::string problem;
+  bool is_written = true;
+  auto done = client.stream(
+      std::move(request),
+      [&](int code, const net::Headers&) {
+        answered = code;
+        return true;
+      },
+      [&](std::string_view data) {
+        if (answered != 200) {
+          problem += data.substr(0, 4096);
+          return problem.size() < 65536;
+        }
+        is_written = std::fwrite(data.data(), 1, data.size(), file) == data.size();
+        return is_written;
+      });
+  is_written = std::fclose(file) == 0 && is_written;
+  if (!done) return Unexpected(done.error());
+  if (answered != 200) return Unexpected(net::error_from_problem(answered, problem));
+  if (!is_written)
+    return fail(Code::kExhausted, fmt::format("cannot write {}: is the disk full?", path));
+  return {};
+}
+
+Result<int> backup(const Options& options, const StateDir& state) {
+  if (options.rest().size() != 2) return fail(Code::kInvalid, "write `chorok-manager backup FILE`");
+  const std::string& file = options.rest()[1];
+  // Who cannot open the socket of a running manager cannot open its store either.
+  auto copy = [&](const std::string& path) -> Result<> {
+    auto closed = copy_closed_store(state, path);
+    const bool is_running = !closed && closed.error().code == Code::kUnavailable;
+    return is_running ? copy_running_store(state, path) : closed;
+  };
+  TRY(write_backup(state, file, copy));
+  fmt::print("wrote {}\nThe CA's key in it is sealed with {}: keep a copy of that apart.\n", file,
+             state.seal_key());
+  return 0;
+}
+
+Result<int> restore(const Options& options, const StateDir& state) {
+  if (options.rest().size() != 2)
+    return fail(Code::kInvalid, "write `chorok-manager restore FILE`");
+  RestoreRequest request{state, options.rest()[1], options.get("seal-key"), options.has("keep-ca")};
+  for (const std::string& line : TRY(restore_backup(request))) fmt::print("{}\n", line);
+  return 0;
+}
+
 using Command = Result<int> (*)(const Options&, const StateDir&);
 
 Result<int> dispatch(std::span<const std::string_view> args) {
@@ -232,7 +296,8 @@ Result<int> dispatch(std::span<const std::string_view> args) {
     return name.empty() && !options.has("help") ? 2 : 0;
   }
   static const std::map<std::string_view, Command> kCommands = {
-      {"init", init}, {"run", run}, {"token", token}, {"status", status}};
+      {"init", init},     {"run", run},       {"token", token},
+      {"status", status}, {"backup", backup}, {"restore", restore}};
   auto it = kCommands.find(name);
   if (it == kCommands.end())
     return fail(Code::kInvalid,

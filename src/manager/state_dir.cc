@@ -16,6 +16,7 @@
 
 #include "adapters/sqlite/sqlite_store.h"
 #include "crypto/random.h"
+#include "crypto/seal.h"
 #include "manager/http_await.h"
 #include "manager/http_service.h"
 
@@ -213,6 +214,7 @@ Result<InitAnswer> init_state(const InitRequest& request) {
   }
   if (!pki) return Unexpected(pki.error());
   answer.ca_sha256 = pki->ca_sha256();
+  TRY(crypto::SealingKey::load_or_create(state.seal_key()));
   TRY(pki->server_identity(server_names(TRY(state.extra_names())), now));
   TRY(Maker(state, *pki).make_admin(request, answer));
   answer.lines.push_back("the store is " + state.store());
