@@ -2,7 +2,7 @@
 # ./dev's verbs for the lab: lab, run. Sourced by ./dev, which defines ROOT, say, die, deps and build.
 
 # Where ./dev run keeps how to reach what it started: ./dev chorok then needs no login.
-RUN_ENV=$ROOT/build/run.env
+RUN_ENV=${CHOROK_LAB_DIR:-$ROOT/build/lab/${CHOROK_LAB:-lab}}/run.env
 if [ -z "${CHOROK_URL:-}" ] && [ -r "$RUN_ENV" ]; then
   # shellcheck source=/dev/null
   . "$RUN_ENV"
@@ -138,7 +138,6 @@ run_end() {
   trap '' INT TERM HUP
   trap - EXIT
   say "Cleaning up"
-  rm -f "$RUN_ENV"
   "$ROOT/lab/lab" down || true
 }
 
@@ -146,7 +145,8 @@ run_simulated() { # REASON
   say "Simulated hosts ($1)"
   deps build
   build release chorok chorok-sim >&2
-  local state=$ROOT/build/run-sim password manager attempt
+  local state=$ROOT/build/lab/sim password manager attempt
+  RUN_ENV=$ROOT/build/lab/sim/run.env
   rm -rf "$state"
   mkdir -p "$state"
   password=$(head -c 12 /dev/urandom | base64 | tr '+/' 'Aa')
@@ -155,7 +155,7 @@ run_simulated() { # REASON
     >"$state/log" 2>&1 &
   manager=$!
   # shellcheck disable=SC2064
-  trap "trap '' INT TERM HUP; trap - EXIT; kill $manager 2>/dev/null; wait $manager 2>/dev/null; rm -rf '$state' '$RUN_ENV'" EXIT
+  trap "trap '' INT TERM HUP; trap - EXIT; kill $manager 2>/dev/null; wait $manager 2>/dev/null; rm -rf '$state'" EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   for ((attempt = 0; attempt < 100; attempt++)); do # 10 s
@@ -168,7 +168,9 @@ run_simulated() { # REASON
   cat <<TEXT
 
 A manager with simulated hosts listens on https://127.0.0.1:8443 (user admin, password $password).
-In another terminal: ./dev chorok status, ./dev chorok vm ls, ./dev chorok vm migrate NAME HOST.
+In another terminal, from this folder:
+  . ${RUN_ENV#"$ROOT"/}
+  ./dev chorok status; ./dev chorok vm ls; ./dev chorok vm migrate NAME HOST
 Ctrl-C ends it.
 TEXT
   wait $manager || true
