@@ -144,12 +144,10 @@ class Network : public ::testing::Test {
 
   bool wait(const std::function<bool()>& done, Duration limit = seconds(10)) {
     const Time until = loop.now() + limit;
-    std::function<void()> check = [&] {
-      if (done() || loop.now() > until) return loop.stop();
-      loop.after(milliseconds(5), [&] { check(); });
-    };
-    check();
-    loop.run();
+    while (!done() && loop.now() < until) {
+      loop.after(milliseconds(5), [&] { loop.stop(); });
+      loop.run();
+    }
     return done();
   }
   template <class T, class Call>
