@@ -80,8 +80,9 @@ Result<> run_copies(const Session& session, virDomainPtr domain, MigrationJob& j
                         static_cast<unsigned long long>(job.settings.bandwidth_mib_s) << 20);
     if (virDomainBlockCopy(domain, copy.target.c_str(), destination_xml(copy).c_str(),
                            params.data(), params.size(), flags) < 0)
-      return last_error(
-          fmt::format("cannot copy the disk '{}' of '{}'", copy.name, name_of(domain)));
+      return last_error([&] {
+        return fmt::format("cannot copy the disk '{}' of '{}'", copy.name, name_of(domain));
+      });
     copy.mirrored = true;
     std::lock_guard lock(job.mutex);
     job.block_targets.push_back(copy.target);
@@ -126,6 +127,11 @@ Result<model::MigrationStats> copy_disks(const Session& session, MigrationJob& j
     return fail(
         Code::kFailedPrecondition,
         fmt::format("'{}' is not running: its disks can simply be copied", name_of(domain.get())));
+  if (int count = virDomainSnapshotNum(domain.get(), 0); count > 0)
+    return fail(Code::kFailedPrecondition,
+                fmt::format("the disks of '{}' cannot be moved while it runs: {} snapshots are "
+                            "inside them and would be lost; delete them first",
+                            name_of(domain.get()), count));
   std::vector<Copy> copies = TRY(plan_copies(domain.get(), disks, target_paths));
   {
     std::lock_guard lock(session.core.news_mutex());

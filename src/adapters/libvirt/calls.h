@@ -74,4 +74,9 @@ Result<> revert_snapshot(const Session& session, const std::string& uuid, const 
 Result<> delete_snapshot(const Session& session, const std::string& uuid, const std::string& name);
 std::vector<model::SnapshotInfo> list_snapshots(virDomainPtr domain);
 
+// snapshot_carry.cc
+Result<> pack_snapshots(virDomainPtr domain);
+bool has_packed_snapshots(std::string_view domain_xml);
+Result<> unpack_snapshots(const Session& session, const std::string& uuid);
+
 }  // namespace chorok::adapters::libvirt

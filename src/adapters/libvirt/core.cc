@@ -41,10 +41,9 @@ Result<Domain> find_domain(const Session& session, const std::string& uuid) {
   return domain;
 }
 
-Core::Core(Loop& loop, LibvirtOptions options, std::shared_ptr<EventThread> events)
+Core::Core(Loop& loop, LibvirtOptions options)
     : options_(std::move(options)),
       facts_(read_host_facts()),
-      events_(std::move(events)),
       loop_(&loop),
       backoff_(options_.reconnect_first),
       pool_(options_.workers) {}
@@ -128,10 +127,11 @@ Result<Connection> Core::connection() {
 Result<Connection> Core::open() const {
   Connection fresh = own_connection(virConnectOpen(options_.uri.c_str()));
   if (fresh == nullptr) {
-    auto error = last_error(fmt::format("libvirt at {} cannot be reached", options_.uri));
-    // Everything but a driver that this libvirt does not have may be better the next time.
-    error.error().code =
-        last_error_number() == VIR_ERR_NO_CONNECT ? Code::kUnsupported : Code::kUnavailable;
+    bool no_driver = last_error_number() == VIR_ERR_NO_CONNECT;
+    Unexpected error = last_error(fmt::format("libvirt at {} cannot be reached", options_.uri));
+    if (no_driver) error.error().code = Code::kUnsupported;
+    // A driver that this libvirt does not have will not come; all else may be better the next time.
+    if (error.error().code != Code::kUnsupported) error.error().code = Code::kUnavailable;
     return error;
   }
   return fresh;
@@ -183,16 +183,22 @@ void Core::connect_failed(Error error) {
   post([this] { schedule_retry(); });
 }
 
+void Core::tell_lost() {
+  if (!std::exchange(told_connected_, false)) return;
+  std::string why;
+  {
+    std::lock_guard lock(mutex_);
+    why = why_lost_.message;
+  }
+  log().warn("not connected uri={} reason=\"{}\"", options_.uri, why);
+  notify("", false);
+}
+
 void Core::schedule_retry() {
-  if (told_connected_) {
-    told_connected_ = false;
-    std::string why;
-    {
-      std::lock_guard lock(mutex_);
-      why = why_lost_.message;
-    }
-    log().warn("not connected uri={} reason=\"{}\"", options_.uri, why);
-    notify("", false);
+  tell_lost();
+  {
+    std::lock_guard lock(mutex_);
+    if (why_lost_.code == Code::kUnsupported) return;
   }
   retry_ = after(backoff_, [this] { begin(); });
   backoff_ = std::min(backoff_ * 2, options_.reconnect_most);

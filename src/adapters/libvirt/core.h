@@ -12,10 +12,10 @@
 #include <utility>
 
 #include "adapters/libvirt/error.h"
-#include "adapters/libvirt/event_thread.h"
 #include "adapters/libvirt/handle.h"
 #include "adapters/libvirt/host_facts.h"
 #include "adapters/libvirt/libvirt_hypervisor.h"
+#include "adapters/libvirt/lookups.h"
 #include "adapters/libvirt/worker_pool.h"
 #include "base/log.h"
 
@@ -50,7 +50,7 @@ struct JobNews {
 
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(Loop& loop, LibvirtOptions options, std::shared_ptr<EventThread> events);
+  Core(Loop& loop, LibvirtOptions options);
   void begin();  // the first try to connect
   void shut();   // on the loop's thread: nothing completes after it
 
@@ -83,6 +83,7 @@ class Core : public std::enable_shared_from_this<Core> {
   // Waits for the first try to connect; kUnavailable with the reason when there is none now.
   Result<Connection> connection();
 
+  Lookups& lookups() { return lookups_; }
   const LibvirtOptions& options() const { return options_; }
   const HostFacts& facts() const { return facts_; }
 
@@ -121,11 +122,11 @@ class Core : public std::enable_shared_from_this<Core> {
   void adopt_connection(Connection fresh);
   void connect_failed(Error error);
   void schedule_retry();  // on the loop
+  void tell_lost();       // on the loop
   void notify(const std::string& uuid, bool connected);
 
   const LibvirtOptions options_;
   HostFacts facts_;
-  std::shared_ptr<EventThread> events_;
 
   std::mutex loop_mutex_;
   Loop* loop_;  // null after shut()
@@ -150,7 +151,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::condition_variable news_arrived_;
   std::map<std::string, JobNews> news_;
 
-  WorkerPool pool_;
+  Lookups lookups_{*this};
+  WorkerPool pool_;  // last: its workers use the rest
 };
 
 // Registers for the domain events of a connection; those the driver does not have are left out.

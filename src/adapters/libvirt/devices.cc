@@ -13,7 +13,8 @@ namespace {
 constexpr auto kUnplugPatience = std::chrono::seconds(10);
 
 Unexpected cannot(const char* verb, const std::string& name, virDomainPtr domain) {
-  return last_error(fmt::format("cannot {} '{}' of '{}'", verb, name, name_of(domain)));
+  return last_error(
+      [&] { return fmt::format("cannot {} '{}' of '{}'", verb, name, name_of(domain)); });
 }
 
 struct Target {

@@ -59,11 +59,14 @@ Code code_of(int error_number) {
 
 Unexpected last_error(std::string_view doing) {
   virErrorPtr error = virGetLastError();
-  if (error == nullptr || error->code == VIR_ERR_OK)
-    return fail(Code::kInternal, fmt::format("{}: libvirt failed without saying why", doing));
-  std::string text = error->message == nullptr ? "no message" : error->message;
+  Code code = Code::kInternal;
+  std::string text = "libvirt failed without saying why";
+  if (error != nullptr && error->code != VIR_ERR_OK) {
+    code = code_of(error->code);
+    text = error->message == nullptr ? "no message" : error->message;
+  }
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return fail(code_of(error->code), fmt::format("{}: {}", doing, text));
+  return fail(code, doing.empty() ? text : fmt::format("{}: {}", doing, text));
 }
 
 int last_error_number() {

@@ -2,6 +2,7 @@
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <signal.h>
 
 #include <atomic>
 #include <mutex>
@@ -25,6 +26,11 @@ Result<> initialize() {
   static std::once_flag once;
   static Result<> outcome;
   std::call_once(once, [] {
+    // Libvirt's client writes to sockets that the daemon may just have closed: a dying libvirtd
+    // would otherwise take this process with it. A handler that the program has set stays.
+    struct sigaction now{};
+    if (sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL)
+      signal(SIGPIPE, SIG_IGN);
     virSetErrorFunc(nullptr, ignore_error);
     if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
       outcome = last_error("cannot start libvirt's client library");

@@ -77,20 +77,25 @@ TEST_F(RealLibvirtFeatures, TheConsoleSpeaksBothWays) {
   (*console)->on_data([&](std::span<const char> data) { seen.append(data.data(), data.size()); });
   (*console)->on_close([&](Error) { closed = true; });
   // Typed again and again until the shell is up.
-  EXPECT_TRUE(eventually([&] {
-    (*console)->write("echo ch$((40+2))\n");
-    return seen.find("ch42") != std::string::npos;
-  })) << seen;
+  EXPECT_TRUE(eventually(
+      [&] {
+        (*console)->write("echo ch$((40+2))\n");
+        return seen.find("ch42") != std::string::npos;
+      },
+      120))
+      << seen;
   // The newest viewer takes it.
   auto second = open(&ports::Hypervisor::console, domain.uuid);
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_TRUE(fixture_->wait([&] { return closed; }));
   std::string other;
   (*second)->on_data([&](std::span<const char> data) { other.append(data.data(), data.size()); });
-  EXPECT_TRUE(eventually([&] {
-    (*second)->write("echo again$((1+1))\n");
-    return other.find("again2") != std::string::npos;
-  }));
+  EXPECT_TRUE(eventually(
+      [&] {
+        (*second)->write("echo again$((1+1))\n");
+        return other.find("again2") != std::string::npos;
+      },
+      60));
   // More than any buffer between: nothing is lost and nothing stands still.
   other.clear();
   (*second)->write("seq 1 20000; echo e''nd\n");
@@ -339,8 +344,58 @@ TEST_F(RealLibvirtFeatures, ARunningGuestGoesBackToItsSnapshot) {
   CHOROK_OK(await<void>(
       [&](auto done) { hypervisor().snapshot_revert(domain.uuid, "live", std::move(done)); }));
   EXPECT_EQ(state(domain.uuid), model::VmState::kOn);
-  auto stats = migrate(domain.uuid, fixture_->to(1));
-  std::printf("  with a snapshot: %s\n", stats ? "moved" : stats.error().message.c_str());
+  // It takes its snapshots along.
+  MigrateRequest request = fixture_->to(1);
+  request.copy_storage = true;
+  request.copy_disks = {"root"};
+  request.target_paths = {fixture_->disk_path("goes-back-there")};
+  auto refused = migrate(domain.uuid, request);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("1 snapshots are inside them"));
+  auto failed = migrate(domain.uuid, fixture_->nowhere());
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(find(domain.uuid)->snapshots.size(), 1) << "a move that failed gives them back";
+  expect_moved(domain, migrate(domain.uuid, fixture_->to(1)));
+  EXPECT_TRUE(eventually([&] {
+    auto there = find(domain.uuid, 1);
+    return there && there->snapshots.size() == 1 && there->snapshots[0].current;
+  }));
+  CHOROK_OK(await<void>(
+      [&](auto done) { hypervisor(1).snapshot_revert(domain.uuid, "live", std::move(done)); }));
+  EXPECT_EQ(state(domain.uuid, 1), model::VmState::kOn);
+}
+
+TEST_F(RealLibvirtFeatures, AColdMoveTakesFirmwareAndTpmStateAlong) {
+  auto domain = fixture_->domain("cold-state");
+  domain.spec.memory = Mib(256);
+  domain.spec.firmware = model::Firmware::kUefi;
+  domain.spec.tpm = true;
+  CHOROK_OK(define(domain));
+  CHOROK_OK(start(domain.uuid));
+  pass(std::chrono::seconds(2));
+  CHOROK_OK(destroy(domain.uuid));
+  // Something that only this guest's variables hold.
+  std::string name = fmt::format("/var/lib/libvirt/qemu/nvram/{}_VARS.fd", domain.name);
+  constexpr int kPlace = 300'000;
+  {
+    std::fstream file(name, std::ios::in | std::ios::out | std::ios::binary);
+    ASSERT_TRUE(file.good()) << name;
+    file.seekp(kPlace);
+    file << "chorok was here";
+  }
+  MigrateRequest request = fixture_->to(1);
+  request.live = false;
+  auto stats = migrate(domain.uuid, request);
+  ASSERT_TRUE(stats) << stats.error().message;
+  EXPECT_EQ(stats->kind, "cold");
+  EXPECT_FALSE(find(domain.uuid, 0));
+  EXPECT_EQ(state(domain.uuid, 1), model::VmState::kOff);
+  std::ifstream there(variable("CHOROK_TEST_TARGET_LIBVIRT") + name.substr(16), std::ios::binary);
+  ASSERT_TRUE(there.good());
+  there.seekg(kPlace);
+  std::string text(15, ' ');
+  there.read(text.data(), 15);
+  EXPECT_EQ(text, "chorok was here");
 }
 
 TEST_F(RealLibvirtFeatures, AStorageCopyCanBeStopped) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "adapters/libvirt/calls.h"
+#include "adapters/libvirt/event_thread.h"
 #include "adapters/libvirt/migrate.h"
 #include "adapters/libvirt/streams.h"
 
@@ -24,6 +25,8 @@ struct LibvirtHypervisor::Impl {
     bool looking = false;
   };
 
+  // Not Core's: an event may hold Core's last reference, and its thread cannot wait for itself.
+  std::shared_ptr<EventThread> events;
   std::shared_ptr<Core> core;
   std::map<std::string, Running> running;
 
@@ -110,9 +113,9 @@ LibvirtHypervisor::LibvirtHypervisor(std::unique_ptr<Impl> impl) : impl_(std::mo
 
 Result<std::unique_ptr<LibvirtHypervisor>> LibvirtHypervisor::create(Loop& loop,
                                                                      LibvirtOptions options) {
-  auto events = TRY(EventThread::acquire());
   auto impl = std::make_unique<Impl>();
-  impl->core = std::make_shared<Core>(loop, std::move(options), std::move(events));
+  impl->events = TRY(EventThread::acquire());
+  impl->core = std::make_shared<Core>(loop, std::move(options));
   impl->core->begin();
   return std::unique_ptr<LibvirtHypervisor>(new LibvirtHypervisor(std::move(impl)));
 }

@@ -18,7 +18,7 @@ Unexpected refuse(virDomainPtr domain, const char* verb, const char* why) {
 }
 
 Result<> done_or(int rc, const char* verb, virDomainPtr domain) {
-  if (rc < 0) return last_error(doing(verb, domain));
+  if (rc < 0) return last_error([&] { return doing(verb, domain); });
   return {};
 }
 
@@ -36,7 +36,7 @@ std::string name_of(virDomainPtr domain) {
 Result<RawState> raw_state(virDomainPtr domain) {
   RawState state;
   if (virDomainGetState(domain, &state.state, &state.reason, 0) < 0)
-    return last_error(doing("read the state of", domain));
+    return last_error([&] { return doing("read the state of", domain); });
   return state;
 }
 
@@ -47,7 +47,7 @@ bool is_active(const RawState& state) {
 
 Result<std::string> domain_text(virDomainPtr domain, unsigned flags) {
   char* text = virDomainGetXMLDesc(domain, flags);
-  if (text == nullptr) return last_error(doing("read the definition of", domain));
+  if (text == nullptr) return last_error([&] { return doing("read the definition of", domain); });
   return take_string(text);
 }
 
@@ -104,7 +104,7 @@ Result<> undefine_domain(const Session& session, const std::string& uuid) {
   if (virDomainUndefineFlags(domain, flags) == 0) return {};
   // Drivers other than qemu know fewer flags, older libvirts too.
   if (last_error_number() == VIR_ERR_INVALID_ARG && virDomainUndefine(domain) == 0) return {};
-  return last_error(doing("remove", domain));
+  return last_error([&] { return doing("remove", domain); });
 }
 
 Result<> start_domain(const Session& session, const std::string& uuid, bool paused) {
@@ -118,7 +118,7 @@ Result<> start_domain(const Session& session, const std::string& uuid, bool paus
   if (is_active(state)) return {};
   int rc = virDomainCreateWithFlags(domain.get(), paused ? VIR_DOMAIN_START_PAUSED : 0);
   if (rc == 0) return {};
-  Unexpected error = last_error(doing("start", domain.get()));
+  Unexpected error = last_error([&] { return doing("start", domain.get()); });
   Result<RawState> now = raw_state(domain.get());  // somebody else may have been faster
   if (now && is_active(*now) && error.error().code == Code::kFailedPrecondition) return {};
   return error;
@@ -139,7 +139,7 @@ Result<> destroy_domain(const Session& session, const std::string& uuid) {
   Domain domain = TRY(find_domain(session, uuid));
   if (!is_active(TRY(raw_state(domain.get())))) return {};
   if (virDomainDestroy(domain.get()) == 0) return {};
-  Unexpected error = last_error(doing("stop", domain.get()));
+  Unexpected error = last_error([&] { return doing("stop", domain.get()); });
   Result<RawState> now = raw_state(domain.get());
   if (now && !is_active(*now)) return {};
   return error;
@@ -195,7 +195,7 @@ Result<model::VmSpec> adopt_domain(const Session& session, const std::string& uu
   int rc = virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT,
                                 metadata_xml(vm, parsed.instance.generation).c_str(),
                                 kMetadataPrefix, kMetadataUri, flags);
-  if (rc < 0) return last_error(doing("adopt", domain.get()));
+  if (rc < 0) return last_error([&] { return doing("adopt", domain.get()); });
   return parsed.spec;
 }
 

@@ -3,16 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <set>
 
 #include "adapters/libvirt/calls.h"
 
 namespace chorok::adapters::libvirt {
 
 namespace {
-
-// A guest agent that does not answer at once is not waited for.
-constexpr int kAgentTimeoutSeconds = 1;
 
 // Calls libvirt's allocate-a-list functions and owns the result.
 class DomainList {
@@ -53,46 +50,23 @@ model::InstanceRole role_of(virDomainPtr domain, const RawState& state) {
                                             : model::InstanceRole::kIncoming;
 }
 
-void add_addresses(virDomainPtr domain, unsigned source, std::vector<std::string>& ips) {
-  virDomainInterfacePtr* interfaces = nullptr;
-  int count = virDomainInterfaceAddresses(domain, &interfaces, source, 0);
-  for (int i = 0; i < count; ++i) {
-    bool loopback = interfaces[i]->name != nullptr && std::strcmp(interfaces[i]->name, "lo") == 0;
-    for (unsigned j = 0; !loopback && j < interfaces[i]->naddrs; ++j) {
-      std::string address = interfaces[i]->addrs[j].addr;
-      bool link_local = address.starts_with("fe80:") || address.starts_with("127.");
-      if (!link_local && std::ranges::find(ips, address) == ips.end()) ips.push_back(address);
-    }
-    virDomainInterfaceFree(interfaces[i]);
-  }
-  std::free(static_cast<void*>(interfaces));
+// In the domain's lane: behind the migration that may be carrying them.
+void give_snapshots_back(Core& core, const std::string& uuid) {
+  core.run<void>(
+      uuid, Effect::kChanges, [uuid](Session& inner) { return unpack_snapshots(inner, uuid); },
+      [uuid, &core](const Result<>& outcome) {
+        if (outcome) return core.changed(uuid);
+        if (outcome.error().code != Code::kNotFound)
+          Core::log().warn("snapshots domain={} reason=\"{}\"", uuid, outcome.error().message);
+      });
 }
 
-std::vector<std::string> addresses(virDomainPtr domain, bool agent_connected) {
-  std::vector<std::string> ips;
-  if (agent_connected) {
-    virDomainAgentSetResponseTimeout(domain, kAgentTimeoutSeconds, 0);
-    add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, ips);
-  }
-  if (ips.empty()) add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, ips);
-  if (ips.empty()) add_addresses(domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, ips);
-  return ips;
-}
-
-void add_disk_sizes(virDomainPtr domain, std::vector<model::DiskInfo>& disks) {
-  for (model::DiskInfo& disk : disks) {
-    virDomainBlockInfo info{};
-    if (disk.path.empty() || virDomainGetBlockInfo(domain, disk.path.c_str(), &info, 0) < 0)
-      continue;
-    disk.capacity = Mib(static_cast<std::int64_t>(info.capacity >> 20));
-    disk.allocated = Mib(static_cast<std::int64_t>(info.allocation >> 20));
-  }
-}
-
-Result<model::Instance> describe_domain(virDomainPtr domain) {
+Result<model::Instance> describe_domain(const Session& session, virDomainPtr domain,
+                                        std::set<std::string>& running) {
   RawState state = TRY(raw_state(domain));
   bool active = is_active(state);
-  ParsedDomain live = TRY(read_domain(domain, false));
+  std::string text = TRY(domain_text(domain, 0));
+  ParsedDomain live = TRY(parse_domain_xml(text));
   model::Instance instance = std::move(live.instance);
   instance.persistent = virDomainIsPersistent(domain) == 1;
   instance.state = vm_state(state, !active && virDomainHasManagedSaveImage(domain, 0) == 1);
@@ -105,9 +79,12 @@ Result<model::Instance> describe_domain(virDomainPtr domain) {
     }
   }
   if (active && instance.role == model::InstanceRole::kPrimary)
-    instance.ips = addresses(domain, live.agent_connected);
-  add_disk_sizes(domain, instance.disks);
+    instance.ips = session.core.lookups().addresses(instance.uuid, live.agent_connected);
+  if (active) running.insert(instance.uuid);
+  session.core.lookups().fill_sizes(instance.uuid, instance.disks);
   instance.snapshots = list_snapshots(domain);
+  if (instance.role == model::InstanceRole::kPrimary && has_packed_snapshots(text))
+    give_snapshots_back(session.core, instance.uuid);
   return instance;
 }
 
@@ -221,14 +198,16 @@ Result<std::vector<model::Instance>> list_instances(const Session& session) {
   DomainList domains(session.conn());
   if (!domains.ok()) return last_error("cannot list the domains");
   std::vector<model::Instance> all;
+  std::set<std::string> running;
   for (virDomainPtr domain : domains.all()) {
-    Result<model::Instance> instance = describe_domain(domain);
+    Result<model::Instance> instance = describe_domain(session, domain, running);
     if (instance) {
       all.push_back(std::move(*instance));
     } else if (virConnectIsAlive(session.conn()) != 1) {
       return Unexpected(instance.error());
     }  // else it went away while we looked
   }
+  session.core.lookups().keep_only(running);
   return all;
 }
 

@@ -95,12 +95,6 @@ Result<> check_state(virDomainPtr domain, const ports::MigrateRequest& request) 
                 fmt::format("cannot move '{}' cold: its saved memory would stay behind; start it, "
                             "or discard what was saved",
                             name_of(domain)));
-  ParsedDomain parsed = TRY(read_domain(domain, !active));
-  if (!request.live && parsed.spec.tpm)
-    return fail(Code::kFailedPrecondition,
-                fmt::format("cannot move '{}' cold: its TPM's state would stay behind; move it "
-                            "while it runs",
-                            name_of(domain)));
   return {};
 }
 
@@ -187,6 +181,81 @@ Duration MigrationJob::elapsed() const {
   return Duration(began ? now_ns() - began_ns : 0);
 }
 
+namespace {
+
+// Snapshots are inside the disk files: a mirror copies only what the guest sees now.
+Result<> check_snapshots(virDomainPtr domain) {
+  int count = virDomainSnapshotNum(domain, 0);
+  if (count <= 0) return {};
+  return fail(Code::kFailedPrecondition,
+              fmt::format("the disks of '{}' cannot be copied while it runs: {} snapshots are "
+                          "inside them and would be lost; delete them first",
+                          name_of(domain), count));
+}
+
+// What an idle domain's host keeps of it besides its definition: UEFI's variables, a TPM's state.
+bool has_state(const ParsedDomain& domain) {
+  return domain.spec.tpm || domain.spec.firmware == model::Firmware::kUefi;
+}
+
+Result<model::MigrationStats> move_once(const Session& session, virDomainPtr domain,
+                                        MigrationJob& job, const ports::MigrateRequest& request,
+                                        unsigned more_flags) {
+  TypedParams params;
+  TRY(fill_params(domain, request, params));
+  auto limit = std::chrono::ceil<std::chrono::milliseconds>(request.settings.downtime_limit);
+  if (request.live && limit.count() > 0 && limit != kQemuDowntime)
+    virDomainMigrateSetMaxDowntime(domain, static_cast<unsigned long long>(limit.count()), 0);
+  NewsScope news(session.core, job.uuid);
+  int rc =
+      virDomainMigrateToURI3(domain, request.target_uri.c_str(), params.data(),
+                             static_cast<unsigned>(params.size()), flags_of(request) | more_flags);
+  if (rc < 0)
+    return last_error([&] {
+      return fmt::format("cannot move '{}' to {}", name_of(domain), request.target_address);
+    });
+  Duration total = job.elapsed();
+  model::MigrationStats stats =
+      stats_of(request.live ? news.final_fields() : JobFields{}, job, request);
+  stats.total = total;
+  return stats;
+}
+
+// Carries the state of a stopped domain along: QEMU takes it when it is started, stands still,
+// moves and is ended there. It writes UEFI's variables to their file only when it is let go, so it
+// is, for the millisecond until it is ended: the firmware's first instructions, long before it
+// looks at a disk.
+Result<model::MigrationStats> move_held(const Session& session, virDomainPtr domain,
+                                        MigrationJob& job, ports::MigrateRequest request) {
+  // Opened first: without it nobody could end it there.
+  Connection target = own_connection(virConnectOpen(request.target_uri.c_str()));
+  if (target == nullptr)
+    return last_error(fmt::format("cannot reach libvirt on {}", request.target_address));
+  if (virDomainCreateWithFlags(domain, VIR_DOMAIN_START_PAUSED) < 0)
+    return last_error(
+        [&] { return fmt::format("cannot prepare '{}' to be moved", name_of(domain)); });
+  request.live = true;
+  request.settings.post_copy = false;
+  auto stats = move_once(session, domain, job, request, VIR_MIGRATE_PAUSED);
+  if (!stats) {
+    virDomainDestroy(domain);
+    return stats;
+  }
+  Domain there(virDomainLookupByUUIDString(target.get(), job.uuid.c_str()));
+  bool ended =
+      there != nullptr && virDomainResume(there.get()) == 0 && virDomainDestroy(there.get()) == 0;
+  if (!ended) {
+    Unexpected error = last_error("it was moved, but is held on the target and could not be ended");
+    error.error().code = Code::kUnknown;
+    return error;
+  }
+  stats->kind = "cold";
+  stats->downtime = {};
+  return stats;
+}
+
+}  // namespace
+
 Result<model::MigrationStats> migrate_domain(const Session& session, MigrationJob& job,
                                              const ports::MigrateRequest& request) {
   if (job.stop != Stop::kNo)
@@ -195,30 +264,20 @@ Result<model::MigrationStats> migrate_domain(const Session& session, MigrationJo
   Domain domain(virDomainLookupByUUIDString(own.get(), job.uuid.c_str()));
   if (domain == nullptr) return Unexpected(find_domain(session, job.uuid).error());
   TRY(check_state(domain.get(), request));
-  TypedParams params;
-  TRY(fill_params(domain.get(), request, params));
-  auto limit = std::chrono::ceil<std::chrono::milliseconds>(request.settings.downtime_limit);
-  if (request.live && limit.count() > 0 && limit != kQemuDowntime)
-    virDomainMigrateSetMaxDowntime(domain.get(), static_cast<unsigned long long>(limit.count()), 0);
-  std::string doing =
-      fmt::format("cannot move '{}' to {}", name_of(domain.get()), request.target_address);
-  NewsScope news(session.core, job.uuid);
+  if (request.copy_storage) TRY(check_snapshots(domain.get()));
+  ParsedDomain parsed = TRY(read_domain(domain.get(), !request.live));
+  TRY(pack_snapshots(domain.get()));
   job.begin();
-  int rc = virDomainMigrateToURI3(domain.get(), request.target_uri.c_str(), params.data(),
-                                  static_cast<unsigned>(params.size()), flags_of(request));
-  if (rc < 0) {
-    Error error = last_error(doing).error();
-    // Its text is QEMU's or the target's; the code of a broken connection is the source's, not
-    // ours.
-    if (error.code == Code::kUnavailable || error.code == Code::kInvalid)
-      error.code = Code::kFailedPrecondition;
-    return Unexpected(explain_failure(session, job, std::move(error)));
-  }
-  Duration total = job.elapsed();
-  model::MigrationStats stats =
-      stats_of(request.live ? news.final_fields() : JobFields{}, job, request);
-  stats.total = total;
-  return stats;
+  bool held = !request.live && has_state(parsed);
+  auto stats = held ? move_held(session, domain.get(), job, request)
+                    : move_once(session, domain.get(), job, request, 0);
+  if (stats) return stats;
+  Error error = stats.error();
+  // Its text is QEMU's or the target's, its code about their connection, not about ours.
+  if (error.code == Code::kUnavailable || error.code == Code::kInvalid)
+    error.code = Code::kFailedPrecondition;
+  (void)unpack_snapshots(session, job.uuid);
+  return Unexpected(explain_failure(session, job, std::move(error)));
 }
 
 ports::MigrateProgress progress_of(const JobFields& fields, bool post_copy) {

@@ -53,7 +53,7 @@ struct RealHosts {
   model::DomainSpec domain(const std::string& name) {
     model::DomainSpec spec;
     spec.uuid = first_line("/proc/sys/kernel/random/uuid");
-    spec.name = fmt::format("test-{}-{}", name, ++made_);
+    spec.name = fmt::format("test-{}-{}-{}", name, getpid(), ++made_);
     spec.vm = "vm-" + spec.name;
     spec.generation = 7;
     spec.spec.memory = Mib(128);

@@ -16,4 +16,5 @@ if [ -z "${CHOROK_TEST_KEEP_LAB:-}" ]; then
 fi
 filter=("$@")
 [ ${#filter[@]} -gt 0 ] || filter=(--gtest_filter='RealLibvirt*')
-"$root/lab/lab" exec host1 env CHOROK_TEST_TARGET="$CHOROK_LAB_NET.12" "$program" "${filter[@]}"
+"$root/lab/lab" exec host1 env CHOROK_TEST_TARGET="$CHOROK_LAB_NET.12" \
+  CHOROK_TEST_TARGET_LIBVIRT="$CHOROK_LAB_DIR/host2/var-lib-libvirt" "$program" "${filter[@]}"

@@ -52,7 +52,7 @@ Result<ports::Applied> resize_domain(const Session& session, const std::string& 
       TRY(domain_text(domain.get(), VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE));
   std::string after = TRY(with_size(before, request.vcpus, request.memory));
   if (Domain(virDomainDefineXMLFlags(session.conn(), after.c_str(), 0)) == nullptr)
-    return last_error(fmt::format("cannot resize '{}'", name_of(domain.get())));
+    return last_error([&] { return fmt::format("cannot resize '{}'", name_of(domain.get())); });
   ports::Applied applied;
   ParsedDomain live = TRY(read_domain(domain.get(), false));
   if (request.vcpus > 0)

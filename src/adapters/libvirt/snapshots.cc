@@ -75,7 +75,8 @@ Result<> create_snapshot(const Session& session, const std::string& uuid, const 
   xml::add(root, "name", name);
   Snapshot made(virDomainSnapshotCreateXML(domain.get(), xml::print(root).c_str(), 0));
   if (made == nullptr)
-    return last_error(fmt::format("cannot take a snapshot of '{}'", name_of(domain.get())));
+    return last_error(
+        [&] { return fmt::format("cannot take a snapshot of '{}'", name_of(domain.get())); });
   return {};
 }
 
@@ -85,7 +86,8 @@ Result<> revert_snapshot(const Session& session, const std::string& uuid, const 
   if (virDomainRevertToSnapshot(snapshot.get(), 0) == 0) return {};
   // Risky: the running QEMU cannot load it and is replaced by a new one; that is what was asked.
   if (virDomainRevertToSnapshot(snapshot.get(), VIR_DOMAIN_SNAPSHOT_REVERT_FORCE) == 0) return {};
-  return last_error(fmt::format("cannot take '{}' back to '{}'", name_of(domain.get()), name));
+  return last_error(
+      [&] { return fmt::format("cannot take '{}' back to '{}'", name_of(domain.get()), name); });
 }
 
 Result<> delete_snapshot(const Session& session, const std::string& uuid, const std::string& name) {
@@ -96,8 +98,9 @@ Result<> delete_snapshot(const Session& session, const std::string& uuid, const 
     return Unexpected(snapshot.error());
   }
   if (virDomainSnapshotDelete(snapshot->get(), 0) < 0)
-    return last_error(
-        fmt::format("cannot delete the snapshot '{}' of '{}'", name, name_of(domain.get())));
+    return last_error([&] {
+      return fmt::format("cannot delete the snapshot '{}' of '{}'", name, name_of(domain.get()));
+    });
   return {};
 }
 

@@ -304,7 +304,8 @@ Result<std::unique_ptr<ports::ConsoleStream>> open_console(const Session& sessio
   if (stream == nullptr) return last_error("cannot make a stream");
   // Forced: the newest viewer takes the console, so that one who went away does not keep it.
   if (virDomainOpenConsole(domain.get(), nullptr, stream.get(), VIR_DOMAIN_CONSOLE_FORCE) < 0)
-    return last_error(fmt::format("cannot open the console of '{}'", name_of(domain.get())));
+    return last_error(
+        [&] { return fmt::format("cannot open the console of '{}'", name_of(domain.get())); });
   auto pump = std::make_shared<Pump>(session.core);
   auto source = std::make_unique<LibvirtSource>(session.connection, std::move(stream));
   TRY(source->start(pump));
@@ -318,7 +319,8 @@ Result<std::unique_ptr<ports::ConsoleStream>> open_vnc(const Session& session,
   TRY(require_active(domain.get(), "screen"));
   int fd = virDomainOpenGraphicsFD(domain.get(), 0, VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH);
   if (fd < 0)
-    return last_error(fmt::format("cannot open the screen of '{}'", name_of(domain.get())));
+    return last_error(
+        [&] { return fmt::format("cannot open the screen of '{}'", name_of(domain.get())); });
   auto pump = std::make_shared<Pump>(session.core);
   auto source = std::make_unique<SocketSource>(fd);
   TRY(source->start(pump));

@@ -57,6 +57,39 @@ Result<model::DiskFormat> sniff(const std::string& path) {
   return qcow2 ? model::DiskFormat::kQcow2 : model::DiskFormat::kRaw;
 }
 
+// A guest's disk is nobody's to read: the file is there, and private, before its bytes are.
+// (qemu-img keeps the mode of a file that exists; libvirt gives it to QEMU's user.)
+Result<> make_private(const std::string& path) {
+  int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return system_error(fmt::format("cannot make {}", path));
+  close(fd);
+  return {};
+}
+
+// QEMU's user passes through the folders, and cannot list them.
+Result<> make_folder(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder, error)) return {};
+  if (folder.has_parent_path() && folder.parent_path() != folder)
+    TRY(make_folder(folder.parent_path()));
+  if (mkdir(folder.c_str(), 0711) != 0 && errno != EEXIST)
+    return system_error(fmt::format("cannot make the folder {}", folder.string()));
+  return {};
+}
+
+// qemu-img does not wait for the disk; a file under its final name must be whole after a power
+// cut, too.
+Result<> sync_path(const std::string& path) {
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || fsync(fd) != 0) {
+    Unexpected error = system_error(fmt::format("cannot write {} to its disk", path));
+    if (fd >= 0) close(fd);
+    return error;
+  }
+  close(fd);
+  return {};
+}
+
 // The number in qemu-img's "    (12.34/100%)\r".
 std::optional<double> last_percent(std::string_view text) {
   std::size_t slash = text.rfind("/100%");
@@ -263,15 +296,15 @@ Result<ports::ImageInfo> QemuImgStorage::Impl::create_disk(
     return fail(Code::kAlreadyExists, fmt::format("{} exists, as {} of {} MiB", request.path,
                                                   format_name(info.format), info.capacity.value));
   }
-  fs::create_directories(fs::path(request.path).parent_path(), error);
-  if (error)
-    return fail(Code::kUnavailable,
-                fmt::format("cannot make the folder of {}: {}", request.path, error.message()));
+  TRY(make_folder(fs::path(request.path).parent_path()));
   std::string temporary = request.path + ".part";
   fs::remove(temporary, error);  // of a try that did not end
-  Result<> outcome = make_file(request, temporary, progress);
+  Result<> outcome = make_private(temporary);
+  if (outcome) outcome = make_file(request, temporary, progress);
+  if (outcome) outcome = sync_path(temporary);
   if (outcome && rename(temporary.c_str(), request.path.c_str()) != 0)
     outcome = system_error(fmt::format("cannot name the new disk {}", request.path));
+  if (outcome) outcome = sync_path(fs::path(request.path).parent_path());
   if (!outcome) {
     fs::remove(temporary, error);
     return Unexpected(outcome.error());

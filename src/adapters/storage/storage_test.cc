@@ -74,6 +74,9 @@ TEST_F(StorageTest, MakesEmptyDisksOnce) {
   EXPECT_EQ(made->capacity, Mib(64));
   EXPECT_EQ(made->format, model::DiskFormat::kQcow2);
   EXPECT_FALSE(made->has_backing);
+  struct stat status{};
+  ASSERT_EQ(stat(request.path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600);
   EXPECT_TRUE(create(request));
   request.size = Mib(128);
   EXPECT_EQ(create(request).error().code, Code::kAlreadyExists);
@@ -93,6 +96,9 @@ TEST_F(StorageTest, CopiesImagesAndGrowsThem) {
   ASSERT_FALSE(percents_.empty());
   EXPECT_GT(percents_.back(), 90);
   EXPECT_FALSE(fs::exists(at("disk.qcow2.part")));
+  struct stat status{};
+  ASSERT_EQ(stat(at("disk.qcow2").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600);
   auto small = create({at("small.qcow2"), model::DiskFormat::kQcow2, Mib(1), at("image.qcow2")});
   ASSERT_TRUE(small);
   EXPECT_EQ(small->capacity, Mib(20)) << "at least the image's";
