@@ -33,7 +33,11 @@ namespace {
 
 // What the operation in flight makes of a state, so that people see "starting" instead of "off".
 VmState in_transition(const VmView& view, VmState state) {
-  if (view.operation == nullptr || view.operation->phase > model::OpPhase::kRunning) return state;
+  if (view.operation == nullptr) return state;
+  // The source pauses for the switch-over and is gone before the target is seen: to people the guest runs all along.
+  bool moves = view.operation->kind == model::OpKind::kMigrate && is_running(view.vm.status.state);
+  if (moves && state != VmState::kCrashed && state != VmState::kUnknown) return view.vm.status.state;
+  if (view.operation->phase > model::OpPhase::kRunning) return state;
   bool off = state == VmState::kOff || state == VmState::kSaved || state == VmState::kCrashed;
   if (view.operation->kind == model::OpKind::kStart && off) return VmState::kStarting;
   bool stops = view.operation->kind == model::OpKind::kShutdown ||

@@ -135,18 +135,21 @@ Result<Steps> plan_start(const VmView& view) {
 
 Result<Steps> plan_delete(const VmView& view) {
   Steps steps;
-  const Sighting* primary = view.on(view.vm.host);
-  if (is_running(view.vm.status.state)) {
-    if (!view.task->args.force && !view.task->args.hard)
-      return fail(Code::kFailedPrecondition,
-                  "it is running; stop it first, or delete it with force");
-    steps.push_back(step(OpKind::kDestroy, view.vm.host));
-  }
   // Everywhere it was seen: what a broken move left behind goes with it. The disks go last, with
   // its own definition.
-  for (const Sighting& s : view.sightings)
-    if (s.host != view.vm.host) steps.push_back(step(OpKind::kUndefine, s.host));
-  if (view.vm.defined || primary != nullptr) steps.push_back(step(OpKind::kUndefine, view.vm.host));
+  auto clear = [&](const std::string& host, bool runs) {
+    if (runs) steps.push_back(step(OpKind::kDestroy, host));
+    steps.push_back(step(OpKind::kUndefine, host));
+  };
+  bool runs_somewhere = is_running(view.vm.status.state);
+  for (const Sighting& s : view.sightings) {
+    bool runs = is_running(s.instance->state);
+    runs_somewhere = runs_somewhere || runs;
+    if (s.host != view.vm.host) clear(s.host, runs);
+  }
+  if (runs_somewhere && !view.task->args.force && !view.task->args.hard)
+    return fail(Code::kFailedPrecondition, "it is running; stop it first, or delete it with force");
+  if (view.vm.defined || view.on(view.vm.host) != nullptr) clear(view.vm.host, runs_somewhere);
   return steps;
 }
 

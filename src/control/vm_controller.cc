@@ -68,6 +68,7 @@ class Pass {
     }
     task_->state = TaskState::kRunning;
     task_->started = view_.now;
+    if (task_->kind == "vm.start") vm_.power = model::VmPower::kOn;  // its memory counts from now on
     task_->steps = std::move(*steps);
     if (task_->kind == "vm.create" && vm_.host.empty() && !task_->steps.empty())
       vm_.host = task_->steps[0].host;
@@ -148,7 +149,21 @@ class Pass {
     if (stop && traits(operation.kind).cancellable) out_.cancel_operation = operation.id;
   }
 
+  // Whether the target of a migration has been seen since; sets when to look again.
+  bool arrived(const Operation& operation) {
+    if (operation.kind != model::OpKind::kMigrate || happened(view_, operation).value_or(false))
+      return true;
+    const std::string& target = operation.args.migration->host;
+    Duration since = view_.now - operation.finished;
+    if (view_.world.fresh(target) && since >= kArrivalPatience) return true;
+    task_->message =
+        fmt::format("moved; waits to see it on '{}'", operation.args.migration->host_name);
+    out_.wake = std::max<Duration>(kArrivalPatience - since, std::chrono::seconds(1));
+    return false;
+  }
+
   void succeeded(const Operation& operation) {
+    if (!arrived(operation)) return;
     out_.drop_operation = operation.id;
     task_->steps[task_->step].phase = OpPhase::kSucceeded;
     merge_result(operation);

@@ -19,6 +19,10 @@ inline constexpr int kMaxAttempts = 3;
 // For errors that say the hypervisor could not be reached: restarts of libvirtd take seconds,
 // package upgrades a minute.
 inline constexpr int kMaxUnavailable = 12;
+// The source says that a guest has moved before the target's next observation shows it; this long
+// it is waited for, so that the record never calls a guest off that runs. Afterwards the target's
+// word counts.
+inline constexpr Duration kArrivalPatience = std::chrono::seconds(10);
 // A definition that was left behind on another host is cleared away at most this often.
 inline constexpr Duration kTidyEvery = std::chrono::minutes(5);
 

@@ -190,6 +190,7 @@ void Agents::op_done(const std::string& host, const std::string& params,
     return reply("{}");
   model::Operation updated = *operation;
   updated.phase = std::max(report->phase, model::OpPhase::kSucceeded);
+  updated.finished = engine_.now();
   updated.error = std::move(report->error);
   updated.result = std::move(report->result);
   Changes changes;

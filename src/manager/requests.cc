@@ -110,6 +110,7 @@ void Requests::create_vm(const Caller& caller, std::string body, bool start, Con
   task.args.start = start;
   task.args.host = vm.host;
   vm.status.state = model::VmState::kOff;
+  vm.power = start ? model::VmPower::kOn : model::VmPower::kOff;  // its memory counts from now on
   Changes changes;
   changes.put(std::move(vm));
   submit(caller, std::move(task), std::move(changes), std::move(done));

@@ -192,6 +192,7 @@ const Type& Operation::type() {
                                 .field("phase", &Operation::phase, "")
                                 .field("args", &Operation::args, "")
                                 .field("created", &Operation::created, "")
+                                .field("finished", &Operation::finished, "")
                                 .field("error", &Operation::error, "")
                                 .field("result", &Operation::result, "");
   return kType;

@@ -170,6 +170,7 @@ struct Operation {
   OpPhase phase = OpPhase::kRequested;
   OpArgs args;
   Time created{};
+  Time finished{};  // when the manager heard of its end
   std::optional<Problem> error;
   TaskResult result;
   static const Type& type();
