@@ -120,10 +120,12 @@ Result<Value> Api::list(std::string_view plural, Query query) {
   return get(fmt::format("/{}", plural), std::move(query));
 }
 
-Result<Answer> Api::upload(const std::string& path, Query query, net::UploadBody body) {
+Result<Answer> Api::upload(const std::string& path, Query query, net::UploadBody body,
+                           const std::string& sha256) {
   auto request =
       TRY(make_request(*this, {.method = "PUT", .path = path, .query = std::move(query)}));
   request.headers.add("Content-Type", "application/octet-stream");
+  if (!sha256.empty()) request.headers.add("X-Checksum-Sha256", sha256);
   request.upload = std::move(body);
   request.timeout = std::chrono::hours(24);  // a slow line and a large disk; a stall ends it sooner
   return to_answer(TRY(client_->send(std::move(request))));

@@ -67,7 +67,9 @@ class Api {
                  const std::function<bool(const Change&)>& each);
   // The answer's bytes as they come.
   Result<> download(const std::string& path, const std::function<bool(std::string_view)>& each);
-  Result<Answer> upload(const std::string& path, Query query, net::UploadBody body);
+  // `sha256`: what the bytes must come to, or empty.
+  Result<Answer> upload(const std::string& path, Query query, net::UploadBody body,
+                        const std::string& sha256 = {});
 
   const Connection& connection() const { return connection_; }
   bool has_answered() const { return has_answered_; }

@@ -70,7 +70,9 @@ Result<int> run_delete(Session& session, const Invocation& call) {
                           kind.kind, names, with_disks ? " with all disks" : "")));
   Api& api = *TRY(session.api());
   Query query = session.change_query();
-  if (call.on("keep-disks")) query.emplace_back("keep_disks", "true");
+  for (auto [flag, name] :
+       {std::pair{"keep-disks", "keep_disks"}, {"hard", "hard"}, {"force", "force"}})
+    if (call.on(flag)) query.emplace_back(name, "true");
   std::vector<Value> tasks;
   int code = exit_code::kOk;
   for (const std::string& name : chosen) {
@@ -87,6 +89,21 @@ Result<int> run_delete(Session& session, const Invocation& call) {
   if (session.options().wait) return wait_for_tasks(session, std::move(tasks));
   tell_started(session, tasks);
   return code;
+}
+
+Result<int> run_baseline(Session& session, const Invocation& call) {
+  const model::ResourceKind& kind = *call.command->kind;
+  std::string name = call.args.empty() ? TRY(only_name(session, kind)) : call.args[0];
+  Answer answer = TRY(TRY(session.api())
+                          ->call({.method = "POST",
+                                  .path = ref_path(kind.plural, name, "baseline"),
+                                  .query = session.change_query()}));
+  if (session.options().dry_run) return session.tell_dry_run(name, answer.body);
+  if (session.is_structured())
+    session.out_value(answer.body);
+  else
+    session.out(fmt::format("{}\n", answer.body.get("cpu_baseline").text()));
+  return exit_code::kOk;
 }
 
 }  // namespace chorok::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/field_flag.h"
 #include "cli/handlers.h"
 #include "cli/schema.h"
 #include "model/task.h"
@@ -25,55 +26,6 @@ bool Invocation::on(std::string_view flag, bool otherwise) const {
 }
 
 namespace {
-
-std::string dashed(std::string_view field) {
-  std::string name(field);
-  if (name.ends_with("_mib_s")) name.resize(name.size() - 6);  // the unit is in the help
-  std::ranges::replace(name, '_', '-');
-  return name;
-}
-
-std::string value_name(const Type& type) {
-  if (type.unit == "MiB") return "SIZE";
-  if (type.unit == "MHz") return "MHZ";
-  switch (type.kind) {
-    case Kind::kBool:
-      return "";
-    case Kind::kInt:
-    case Kind::kDouble:
-      return "N";
-    case Kind::kDuration:
-      return "TIME";
-    case Kind::kEnum:
-      return type_words(type);
-    case Kind::kStruct:
-      return "KEY=VALUE,…";
-    case Kind::kMap:
-      return "KEY=VALUE";
-    case Kind::kList:
-      return unwrap(type.element()).kind == Kind::kStruct ? "KEY=VALUE,…" : "A,B,…";
-    default:
-      return "TEXT";
-  }
-}
-
-// A flag for the field at `path` of `root`.
-FlagSpec field_flag(const Type& root, std::string_view path, std::string name = {}) {
-  Place place = resolve(root, path).value_or(Place{});
-  CHOROK_ASSERT(place.field != nullptr);
-  FlagSpec flag;
-  flag.name = name.empty() ? dashed(place.field->name) : std::move(name);
-  flag.value = value_name(*place.type);
-  flag.doc = place.field->doc;
-  flag.type = place.type;
-  flag.path = path;
-  flag.negatable = place.type->kind == Kind::kBool;
-  flag.repeats = place.type->kind == Kind::kList || place.type->kind == Kind::kMap;
-  for (const EnumValue& value : place.type->values) flag.choices.emplace_back(value.name);
-  for (std::string_view kind : {"host", "datastore", "network"})
-    if (place.field->name == kind && place.type->kind == Kind::kString) flag.completes = kind;
-  return flag;
-}
 
 const FlagSpec kSelectorFlag = {.name = "selector",
                                 .value = "LABELS",
@@ -242,8 +194,13 @@ CommandSpec delete_command(const model::ResourceKind& kind) {
   spec.args_max = kMany;
   spec.completes = {std::string(kind.kind)};
   spec.flags = {kYesFlag, kSelectorFlag};
-  if (kind.kind == "vm")
+  if (kind.kind == "vm") {
     spec.flags.push_back({.name = "keep-disks", .doc = "Leave its disks where they are."});
+    spec.flags.push_back({.name = "hard", .doc = "Stop it first if it runs."});
+    spec.flags.push_back({.name = "force", .doc = "Even if its host cannot be asked."});
+  }
+  if (kind.kind == "host")
+    spec.flags.push_back({.name = "force", .doc = "Even if VMs belong to it."});
   spec.handler = run_delete;
   spec.kind = &kind;
   return spec;
@@ -285,6 +242,14 @@ void add_resources(std::vector<CommandSpec>& all) {
 }
 
 void add_machines(std::vector<CommandSpec>& all) {
+  all.push_back({.group = "cluster",
+                 .name = "baseline",
+                 .doc = "Set the CPU that all its hosts can offer as the one that VMs get.",
+                 .operands = "[NAME]",
+                 .args_max = 1,
+                 .completes = {"cluster"},
+                 .handler = run_baseline,
+                 .kind = model::find_resource_kind("cluster")});
   all.push_back({.group = "vm",
                  .name = "console",
                  .doc = "The serial console; ^] leaves it.",

@@ -148,6 +148,7 @@ class Completer {
     std::string before = dot == std::string::npos ? "" : typed_.substr(0, dot);
     if (before.empty()) {
       for (const auto& kind : model::resource_kinds()) add(std::string(kind.kind));
+      out_.open = true;
       return;
     }
     std::string path = before;
@@ -161,6 +162,7 @@ class Completer {
     while (type->element != nullptr) type = &unwrap(type->element());
     for (const Field& field : type->fields)
       add(fmt::format("{}.{}", before, field.name), field.doc);
+    out_.open = true;
     if (slash == std::string::npos)
       for (const model::Verb& verb : model::verbs())
         if (verb.kind == kind->kind) add(fmt::format("{}.{}", before, verb.verb), verb.doc);
@@ -180,6 +182,7 @@ class Completer {
 
   // name=root,data| -> name=root,datastore=
   void pairs(const Type& type, const std::string& before) {
+    out_.open = true;
     std::size_t comma = typed_.rfind(',');
     std::string head = comma == std::string::npos ? before : typed_.substr(0, comma + 1);
     std::string part = typed_.substr(head.size());
@@ -247,25 +250,24 @@ _chorok() {
   COMPREPLY=()
   while IFS= read -r line; do
     if [[ $line == :file ]]; then compopt -o default; continue; fi
+    if [[ $line == :open ]]; then compopt -o nospace; continue; fi
     COMPREPLY+=("${line%%$'\t'*}")
   done < <("${COMP_WORDS[0]}" __complete bash "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
-  [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -F _chorok chorok
 )";
   constexpr std::string_view kZsh = R"(#compdef chorok
 # chorok completion for zsh: source <(chorok completion zsh)
 _chorok() {
-  local line text
-  local -a whole open
+  local line
+  local -a found open
   for line in "${(@f)$("${words[1]}" __complete zsh "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     [[ -z $line ]] && continue
     if [[ $line == :file ]]; then _files; return; fi
-    text="${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}"
-    if [[ ${line%%$'\t'*} == *= ]]; then open+=("$text"); else whole+=("$text"); fi
+    if [[ $line == :open ]]; then open=(-S ''); continue; fi
+    found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
   done
-  (( ${#whole} )) && _describe -t values value whole
-  (( ${#open} )) && _describe -t fields field open -S ''
+  _describe -t values value found $open
 }
 compdef _chorok chorok
 )";
@@ -328,7 +330,7 @@ Result<int> run_complete(Session& session, const Invocation& call) {
   auto found = complete(words, [&](std::string_view kind) { return fetch_names(asking, kind); });
   // Bash takes '=' and ':' for the ends of words: it wants what comes after the last one.
   std::size_t cut = is_bash ? words.back().find_last_of("=:") : std::string::npos;
-  std::string out = found.files ? ":file\n" : "";
+  std::string out = found.files ? ":file\n" : found.open ? ":open\n" : "";
   for (const Candidate& candidate : found.candidates)
     out += fmt::format("{}\t{}\n",
                        cut == std::string::npos ? candidate.text : candidate.text.substr(cut + 1),

@@ -20,6 +20,7 @@ using NamesOf = std::function<std::vector<std::string>(std::string_view kind)>;
 struct Completion {
   std::vector<Candidate> candidates;
   bool files = false;  // the shell's own completion of file names
+  bool open = false;   // the word goes on: no space after it
 };
 
 // `words` after the program's name; the last one is being typed and may be empty.

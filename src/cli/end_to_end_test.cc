@@ -112,6 +112,29 @@ TEST_F(EndToEnd, FailedTaskIsExitCodeFour) {
   EXPECT_THAT(terminal.interrupt_note, HasSubstr("chorok task cancel task-1"));
 }
 
+TEST_F(EndToEnd, WaitingOutlivesABrokenStream) {
+  manager.set_task_course({*parse_json(R"({"state":"running","percent":10})"),
+                           *parse_json(R"({"state":"succeeded"})")});
+  manager.break_watches(1);
+  Ran ran = chorok({"vm", "start", "web1"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(manager.requests().back(), "GET /api/v1/watch?kinds=task&since=101");
+}
+
+TEST_F(EndToEnd, ConsoleEndsInOrder) {
+  Ran ran = chorok({"vm", "console", "web1"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("the console was closed"));
+}
+
+TEST_F(EndToEnd, UploadsAndComparesTheChecksum) {
+  std::ofstream(folder / "image.raw") << "bytes";
+  Ran ran = chorok({"datastore", "upload", "shared", folder / "image.raw", "images/"});
+  EXPECT_EQ(ran.code, exit_code::kNotFound);  // the fake has no such datastore
+  EXPECT_THAT(manager.requests().back(),
+              ::testing::StartsWith("PUT /api/v1/datastores/shared/files/images/image.raw"));
+}
+
 TEST_F(EndToEnd, DoesNotWaitWhenTold) {
   Ran ran = chorok({"vm", "stop", "web1", "--no-wait", "--timeout", "2m"});
   EXPECT_EQ(ran.code, 0);

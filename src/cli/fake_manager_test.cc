@@ -23,6 +23,7 @@ struct FakeManager::Impl {
   std::map<std::string, std::vector<Value>, std::less<>> objects;
   std::vector<Value> course = {Value::object({{"state", "succeeded"}, {"percent", 100}})};
   int tasks = 0;
+  int watches_to_break = 0;
   mutable std::mutex mutex;  // guards the two below: the test reads them
   std::vector<std::string> requests;
   net::Headers last_headers;
@@ -99,6 +100,7 @@ struct FakeManager::Impl {
           Value data = Value::object({{"kind", "task"}, {"id", task.get("id")}, {"object", task}});
           CO_TRY(co_await sink.write(net::format_sse(
               {.id = fmt::format("{}", revision), .event = "put", .data = to_json(data)})));
+          if (watches_to_break-- > 0) co_return fail(Code::kUnavailable, "the manager restarts");
         }
       while (!sink.is_closed()) co_await net::sleep_for(std::chrono::milliseconds(5));
       co_return Result<>{};
@@ -214,6 +216,9 @@ void FakeManager::put(std::string_view plural, Value object) {
 }
 void FakeManager::set_task_course(std::vector<Value> states) {
   impl_->course = std::move(states);
+}
+void FakeManager::break_watches(int count) {
+  impl_->watches_to_break = count;
 }
 std::vector<std::string> FakeManager::requests() const {
   std::lock_guard lock(impl_->mutex);

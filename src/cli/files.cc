@@ -120,7 +120,8 @@ Result<Answer> send_file(Session& session, const Invocation& call, const std::st
   Query query = session.change_query();
   if (call.has("host")) query.emplace_back("host", call.value("host"));
   return TRY(session.api())
-      ->upload(file_path(call.args[0], target), std::move(query), std::move(body));
+      ->upload(file_path(call.args[0], target), std::move(query), std::move(body),
+               std::string(call.value("sha256")));
 }
 
 }  // namespace

@@ -161,13 +161,16 @@ class Describer {
   Describer(Time now, const TableStyle& style) : now_(now), style_(style) {}
 
   void object(const Type& type, const Value& value, std::size_t indent) {
+    // The name before all else.
+    const Field* meta = type.find("meta");
+    if (meta && is_block(*meta, value)) block(*meta, value.get("meta"), indent);
     std::size_t width = 0;
     for (const Field& field : type.fields)
       if (is_line(field, value)) width = std::max(width, field.name.size());
     for (const Field& field : type.fields)
       if (is_line(field, value)) line(field, value.get(field.name), indent, width);
     for (const Field& field : type.fields)
-      if (is_block(field, value)) block(field, value.get(field.name), indent);
+      if (&field != meta && is_block(field, value)) block(field, value.get(field.name), indent);
   }
 
   std::string take() { return std::move(out_); }

@@ -14,6 +14,7 @@ Result<int> run_show(Session& session, const Invocation& call);
 Result<int> create_object(Session& session, const Invocation& call, const Value& object);
 Result<int> run_create(Session& session, const Invocation& call);
 Result<int> run_delete(Session& session, const Invocation& call);
+Result<int> run_baseline(Session& session, const Invocation& call);
 // edit.cc
 Result<int> run_edit(Session& session, const Invocation& call);
 // verb.cc

@@ -131,6 +131,8 @@ TEST(Parse, MistakesNameWhatIsNear) {
 TEST(Parse, HelpForEverything) {
   EXPECT_THAT(parse({})->help, HasSubstr("usage: chorok COMMAND"));
   EXPECT_THAT(parse({"vm"})->help, HasSubstr("snapshot-delete"));
+  EXPECT_EQ(parse({"help", "vm", "migrate"})->help, parse({"vm", "migrate", "-h"})->help);
+  EXPECT_EQ(parse({"--version"})->call.command->name, "version");
   EXPECT_THAT(parse({"vm", "--help"})->help, HasSubstr("Move it to another host"));
   EXPECT_THAT(parse({"vm", "migrate", "-h"})->help, HasSubstr("--post-copy"));
   for (const CommandSpec& command : commands()) {

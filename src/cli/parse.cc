@@ -204,6 +204,11 @@ Result<Parsed> parse(const std::vector<std::string>& args) {
     parsed.call.args.assign(args.begin() + 1, args.end());
     return parsed;
   }
+  if (!args.empty() && (args[0] == "help" || args[0] == "--version")) {
+    std::vector<std::string> said(args.begin() + 1, args.end());
+    said.emplace_back(args[0] == "help" ? "--help" : "version");
+    return parse(said);
+  }
   Tree tree;
   try {
     tree.parse(args);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include "cli/format.h"
 #include "cli/handlers.h"
@@ -110,7 +111,9 @@ std::string datastore_line(const Value& datastore, const Value::List& hosts) {
 
 }  // namespace
 
-Result<int> run_status(Session& session, const Invocation&) {
+namespace {
+
+Result<int> show_status(Session& session) {
   Overview all = TRY(collect(session));
   if (session.is_structured()) {
     session.out_value(Value::object({{"version", all.version},
@@ -148,8 +151,20 @@ Result<int> run_status(Session& session, const Invocation&) {
                                                 all.events, session.terminal().now()),
                                      style);
   }
-  session.out(out);
+  bool repaints = session.options().watch && fits;
+  session.out((repaints ? "\x1b[H\x1b[2J" : "") + out);
   return exit_code::kOk;
+}
+
+}  // namespace
+
+Result<int> run_status(Session& session, const Invocation&) {
+  int code = TRY(show_status(session));
+  while (session.options().watch) {
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    code = TRY(show_status(session));
+  }
+  return code;
 }
 
 }  // namespace chorok::cli

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -42,8 +41,13 @@ void catch_signals() {
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
 }
 
-void write_all(std::FILE* file, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), file);
+// At once and without a buffer: what was told before a signal ends the program must not be lost.
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno != EINTR && errno != EAGAIN) return;
+    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+  }
 }
 
 Result<std::string> read_line(int fd) {
@@ -63,16 +67,9 @@ Result<std::string> read_line(int fd) {
 class SystemTerminal : public Terminal {
  public:
   SystemTerminal() { catch_signals(); }
-  ~SystemTerminal() override { std::fflush(stdout); }
 
-  void out(std::string_view text) override {
-    write_all(stdout, text);
-    if (out_is_terminal()) std::fflush(stdout);
-  }
-  void err(std::string_view text) override {
-    std::fflush(stdout);
-    write_all(stderr, text);
-  }
+  void out(std::string_view text) override { write_all(STDOUT_FILENO, text); }
+  void err(std::string_view text) override { write_all(STDERR_FILENO, text); }
   bool out_is_terminal() const override { return out_; }
   bool err_is_terminal() const override { return err_; }
   bool in_is_terminal() const override { return in_; }
@@ -128,7 +125,6 @@ class SystemTerminal : public Terminal {
     if (editor.empty()) editor = "vi";
     // The shell, because EDITOR may hold arguments; the path comes as $1 and is never parsed.
     std::string command = editor + " \"$1\"";
-    std::fflush(stdout);
     pid_t child = ::fork();
     if (child < 0) return fail(Code::kExhausted, "no process for the editor");
     if (child == 0) {

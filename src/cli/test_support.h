@@ -72,6 +72,8 @@ class FakeManager {
   void put(std::string_view plural, Value object);
   // The states that a new task goes through, as the watch stream tells them.
   void set_task_course(std::vector<Value> states);
+  // The first so many watch streams break after one event, as when the manager restarts.
+  void break_watches(int count);
   // "POST /api/v1/vms/web1/start {\"paused\":true}", in order.
   std::vector<std::string> requests() const;
   std::string last_header(const std::string& name) const;

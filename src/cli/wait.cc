@@ -71,6 +71,8 @@ class Waiter {
   void take(const Change& change) {
     for (Value& task : tasks_) {
       if (id_of(task) != change.id || change.what != Change::What::kPut) continue;
+      // The stream may begin with what the answer to the POST already held.
+      if (revision_of(change.object) < revision_of(task)) continue;
       task = change.object;
       show();
     }
