@@ -26,7 +26,13 @@ const Sighting* primary_sighting(const VmView& view) {
                   (s.host == view.vm.host && running->instance->state != VmState::kOn);
     if (better) running = &s;
   }
-  return running != nullptr ? running : view.on(view.vm.host);
+  if (running != nullptr) return running;
+  if (const Sighting* home = view.on(view.vm.host)) return home;
+  // Not where it belongs, but somewhere: a move that ended with a loss of power.
+  if (!view.world.fresh(view.vm.host) && !view.vm.host.empty()) return nullptr;
+  for (const Sighting& s : view.sightings)
+    if (s.fresh) return &s;
+  return nullptr;
 }
 
 namespace {
@@ -34,9 +40,11 @@ namespace {
 // What the operation in flight makes of a state, so that people see "starting" instead of "off".
 VmState in_transition(const VmView& view, VmState state) {
   if (view.operation == nullptr) return state;
-  // The source pauses for the switch-over and is gone before the target is seen: to people the guest runs all along.
+  // The source pauses for the switch-over and is gone before the target is seen: to people the
+  // guest runs all along.
   bool moves = view.operation->kind == model::OpKind::kMigrate && is_running(view.vm.status.state);
-  if (moves && state != VmState::kCrashed && state != VmState::kUnknown) return view.vm.status.state;
+  if (moves && state != VmState::kCrashed && state != VmState::kUnknown)
+    return view.vm.status.state;
   if (view.operation->phase > model::OpPhase::kRunning) return state;
   bool off = state == VmState::kOff || state == VmState::kSaved || state == VmState::kCrashed;
   if (view.operation->kind == model::OpKind::kStart && off) return VmState::kStarting;
@@ -44,6 +52,24 @@ VmState in_transition(const VmView& view, VmState state) {
                view.operation->kind == model::OpKind::kDestroy;
   if (stops && state == VmState::kOn) return VmState::kStopping;
   return state;
+}
+
+// A migration that broke between its last two steps can leave the guest held on both hosts, paused
+// on at least one. It runs once at most (image locks see to that); which half is whole, a person
+// has to say.
+std::string held_twice(const VmView& view) {
+  if (view.task != nullptr) return {};
+  std::vector<std::string> holders;
+  for (const Sighting& s : view.sightings) {
+    if (!s.fresh || !is_running(s.instance->state)) continue;
+    const model::Host* host = view.world.host(s.host);
+    holders.push_back(fmt::format("'{}' ({})", host != nullptr ? host->meta.name : s.host,
+                                  name_of(s.instance->state)));
+  }
+  if (holders.size() < 2) return {};
+  return fmt::format(
+      "two hosts hold it after a broken migration: {}; destroy the paused one with virsh there",
+      fmt::join(holders, " and "));
 }
 
 }  // namespace
@@ -60,7 +86,7 @@ Derived derive_status(const VmView& view) {
     out.status.snapshots = primary->instance->snapshots;
     out.defined = true;
     // Somebody else moved it: the world is right.
-    if (is_running(state) && view.task == nullptr) out.host = primary->host;
+    if (view.task == nullptr) out.host = primary->host;
   } else if (!vm.host.empty() && !view.world.fresh(vm.host)) {
     bool known_off =
         !vm.defined || (vm.status.state == VmState::kOff && vm.power == model::VmPower::kOff);
@@ -74,6 +100,7 @@ Derived derive_status(const VmView& view) {
     out.status.message = "its definition is gone from its host; it is made again at the next start";
   }
   if (!is_running(state)) out.status.ips.clear();
+  if (std::string both = held_twice(view); !both.empty()) out.status.message = std::move(both);
   // Without a task of ours the guest, or somebody at the host, stopped it. A crash leaves the wish
   // to run standing.
   if (view.task == nullptr && primary != nullptr && primary->fresh) {

@@ -411,7 +411,8 @@ std::optional<bool> happened(const VmView& view, const model::Operation& operati
       const std::string& target = operation.args.migration->host;
       if (!view.world.fresh(target)) return std::nullopt;
       const Sighting* there = view.on(target);
-      return there != nullptr && is_running(there->instance->state);
+      // The definition moves last: where it alone is, the guest was, whatever became of it since.
+      return there != nullptr && (is_running(there->instance->state) || here == nullptr);
     }
     case OpKind::kSnapshotCreate:
       return here != nullptr &&

@@ -68,7 +68,8 @@ class Pass {
     }
     task_->state = TaskState::kRunning;
     task_->started = view_.now;
-    if (task_->kind == "vm.start") vm_.power = model::VmPower::kOn;  // its memory counts from now on
+    if (task_->kind == "vm.start")
+      vm_.power = model::VmPower::kOn;  // its memory counts from now on
     task_->steps = std::move(*steps);
     if (task_->kind == "vm.create" && vm_.host.empty() && !task_->steps.empty())
       vm_.host = task_->steps[0].host;
@@ -219,6 +220,7 @@ class Pass {
       error = Error{code_from_string(operation.error->code), operation.error->message,
                     operation.error->field};
     if (error.code == Code::kUnavailable && try_again(kMaxUnavailable)) return;
+    if (task_->steps[task_->step].compensation && try_again(kMaxAttempts)) return;
     step_failed(error);
   }
 
@@ -289,8 +291,12 @@ class Pass {
     }
     bool cancelled = task_->error->code == to_string(Code::kCancelled);
     finish(cancelled ? TaskState::kCancelled : TaskState::kFailed, task_->error->message);
-    if (task_->kind == "vm.create" && !vm_.defined) erase_vm();
-    if (task_->kind == "vm.adopt" && !vm_.defined) out_.erase_vm = true;
+    // What could not be undone keeps its record, so that a person can see it and delete it.
+    bool undone = std::ranges::none_of(task_->steps, [](const TaskStep& step) {
+      return step.compensation && step.phase != OpPhase::kSucceeded;
+    });
+    if (task_->kind == "vm.create" && !vm_.defined && undone) erase_vm();
+    if (task_->kind == "vm.adopt" && !vm_.defined) erase_vm();
   }
 
   std::string summary() const {

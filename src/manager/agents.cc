@@ -143,12 +143,15 @@ void Agents::config_changed() {
 
 Result<> Agents::observe(const std::string& host, const std::string& params) {
   auto observation = TRY(json::decode<model::Observation>(params, kFromPeer));
+  bool was_fresh = world_.fresh(host);
   for (const std::string& vm : world_.observe(host, observation)) reconciler_->mark_vm(vm);
-  // VMs that belong here and are not here are due too, once.
-  for (const auto& [id, vm] : engine_.inventory().vms().all())
-    if (vm->host == host && vm->status.state == model::VmState::kUnknown) reconciler_->mark_vm(id);
+  // Now it is known that VMs that belong here are not here.
+  if (!was_fresh && world_.fresh(host))
+    for (const auto& [id, vm] : engine_.inventory().vms().all())
+      if (vm->host == host) reconciler_->mark_vm(id);
   for (const auto& [id, op] : engine_.inventory().operations().all())
-    if (op->phase == model::OpPhase::kUnknown) reconciler_->mark_vm(op->vm);
+    if (op->phase >= model::OpPhase::kSucceeded)
+      reconciler_->mark_vm(op->vm);  // waits to be looked up
   auto record = engine_.inventory().hosts().find(host);
   if (record == nullptr) return {};
   model::Host updated = *record;
