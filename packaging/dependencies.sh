@@ -6,3 +6,4 @@ DEPS_BUILD=(clang-19 lld-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev cma
 DEPS_LAB=(qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-daemon libvirt-clients ovmf swtpm swtpm-tools
   iproute2 iptables dnsmasq-base busybox-static linux-image-cloud-amd64 cpio zstd xz-utils socat jq python3 xorriso curl
   grub-pc-bin grub-efi-amd64-bin mtools openssl)
+DEPS_PACKAGE=(dpkg-dev binutils python3 curl jq)
