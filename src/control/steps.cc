@@ -153,6 +153,24 @@ Result<Steps> plan_delete(const VmView& view) {
   return steps;
 }
 
+// What a broken move left on another host: a definition, or the paused half of a guest that runs
+// here.
+Result<Steps> plan_tidy(const VmView& view) {
+  const std::string& host = view.task->args.host;
+  const Sighting* left = view.on(host);
+  Steps steps;
+  if (left != nullptr && is_running(left->instance->state)) {
+    const Sighting* home = view.on(view.vm.host);
+    bool safe = home != nullptr && home->fresh && home->instance->state == VmState::kOn &&
+                host != view.vm.host && left->instance->state == VmState::kPaused;
+    if (!safe)
+      return fail(Code::kFailedPrecondition, "it is not certain any more which half is the VM");
+    steps.push_back(step(OpKind::kDestroy, host));
+  }
+  steps.push_back(step(OpKind::kUndefine, host));
+  return steps;
+}
+
 // A VM that is off is moved by letting QEMU hold it paused: it never runs an instruction, and its
 // disks go over the same encrypted mirror as those of a running one.
 Result<Steps> plan_cold_move(const VmView& view, const std::string& target, bool copies) {
@@ -223,7 +241,7 @@ Result<Steps> plan_steps(const VmView& view) {
   if (kind == "vm.stop") return plan_stop(view);
   if (kind == "vm.migrate") return plan_migrate(view);
   if (kind == "vm.delete") return plan_delete(view);
-  if (kind == "vm.tidy") return Steps{step(OpKind::kUndefine, view.task->args.host)};
+  if (kind == "vm.tidy") return plan_tidy(view);
   for (const Simple& simple : kSimple) {
     if (simple.verb != kind) continue;
     if (view.vm.host.empty())
@@ -233,7 +251,8 @@ Result<Steps> plan_steps(const VmView& view) {
   return fail(Code::kInternal, fmt::format("no plan for a task of kind '{}'", kind));
 }
 
-Steps plan_compensation(const model::Task& task, const model::Vm& vm) {
+Steps plan_compensation(const model::Task& task, const VmView& view) {
+  const model::Vm& vm = view.vm;
   Steps undo;
   auto reached = [&](OpKind kind) -> const TaskStep* {
     for (std::uint32_t i = 0; i <= task.step && i < task.steps.size(); ++i)
@@ -254,6 +273,12 @@ Steps plan_compensation(const model::Task& task, const model::Vm& vm) {
   if (const TaskStep* prepared = reached(OpKind::kPrepareDisks);
       prepared != nullptr && !succeeded(OpKind::kMigrate))
     push(OpKind::kRemoveDisks, prepared->host);
+  // It stood still for a switch-over that did not come.
+  const Sighting* source = view.on(vm.host);
+  bool stands = source != nullptr && source->instance->state == VmState::kPaused &&
+                vm.status.state == VmState::kOn;
+  if (reached(OpKind::kMigrate) != nullptr && !succeeded(OpKind::kMigrate) && stands)
+    push(OpKind::kResume, vm.host);
   // Cold moves hold the VM paused; whatever happened, it ends off, as it was.
   if (const TaskStep* held = reached(OpKind::kStart))
     push(OpKind::kDestroy, vm.host.empty() ? held->host : vm.host);
@@ -388,6 +413,24 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
   return operation;
 }
 
+namespace {
+
+// The half that executes is the VM. A paused source says nothing by itself: it stands still during
+// the switch-over, and after it, and when the guest was suspended all along.
+std::optional<bool> migrated(const VmView& view, const model::Operation& operation,
+                             const Sighting* here) {
+  if (here != nullptr && here->instance->state == VmState::kOn) return false;
+  const std::string& target = operation.args.migration->host;
+  if (!view.world.fresh(target)) return std::nullopt;
+  const Sighting* there = view.on(target);
+  if (there == nullptr || there->instance->role == model::InstanceRole::kIncoming) return false;
+  if (there->instance->state == VmState::kOn) return true;
+  // The definition moves last: where it alone is, the guest was, whatever became of it since.
+  return here == nullptr;
+}
+
+}  // namespace
+
 std::optional<bool> happened(const VmView& view, const model::Operation& operation) {
   if (!view.world.fresh(operation.host)) return std::nullopt;
   const Sighting* here = view.on(operation.host);
@@ -406,14 +449,8 @@ std::optional<bool> happened(const VmView& view, const model::Operation& operati
       return state == VmState::kOn;
     case OpKind::kSave:
       return state == VmState::kSaved;
-    case OpKind::kMigrate: {
-      if (is_running(state)) return false;  // it runs on where it was
-      const std::string& target = operation.args.migration->host;
-      if (!view.world.fresh(target)) return std::nullopt;
-      const Sighting* there = view.on(target);
-      // The definition moves last: where it alone is, the guest was, whatever became of it since.
-      return there != nullptr && (is_running(there->instance->state) || here == nullptr);
-    }
+    case OpKind::kMigrate:
+      return migrated(view, operation, here);
     case OpKind::kSnapshotCreate:
       return here != nullptr &&
              std::ranges::any_of(here->instance->snapshots, [&](const model::SnapshotInfo& s) {
@@ -483,7 +520,7 @@ void apply_success(model::Vm& vm, const model::Task& task, const model::Operatio
     case OpKind::kShutdown:
     case OpKind::kDestroy:
     case OpKind::kSave:
-      vm.power = model::VmPower::kOff;
+      if (operation.host == vm.host) vm.power = model::VmPower::kOff;  // not of a half left elsewhere
       break;
     case OpKind::kMigrate:
       vm.host = operation.args.migration->host;

@@ -26,7 +26,7 @@ const OpTraits& traits(model::OpKind kind);
 Result<std::vector<model::TaskStep>> plan_steps(const VmView& view);
 
 // What has to be undone when `task` fails or is cancelled at its step in hand.
-std::vector<model::TaskStep> plan_compensation(const model::Task& task, const model::Vm& vm);
+std::vector<model::TaskStep> plan_compensation(const model::Task& task, const VmView& view);
 
 // The operation for the task's step in hand. Its id and term are the runtime's to fill in.
 Result<model::Operation> make_operation(const VmView& view, const model::TaskStep& step);

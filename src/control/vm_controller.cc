@@ -272,7 +272,8 @@ class Pass {
 
   void undo(const Error& error) {
     task_->error = model::Problem{std::string(to_string(error.code)), error.message, error.field};
-    auto steps = plan_compensation(*task_, vm_);
+    auto steps = plan_compensation(
+        *task_, VmView{view_.now, vm_, view_.task, nullptr, view_.sightings, view_.world});
     task_->steps.resize(std::min<std::size_t>(task_->steps.size(), task_->step + 1));
     task_->step = static_cast<std::uint32_t>(task_->steps.size());
     task_->steps.insert(task_->steps.end(), steps.begin(), steps.end());
@@ -357,8 +358,11 @@ class Pass {
     const Sighting* home = view_.on(vm_.host);
     if (home == nullptr || !home->fresh) return;
     for (const Sighting& s : view_.sightings) {
-      if (s.host == vm_.host || !s.fresh || is_running(s.instance->state)) continue;
+      if (s.host == vm_.host || !s.fresh) continue;
       if (s.instance->state == model::VmState::kSaved) continue;  // its memory may be wanted
+      bool half = s.instance->state == model::VmState::kPaused &&
+                  home->instance->state == model::VmState::kOn;
+      if (is_running(s.instance->state) && !half) continue;
       Duration since = view_.now - vm_.tidied;
       if (vm_.tidied != Time{} && since < kTidyEvery) {
         out_.wake = kTidyEvery - since;
