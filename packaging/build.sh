@@ -68,7 +68,7 @@ finish_package() {
     if [ -f "$here/$name/$script" ]; then put 0755 "$here/$name/$script" "$name/DEBIAN/$script"; fi
   done
   if [ -d "$stage/etc" ]; then (cd "$stage" && find etc -type f -printf '/%p\n' | sort >DEBIAN/conffiles); fi
-  (cd "$stage" && find usr etc -type f -print0 2>/dev/null | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
+  (cd "$stage" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
   # xz -4 is a third of the time of the default for three per cent more bytes.
   dpkg-deb --root-owner-group -Zxz -z4 --build "$stage" "$work/debs/${name}_${version}_$2.deb" >/dev/null
 }
