@@ -84,6 +84,10 @@ Result<> run_join(const Arguments& arguments) {
                 .address = arguments.option("--address", ""),
                 .state = arguments.option("--state", AgentSettings{}.state),
                 .config = arguments.config()}));
+  // Another configuration folder is somebody's experiment, not this host's.
+  if (arguments.config() == kConfigFolder)
+    for (const std::string& place : link_system_pki(arguments.config()))
+      fmt::print(stderr, "chorok-agent: {} is there already and was left alone\n", place);
   fmt::print(
       "This host is '{}' ({}) of {} now, and migrates through {}.\n"
       "Start it: systemctl enable --now chorok-agent (or chorok-agent run)\n",
@@ -152,6 +156,7 @@ Result<> run_leave(const Arguments& arguments) {
       !medium && medium.error().code == Code::kConflict)
     return fail(Code::kFailedPrecondition,
                 "the agent runs: stop it first (systemctl disable --now chorok-agent)");
+  if (config == kConfigFolder) unlink_system_pki(config);
   TRY(remove_pki(config));
   std::error_code ignored;
   for (const char* name : {"/journal", "/journal.lock", "/status"})

@@ -11,6 +11,13 @@ namespace {
 
 constexpr json::EncodeOptions kWire{.secrets = true, .defaults = false};
 
+// Where the kernel knows no highest clock, its number is a moment's, and no news.
+bool is_same_host(model::HostInventory a, model::HostInventory b) {
+  a.cpu.mhz = b.cpu.mhz = Mhz();
+  a.cpu.capacity = b.cpu.capacity = Mhz();
+  return json::encode(a) == json::encode(b);
+}
+
 }  // namespace
 
 TargetUri libvirt_target_uri(std::string pki_path) {
@@ -44,7 +51,7 @@ AgentCore::AgentCore(Loop& loop, ports::Hypervisor& hypervisor, ports::Storage& 
       observer_(loop, hypervisor, storage, settings_.observer, [this](std::string observation) {
         session_->channel->notify("observe", std::move(observation));
       }) {
-  report_interrupted();
+  take_up_interrupted();
   hypervisor_.subscribe([this, alive = alive_](const std::string& uuid, bool is_connected) {
     if (*alive) hypervisor_changed(uuid, is_connected);
   });
@@ -59,19 +66,61 @@ bool AgentCore::connected() const {
   return session_ && session_->welcomed;
 }
 
-void AgentCore::report_interrupted() {
+namespace {
+
+// What libvirt goes on with although the agent that asked is dead: said to be unknown too early, it
+// would be looked for while it still happens.
+bool outlives_agent(model::OpKind kind) {
+  return kind == model::OpKind::kMigrate || kind == model::OpKind::kMigrateStorage ||
+         kind == model::OpKind::kSave;
+}
+
+}  // namespace
+
+void AgentCore::take_up_interrupted() {
   std::vector<std::string> interrupted;
   for (const auto& [id, entry] : journal_.entries())
     if (!entry.done) interrupted.push_back(id);
   for (const std::string& id : interrupted) {
     log_.warn("operation {} was interrupted when the agent stopped", id);
-    model::OpDone done{.id = id, .phase = model::OpPhase::kUnknown};
-    done.error = problem_of(
-        Error{Code::kUnknown,
-              "the agent stopped while it was doing this; what came of it must be looked up",
-              {}});
-    journal_.finish(std::move(done));
+    const model::Operation& operation = journal_.find(id)->operation;
+    if (!outlives_agent(operation.kind)) {
+      report_interrupted(id);
+      continue;
+    }
+    settling_.push_back(FlowRoot::make<Result<>>(settle(operation.args.vm.uuid),
+                                                 [this, id](Result<>) { report_interrupted(id); }));
+    settling_.back().start();
   }
+}
+
+// Stops a migration that nobody watches any more, and gives it time to be over.
+Flow<Result<>> AgentCore::settle(std::string uuid) {
+  const Time deadline = loop_.now() + settings_.settle_timeout;
+  for (int stopped = 0; stopped < 2 && loop_.now() < deadline;) {
+    auto done = co_await callback<Result<>>([&](auto then) {
+      hypervisor_.abort_migration(
+          uuid, expiring<void>(loop_, settings_.call_timeout, "libvirt", std::move(then)));
+    });
+    // Once more after a while: the first may have come before there was anything to stop.
+    if (done) ++stopped;
+    co_await callback<bool>([&](Done<bool> then) {
+      loop_.after(settings_.settle, [then = std::move(then)]() mutable { then(true); });
+    });
+  }
+  co_return Result<>();
+}
+
+void AgentCore::report_interrupted(const std::string& id) {
+  model::OpDone done{.id = id, .phase = model::OpPhase::kUnknown};
+  done.error = problem_of(
+      Error{Code::kUnknown,
+            "the agent stopped while it was doing this; what came of it must be looked up",
+            {}});
+  journal_.finish(std::move(done));
+  observer_.observe([this, id, alive = alive_] {
+    if (*alive) send_done(id);
+  });
 }
 
 // ---- Connections
@@ -208,7 +257,7 @@ void AgentCore::hypervisor_changed(const std::string& uuid, bool is_connected) {
 void AgentCore::look_at_inventory_again() {
   hypervisor_.inventory([this, alive = alive_](Result<model::HostInventory> seen) {
     if (!*alive || !seen || !session_) return;
-    if (inventory_known_ && json::encode(*seen) == json::encode(inventory_)) return;
+    if (inventory_known_ && is_same_host(*seen, inventory_)) return;
     drop(session_, Error{Code::kUnavailable, "the host's inventory changed", {}});
   });
 }

@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <set>
 #include <string>
@@ -48,7 +49,9 @@ struct CoreSettings {
   Duration call_timeout = std::chrono::seconds(10);  // for an answer of the manager
   Duration done_retry = std::chrono::seconds(2);     // when it could not store a result
   Duration inventory_timeout = std::chrono::seconds(5);
-  std::size_t queued_calls_max = 64;  // that come before our greeting is through
+  Duration settle = std::chrono::seconds(1);          // for a job that was stopped to be over
+  Duration settle_timeout = std::chrono::minutes(1);  // for libvirt to be there at all
+  std::size_t queued_calls_max = 64;                  // that come before our greeting is through
   TargetUri target_uri = libvirt_target_uri("/etc/chorok/pki");
   ObserverSettings observer;
 };
@@ -107,7 +110,9 @@ class AgentCore {
   void serve(Call call);
 
   // operations
-  void report_interrupted();
+  void take_up_interrupted();
+  Flow<Result<>> settle(std::string uuid);
+  void report_interrupted(const std::string& id);
   void op_done(model::OpDone done);
   void send_results();
   void send_done(const std::string& id);
@@ -150,6 +155,7 @@ class AgentCore {
   Observer observer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   FlowRoot greeting_;
+  std::list<FlowRoot> settling_;
 };
 
 }  // namespace chorok::agent

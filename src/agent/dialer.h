@@ -29,7 +29,7 @@ struct DialerSettings {
   Duration backoff_first = std::chrono::milliseconds(200);
   Duration backoff_most = std::chrono::seconds(5);
   // A manager whose machine vanished sends no FIN. Two wake-ups in that time, at rest.
-  Duration ping_interval = std::chrono::seconds(15);
+  Duration ping_interval = std::chrono::seconds(20);
   int redirects_max = 3;
 };
 

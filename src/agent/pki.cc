@@ -40,6 +40,22 @@ constexpr Alias kAliases[] = {
     {"client-key.pem", kKey},
 };
 
+// https://libvirt.org/kbase/tlscerts.html, and qemu.conf's default_tls_x509_cert_dir; an empty name
+// is the folder itself.
+constexpr Alias kSystemPlaces[] = {
+    {"CA/cacert.pem", "cacert.pem"},
+    {"libvirt/servercert.pem", "servercert.pem"},
+    {"libvirt/private/serverkey.pem", "serverkey.pem"},
+    {"libvirt/clientcert.pem", "clientcert.pem"},
+    {"libvirt/private/clientkey.pem", "clientkey.pem"},
+    {"qemu", ""},
+};
+
+std::string target_of(const std::string& config_folder, const Alias& place) {
+  const std::string folder = pki_folder(config_folder);
+  return *place.file ? fmt::format("{}/{}", folder, place.file) : folder;
+}
+
 // QEMU opens the key as its own user; without that group only root may read it.
 Result<> let_qemu_read(const std::string& path) {
   const group* qemu = ::getgrnam("libvirt-qemu");
@@ -108,6 +124,30 @@ Result<> remove_pki(const std::string& config_folder) {
     return fail(Code::kFailedPrecondition,
                 fmt::format("cannot remove {}: {}", pki_folder(config_folder), failed.message()));
   return {};
+}
+
+std::vector<std::string> link_system_pki(const std::string& config_folder,
+                                         const std::string& root) {
+  std::vector<std::string> taken;
+  for (const Alias& place : kSystemPlaces) {
+    const std::filesystem::path path = fmt::format("{}/{}", root, place.name);
+    const std::string target = target_of(config_folder, place);
+    std::error_code failed;
+    if (std::filesystem::read_symlink(path, failed) == target) continue;
+    std::filesystem::create_directories(path.parent_path(), failed);
+    std::filesystem::create_symlink(target, path, failed);
+    if (failed) taken.push_back(path);
+  }
+  return taken;
+}
+
+void unlink_system_pki(const std::string& config_folder, const std::string& root) {
+  for (const Alias& place : kSystemPlaces) {
+    const std::filesystem::path path = fmt::format("{}/{}", root, place.name);
+    std::error_code failed;
+    if (std::filesystem::read_symlink(path, failed) == target_of(config_folder, place))
+      std::filesystem::remove(path, failed);
+  }
 }
 
 Result<std::shared_ptr<net::TlsClientContext>> tls_context(const Pki& pki) {

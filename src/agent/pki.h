@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "net/tls.h"
@@ -21,6 +22,14 @@ std::string pki_folder(const std::string& config_folder);
 Result<> save_pki(const std::string& config_folder, const Pki& pki);
 Result<Pki> load_pki(const std::string& config_folder);
 Result<> remove_pki(const std::string& config_folder);
+
+// Where libvirt and QEMU look when nobody tells them otherwise (/etc/pki below `root`): links into
+// our folder, where nothing else is. Answers the places that hold something else and stay as they
+// are.
+std::vector<std::string> link_system_pki(const std::string& config_folder,
+                                         const std::string& root = "/etc/pki");
+// Removes those of these links that are ours.
+void unlink_system_pki(const std::string& config_folder, const std::string& root = "/etc/pki");
 
 // Who we are, to the manager and for the manager.
 Result<std::shared_ptr<net::TlsClientContext>> tls_context(const Pki& pki);

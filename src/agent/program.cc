@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "agent/files.h"
 #include "agent/join.h"
@@ -30,6 +33,22 @@ model::NetworkReach network_reach(const model::Network& network) {
     reach.message = fmt::format("this host has no bridge '{}'", network.bridge);
   }
   return reach;
+}
+
+// libvirtd keeps the certificate that it began with; this tells it to read its own files again. It
+// goes on with the old one where that fails, for the third of its life that is left.
+void let_libvirtd_reread_certificate() {
+  std::thread([] {
+    const char* command[] = {"virt-admin",        "-c",       "libvirtd:///system",
+                             "server-update-tls", "libvirtd", nullptr};
+    pid_t child = 0;
+    int status = -1;
+    if (::posix_spawnp(&child, command[0], nullptr, nullptr, const_cast<char**>(command),
+                       environ) == 0)
+      ::waitpid(child, &status, 0);
+    if (status != 0)
+      Log("agent").warn("libvirtd did not take the new certificate: restart it within a month");
+  }).detach();
 }
 
 }  // namespace
@@ -125,6 +144,7 @@ net::Async<> Program::renew_certificate() {
   // What is connected stays so; the next connection shows the new one.
   const std::string url = link_.url.to_string();
   link_ = CO_TRY(ManagerLink::create(loop_.executor(), url, fresh));
+  let_libvirtd_reread_certificate();
   log_.info("the certificate was renewed");
   co_return Result<>();
 }

@@ -79,6 +79,17 @@ TEST(AgentPki, IsThereUnderEveryNameOrNotAtAll) {
   EXPECT_EQ(seen.st_mode & 0007, 0u);
   EXPECT_FALSE(std::filesystem::exists(folder.path + "/pki.new"));
 
+  const std::string system = folder.path + "/etc-pki";
+  std::filesystem::create_directories(system + "/CA");
+  ASSERT_TRUE(write_file(system + "/CA/cacert.pem", "the admin's own", 0644));
+  EXPECT_EQ(link_system_pki(folder.path, system).size(), 1u);
+  EXPECT_EQ(link_system_pki(folder.path, system).size(), 1u);
+  EXPECT_EQ(*read_file(system + "/libvirt/private/serverkey.pem"), pki.key);
+  EXPECT_EQ(*read_file(system + "/qemu/client-cert.pem"), pki.certificate);
+  unlink_system_pki(folder.path, system);
+  EXPECT_FALSE(std::filesystem::exists(system + "/qemu"));
+  EXPECT_EQ(*read_file(system + "/CA/cacert.pem"), "the admin's own");
+
   auto other = crypto::make_key_and_csr("host1");
   EXPECT_FALSE(save_pki(folder.path, Pki{other->key_pem, *certificate, pki.ca}));
   EXPECT_EQ(load_pki(folder.path)->key, pki.key);

@@ -162,6 +162,12 @@ class AgentTest : public ::testing::Test {
   void expect_ok(const model::OpDone& done) {
     EXPECT_EQ(done.phase, OpPhase::kSucceeded) << (done.error ? done.error->message : "");
   }
+  void expect_failed(const model::OpDone& done, Code code, const std::string& field = "") {
+    EXPECT_EQ(done.phase, OpPhase::kFailed);
+    ASSERT_TRUE(done.error);
+    EXPECT_EQ(done.error->code, to_string(code)) << done.error->message;
+    EXPECT_EQ(done.error->field, field) << done.error->message;
+  }
   model::VmTarget running_vm(const std::string& name) {
     model::VmTarget target = vm(name);
     expect_ok(run(OpKind::kDefine, target));
