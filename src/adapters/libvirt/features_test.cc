@@ -188,6 +188,37 @@ TEST_F(RealLibvirtFeatures, MovesWithItsStorage) {
   EXPECT_FALSE(there->pending);
 }
 
+// Wall time of whole calls, there and back in turn. Only printed: this machine is shared.
+TEST_F(RealLibvirtFeatures, MovesAboutAsQuicklyAsVirsh) {
+  auto domain = running("race");
+  ASSERT_TRUE(booted(domain.uuid));
+  std::string there = variable("CHOROK_TEST_TARGET");
+  std::string here = there.substr(0, there.rfind('.')) + ".11";
+  std::array<std::vector<double>, 2> took;
+  auto timed = [](auto&& run) {
+    auto before = std::chrono::steady_clock::now();
+    run();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before)
+        .count();
+  };
+  auto virsh = [&](const std::string& from, const std::string& to) {
+    std::string command = fmt::format(
+        "virsh -c qemu+tcp://{0}/system migrate --live --p2p --persistent --undefinesource "
+        "--unsafe --auto-converge --migrateuri tcp://{1} {2} qemu+tcp://{1}/system >/dev/null",
+        from, to, domain.name);
+    ASSERT_EQ(std::system(command.c_str()), 0);
+  };
+  for (int round = 0; round < 4; ++round) {
+    took[0].push_back(timed([&] { CHOROK_OK(migrate(domain.uuid, fixture_->to(1))); }));
+    virsh(there, here);
+    took[1].push_back(timed([&] { virsh(here, there); }));
+    virsh(there, here);
+  }
+  for (auto& each : took) std::ranges::sort(each);
+  std::printf("  ours %.0f to %.0f ms, virsh %.0f to %.0f ms\n", took[0].front(), took[0].back(),
+              took[1].front(), took[1].back());
+}
+
 TEST_F(RealLibvirtFeatures, AMigrationThatTakesTooLongIsStopped) {
   auto domain = running("timeout");
   MigrateRequest request = fixture_->to(1);

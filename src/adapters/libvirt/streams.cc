@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <mutex>
 
 namespace chorok::adapters::libvirt {
@@ -163,9 +164,34 @@ class Pump : public std::enable_shared_from_this<Pump> {
   bool dropped_ = false;
 };
 
-using PumpRef = std::weak_ptr<Pump>;
-void free_ref(void* opaque) {
-  delete static_cast<PumpRef*>(opaque);
+// What libvirt is given to hand back in callbacks is a number, not a pointer: its remote streams
+// never call the function that would free one, and may still call back while they are closed.
+class Tickets {
+ public:
+  void* add(const std::shared_ptr<Pump>& pump) {
+    std::lock_guard lock(mutex_);
+    pumps_[++last_] = pump;
+    return reinterpret_cast<void*>(last_);
+  }
+  std::shared_ptr<Pump> find(void* ticket) {
+    std::lock_guard lock(mutex_);
+    auto found = pumps_.find(reinterpret_cast<std::uintptr_t>(ticket));
+    return found == pumps_.end() ? nullptr : found->second.lock();
+  }
+  void remove(void* ticket) {
+    std::lock_guard lock(mutex_);
+    pumps_.erase(reinterpret_cast<std::uintptr_t>(ticket));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::uintptr_t last_ = 0;
+  std::map<std::uintptr_t, std::weak_ptr<Pump>> pumps_;
+};
+// Of the process, as libvirt's event loop is.
+Tickets& tickets() {
+  static Tickets all;
+  return all;
 }
 
 class LibvirtSource final : public Source {
@@ -175,11 +201,9 @@ class LibvirtSource final : public Source {
   ~LibvirtSource() override { close(); }
 
   Result<> start(const std::shared_ptr<Pump>& pump) {
-    auto* ref = new PumpRef(pump);
-    if (virStreamEventAddCallback(stream_.get(), kAlways, on_event, ref, free_ref) < 0) {
-      delete ref;
+    ticket_ = tickets().add(pump);
+    if (virStreamEventAddCallback(stream_.get(), kAlways, on_event, ticket_, nullptr) < 0)
       return last_error("cannot watch the console");
-    }
     return {};
   }
   Io receive(char* data, std::size_t size, std::size_t& got) override {
@@ -199,6 +223,7 @@ class LibvirtSource final : public Source {
   }
   void close() override {
     if (stream_ == nullptr) return;
+    tickets().remove(ticket_);
     virStreamEventRemoveCallback(stream_.get());
     virStreamAbort(stream_.get());
     stream_.reset();
@@ -215,13 +240,14 @@ class LibvirtSource final : public Source {
   }
   static void on_event(virStreamPtr, int events, void* opaque) {
     constexpr int kGone = VIR_STREAM_EVENT_HANGUP | VIR_STREAM_EVENT_ERROR;
-    if (auto pump = static_cast<PumpRef*>(opaque)->lock())
+    if (auto pump = tickets().find(opaque))
       pump->ready((events & (VIR_STREAM_EVENT_READABLE | kGone)) != 0,
                   (events & VIR_STREAM_EVENT_WRITABLE) != 0);
   }
 
   Connection connection_;
   Stream stream_;
+  void* ticket_ = nullptr;
   int events_ = kAlways;
 };
 
@@ -231,10 +257,9 @@ class SocketSource final : public Source {
   ~SocketSource() override { close(); }
 
   Result<> start(const std::shared_ptr<Pump>& pump) {
-    auto* ref = new PumpRef(pump);
-    watch_ = virEventAddHandle(fd_, 0, on_event, ref, free_ref);
+    ticket_ = tickets().add(pump);
+    watch_ = virEventAddHandle(fd_, 0, on_event, ticket_, nullptr);
     if (watch_ >= 0) return {};
-    delete ref;
     return last_error("cannot watch the screen");
   }
   Io receive(char* data, std::size_t size, std::size_t& got) override {
@@ -249,6 +274,7 @@ class SocketSource final : public Source {
     if (watch_ >= 0) virEventUpdateHandle(watch_, events);
   }
   void close() override {
+    tickets().remove(ticket_);
     if (watch_ >= 0) virEventRemoveHandle(watch_);
     watch_ = -1;
     if (fd_ >= 0) ::close(fd_);
@@ -263,13 +289,14 @@ class SocketSource final : public Source {
     return Io::kOk;
   }
   static void on_event(int, int, int events, void* opaque) {
-    if (auto pump = static_cast<PumpRef*>(opaque)->lock())
+    if (auto pump = tickets().find(opaque))
       pump->ready((events & ~VIR_EVENT_HANDLE_WRITABLE) != 0,
                   (events & VIR_EVENT_HANDLE_WRITABLE) != 0);
   }
 
   int fd_;
   int watch_ = -1;
+  void* ticket_ = nullptr;
 };
 
 class PumpStream final : public ports::ConsoleStream {

@@ -30,10 +30,10 @@ class Gate {
 };
 
 TEST(WorkerPool, ALaneKeepsItsOrder) {
-  WorkerPool pool(4);
   std::mutex mutex;
   std::vector<int> order;
   Gate done;
+  WorkerPool pool(4);
   for (int i = 0; i < 200; ++i)
     pool.submit("a", [&, i] {
       std::lock_guard lock(mutex);
@@ -45,9 +45,9 @@ TEST(WorkerPool, ALaneKeepsItsOrder) {
 }
 
 TEST(WorkerPool, LanesDoNotWaitForEachOther) {
-  WorkerPool pool(2);
   Gate slow;
   Gate quick;
+  WorkerPool pool(2);
   pool.submit("slow", [&] { slow.wait(); });
   pool.submit("quick", [&] { quick.open(); });
   EXPECT_TRUE(quick.wait());
