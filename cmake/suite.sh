@@ -70,6 +70,8 @@ test_all() {
     CHOROK_SEEDS=${ASAN_SEEDS:-50} run_gtest "asan.$part" "build/asan/bin/$part"
   done
   run_script tidy cmake/tidy.sh
+  run_script tidy_test cmake/tidy_test.sh
+  run_script package packaging/package_test.sh
   run_script lab lab/lab_test.sh
   run_script e2e lab/e2e_test.sh
   [ "$long" = 1 ] && test_long
@@ -104,6 +106,9 @@ verb_test() { # [PART|long]: build and run the tests; ends with `N passed, N fai
     all) test_all 0 ;;
     long) test_all 1 ;;
     tidy) run_script tidy cmake/tidy.sh; summary ;;
+    package)
+      build release chorok chorok-manager chorok-agent >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
+      run_script package packaging/package_test.sh; summary ;;
     lab | e2e)
       deps build lab
       build release >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
