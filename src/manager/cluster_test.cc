@@ -97,6 +97,28 @@ TEST_F(Cluster, WhatCannotBeIsRefusedWithAllReasons) {
   EXPECT_EQ(c.verb("start", "web").error().code, Code::kFailedPrecondition);
 }
 
+TEST_F(Cluster, AnotherVmsDiskIsNeitherUsedNorCopied) {
+  done(c.create("mine", false));
+  std::string path = fmt::format("vms/{}/root.qcow2", c.vm("mine")->meta.id);
+  for (auto [disk_path, image] :
+       {std::pair(path, std::string()), std::pair(std::string(), "shared:" + path)}) {
+    model::TaskArgs args;
+    args.disk.emplace();
+    args.disk->name = "stolen";
+    args.disk->datastore = "shared";
+    args.disk->size = Mib{16};
+    args.disk->path = disk_path;
+    args.disk->image = image;
+    done(c.create("thief", false));
+    auto refused = c.verb("attach-disk", "thief", args);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().field, disk_path.empty() ? "/disk/image" : "/disk/path");
+    done(c.ask([&](Answered d) {
+      c.manager->requests.remove(c.admin(), "vm", "thief", {}, {}, std::move(d));
+    }));
+  }
+}
+
 TEST_F(Cluster, MaintenanceEmptiesAHostAndEnableTakesItBack) {
   for (const char* name : {"a", "b", "c", "d"}) done(c.create(name, true));
   std::string host = c.vm("a")->host;

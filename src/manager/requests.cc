@@ -155,7 +155,7 @@ Result<> check_vm_args(const model::Vm& vm, const std::string& kind, const model
     if (has_device(args.disk->name))
       return fail(Code::kAlreadyExists,
                   fmt::format("it has a device '{}' already", args.disk->name), "/disk/name");
-    Problems problems = validate_disk(*args.disk, inventory, "/disk");
+    Problems problems = validate_disk(*args.disk, vm.meta.id, inventory, "/disk");
     if (!problems.empty()) return Unexpected(first_problem(problems));
   }
   if (kind == "vm.attach-nic") {

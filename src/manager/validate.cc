@@ -33,6 +33,9 @@ std::string known_names(const Table<T>& table) {
   return names.empty() ? "there is none yet" : fmt::format("there are: {}", fmt::join(names, ", "));
 }
 
+void check_file(const model::Datastore* datastore, std::string_view path, std::string_view field,
+                const std::string& self, const Inventory& inventory, Findings& out);
+
 void check_sizes(const model::VmSpec& spec, Findings& out) {
   if (spec.max_vcpus > 0 && spec.max_vcpus < spec.vcpus)
     out.add("/max_vcpus", fmt::format("is {}, less than vcpus ({})", spec.max_vcpus, spec.vcpus));
@@ -60,7 +63,7 @@ void check_devices(const model::VmSpec& spec, const std::string& self, const Inv
   for (std::size_t i = 0; i < spec.disks.size(); ++i) {
     std::string path = fmt::format("/disks/{}", i);
     claim(spec.disks[i].name, path);
-    out.append(validate_disk(spec.disks[i], inventory, out.at() + path));
+    out.append(validate_disk(spec.disks[i], self, inventory, out.at() + path));
   }
   for (std::size_t i = 0; i < spec.cdroms.size(); ++i) {
     std::string path = fmt::format("/cdroms/{}", i);
@@ -93,8 +96,43 @@ void check_devices(const model::VmSpec& spec, const std::string& self, const Inv
 
 }  // namespace
 
-Problems validate_disk(const model::DiskSpec& disk, const Inventory& inventory,
-                       const std::string& at) {
+namespace {
+
+// Where Chorok puts a VM's disks. Whoever may make VMs in one folder has no business with those of
+// another.
+constexpr std::string_view kVmFiles = "vms/";
+
+// The VM that has this file as a disk, or null. Datastores are compared by record, paths as they
+// are written: they have neither `..` nor links (Pattern::kPath, Storage::resolve).
+const model::Vm* owner_of(const model::Datastore* datastore, std::string_view path,
+                          const std::string& self, const Inventory& inventory) {
+  for (const auto& [id, vm] : inventory.vms().all()) {
+    if (id == self) continue;
+    for (const model::DiskSpec& disk : vm->spec.disks)
+      if (!disk.path.empty() && disk.path == path &&
+          inventory.datastores().resolve(disk.datastore).get() == datastore)
+        return vm.get();
+  }
+  return nullptr;
+}
+
+void check_file(const model::Datastore* datastore, std::string_view path, std::string_view field,
+                const std::string& self, const Inventory& inventory, Findings& out) {
+  if (datastore == nullptr || path.empty()) return;
+  bool own = !self.empty() && path.starts_with(fmt::format("{}{}/", kVmFiles, self));
+  if (path.starts_with(kVmFiles) && !own) {
+    out.add(field,
+            fmt::format("'{}' is where Chorok keeps the disks of VMs; name a file outside '{}'",
+                        path, kVmFiles));
+  } else if (owner_of(datastore, path, self, inventory) != nullptr) {
+    out.add(field, fmt::format("'{}' is a disk of another VM", path), Code::kAlreadyExists);
+  }
+}
+
+}  // namespace
+
+Problems validate_disk(const model::DiskSpec& disk, const std::string& self,
+                       const Inventory& inventory, const std::string& at) {
   Findings out(at);
   auto check_datastore = [&](std::string_view ref, std::string_view path) {
     if (inventory.datastores().resolve(ref) == nullptr)
@@ -107,9 +145,14 @@ Problems validate_disk(const model::DiskSpec& disk, const Inventory& inventory,
     if (colon == std::string::npos || colon == 0 || colon + 1 == disk.image.size()) {
       out.add("/image", "is written DATASTORE:PATH, as in shared:images/debian-12.qcow2");
     } else {
-      check_datastore(std::string_view(disk.image).substr(0, colon), "/image");
+      std::string_view image = disk.image;
+      check_datastore(image.substr(0, colon), "/image");
+      check_file(inventory.datastores().resolve(image.substr(0, colon)).get(),
+                 image.substr(colon + 1), "/image", self, inventory, out);
     }
   }
+  check_file(inventory.datastores().resolve(disk.datastore).get(), disk.path, "/path", self,
+             inventory, out);
   if (disk.size == Mib{} && disk.image.empty() && disk.path.empty())
     out.add("/size", "is 0; give a size, or an image to copy, or the path of an existing disk");
   return out.take();

@@ -17,8 +17,9 @@ using Problems = std::vector<model::Problem>;
 // ("/spec").
 Problems validate_vm_spec(const model::VmSpec& spec, const std::string& self,
                           const Inventory& inventory, std::string_view at);
-Problems validate_disk(const model::DiskSpec& disk, const Inventory& inventory,
-                       const std::string& at);
+// Also that it is no other VM's file: neither used nor copied nor, at the end, deleted by this one.
+Problems validate_disk(const model::DiskSpec& disk, const std::string& self,
+                       const Inventory& inventory, const std::string& at);
 Problems validate_datastore(const model::Datastore& datastore);
 Problems validate_network(const model::Network& network);
 
