@@ -101,7 +101,7 @@ man_page chorok 1
 mkdir -p "$work/chorok/usr/share/bash-completion/completions" "$work/chorok/usr/share/zsh/vendor-completions"
 "$bin/chorok" completion bash >"$work/chorok/usr/share/bash-completion/completions/chorok"
 "$bin/chorok" completion zsh >"$work/chorok/usr/share/zsh/vendor-completions/_chorok"
-put 0644 "$here/INSTALL.md" chorok/usr/share/doc/chorok/INSTALL.md
+put 0644 "$here/INSTALL.md" chorok/usr/share/doc/chorok/README.Debian
 finish_package chorok "$arch"
 
 program chorok-manager /usr/sbin/chorok-manager
