@@ -37,6 +37,11 @@ Result<bool> Call::flag(std::string_view name) const {
               fmt::format("?{}", name));
 }
 
+std::string address_of(const std::string& peer) {
+  const std::size_t colon = peer.rfind(':');
+  return colon == std::string::npos ? peer : peer.substr(0, colon);
+}
+
 std::string Call::value(std::string_view name) const {
   const std::string* text = request.query_value(name);
   return text == nullptr ? std::string() : *text;
@@ -97,11 +102,6 @@ std::string bearer_of(const net::Request& request) {
   return {};
 }
 
-std::string address_of(const std::string& peer) {
-  const std::size_t colon = peer.rfind(':');
-  return colon == std::string::npos ? peer : peer.substr(0, colon);
-}
-
 Caller local_caller(const Engine& engine) {
   Caller caller;
   caller.user_name = "local";
@@ -127,11 +127,12 @@ Result<> identify(Call& call, bool is_local) {
         call.caller = local_caller(call.core.engine);
         return {};
       }
-      std::string bearer = bearer_of(call.request);
-      if (bearer.empty())
+      call.bearer = bearer_of(call.request);
+      if (call.bearer.empty())
         return fail(Code::kUnauthenticated,
                     "this needs a token: log in and send it as `Authorization: Bearer TOKEN`");
-      call.caller = TRY(call.core.accounts.authenticate(bearer, address_of(call.request.peer)));
+      call.caller =
+          TRY(call.core.accounts.authenticate(call.bearer, address_of(call.request.peer)));
       return {};
     }
     case Access::kHost: {
@@ -225,7 +226,7 @@ net::awaitable<Response> run_once(Call& call) {
 }
 
 net::awaitable<Response> serve(ApiCore& core, net::Request& request, Match match, bool is_local) {
-  Call call{core, request, *match.route, std::move(match.args), {}, {}, {}};
+  Call call{core, request, *match.route, std::move(match.args), {}, {}, {}, {}};
   const bool is_json = call.route.body_form == BodyForm::kNone ||
                        call.route.body_form == BodyForm::kBytes || request.body.empty();
   std::string_view type = request.headers.get("Content-Type", "application/json");

@@ -18,6 +18,8 @@ namespace chorok::manager {
 
 struct ApiCore {
   ApiCore(const net::Executor& e, Engine& en, Requests& r, Accounts& ac, Agents& ag, ApiSettings s);
+  ApiCore(const ApiCore&) = delete;
+  ApiCore& operator=(const ApiCore&) = delete;
 
   net::Executor executor;
   Engine& engine;
@@ -35,6 +37,9 @@ struct ApiCore {
   std::uint64_t encoded_revision = 0;  // of the change that was encoded last
   std::shared_ptr<const std::string> encoded_event;
   Log log{"api"};
+  // False once this is gone: a request may outlive it when the program ends.
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  ~ApiCore() { *alive = false; }
 };
 
 // One request on its way through its handler.
@@ -44,7 +49,8 @@ struct Call {
   const Route& route;
   std::vector<std::string> args;  // values of the pattern
   Caller caller;
-  std::string host;  // of a host's certificate
+  std::string bearer;  // what the caller was known by; empty on the admin's socket
+  std::string host;    // of a host's certificate
   Conditions conditions;
   int conflict_status = 409;  // 412 where the client gave a condition, 410 for a list that is gone
 
@@ -53,6 +59,8 @@ struct Call {
   std::string value(std::string_view name) const;
 };
 
+// The address of a peer without its port.
+std::string address_of(const std::string& peer);
 // Who may see what: a function of the kind, made once for a list.
 std::function<bool(const void*)> visible_to(const ApiCore& core, const Caller& caller,
                                             std::string_view kind);

@@ -17,6 +17,8 @@ struct Reader {
   explicit Reader(const net::Executor& executor) : changed(executor) {}
   std::set<std::string, std::less<>> kinds;  // empty: all
   Caller caller;
+  std::string bearer;
+  Time checked{};  // when the token was last seen to be good
   std::deque<std::shared_ptr<const std::string>> queue;
   std::size_t queued_bytes = 0;
   std::uint64_t revision = 0;  // of the last change looked at
@@ -110,6 +112,7 @@ class Watching {
  public:
   Watching(ApiCore& core, std::uint64_t id) : core_(core), id_(id) { ++core_.watchers; }
   ~Watching() {
+    if (!*alive_) return;
     --core_.watchers;
     core_.engine.unwatch(id_);
   }
@@ -119,7 +122,17 @@ class Watching {
  private:
   ApiCore& core_;
   std::uint64_t id_;
+  std::shared_ptr<bool> alive_ = core_.alive;
 };
+
+// A watch lasts for days; the token behind it, and what it may, do not.
+Result<> check_token(ApiCore& core, Reader& reader) {
+  if (reader.bearer.empty() || core.engine.now() - reader.checked < core.settings.heartbeat)
+    return {};
+  reader.checked = core.engine.now();
+  reader.caller = TRY(core.accounts.authenticate(reader.bearer, reader.caller.peer));
+  return {};
+}
 
 net::Async<> write_events(ApiCore& core, Reader& reader, net::BodySink& sink) {
   // The revision to go on from, even when nothing happens for long: an event without data is not
@@ -131,6 +144,8 @@ net::Async<> write_events(ApiCore& core, Reader& reader, net::BodySink& sink) {
   while (!reader.is_closed) {
     if (reader.is_too_slow)
       co_return fail(Code::kExhausted, "the reader of this watch is too slow");
+    // An orderly end: the client comes again and is told 401.
+    if (!check_token(core, reader)) break;
     if (reader.queue.empty()) {
       const bool is_woken = co_await reader.changed.wait_for(core.settings.heartbeat);
       if (!is_woken && reader.queue.empty()) CO_TRY(co_await sink.write(beat()));
@@ -156,6 +171,8 @@ net::Async<net::Response> watch(Call& call) {
   auto reader = std::make_shared<Reader>(core.executor);
   reader->kinds = CO_TRY(parse_kinds(call.value("kinds")));
   reader->caller = call.caller;
+  reader->bearer = call.bearer;
+  reader->checked = core.engine.now();
   const auto since = CO_TRY(parse_since(call.request));
   reader->revision = since.value_or(core.engine.revision());
   auto write = [&core, reader](net::BodySink& sink) -> net::Async<> {

@@ -156,6 +156,30 @@ TEST_F(QuickWatchTest, BeatsMoveTheIdOn) {
   EXPECT_NE(id.find(beat_of_now()), std::string::npos) << id;
 }
 
+TEST_F(QuickWatchTest, EndsWithItsToken) {
+  acting = login("admin");
+  const std::string id = get("/tokens?sort=-meta/created&fields=meta/id").at("/items/0/meta/id");
+  bool is_ended = false;
+  run([&]() -> net::awaitable<void> {
+    net::ClientRequest request;
+    request.url = url("/api/v1/watch");
+    request.headers.add("Authorization", "Bearer " + acting);
+    auto stream = co_await client->open_stream(std::move(request));
+    EXPECT_TRUE(stream);
+    if (!stream) co_return;
+    Reply gone =
+        co_await send("DELETE", "/tokens/" + id, "", {{"Authorization", "Bearer " + admin}});
+    EXPECT_EQ(gone.status, 204) << gone.body;
+    char buffer[4096];
+    for (;;) {
+      auto got = co_await (*stream)->read_some(buffer);
+      is_ended = got && *got == 0;
+      if (!got || *got == 0) break;
+    }
+  });
+  EXPECT_TRUE(is_ended);
+}
+
 TEST_F(QuickWatchTest, DropsWhoIsTooSlow) {
   bool is_broken = false;
   run([&]() -> net::awaitable<void> {

@@ -106,7 +106,12 @@ void Engine::raise_term(Done<Result<>> done) {
                                  done = std::move(done)](Result<ports::Revision> r) mutable {
     if (!*alive) return;
     if (!r) return done(Unexpected(r.error()));
-    revision_ = *r;
+    // Watchers resume by revision, also after this manager was restarted. Changes are counted in
+    // memory, volatile ones too, so the store's count is lower than what was given out before. The
+    // clock is not: nothing changes a million times a second. (A double holds it until 2255.)
+    using std::chrono::microseconds;
+    const auto micros = std::chrono::duration_cast<microseconds>(now().time_since_epoch()).count();
+    revision_ = std::max(*r, static_cast<std::uint64_t>(std::max<std::int64_t>(micros, 0)));
     log_.info("leads with term {}: {} hosts, {} VMs, {} tasks", term_, inventory_.hosts().size(),
               inventory_.vms().size(), inventory_.tasks().size());
     ensure_cluster(std::move(done));

@@ -32,6 +32,7 @@ constexpr OptionSpec kOptions[] = {
     {"address", "NAME_OR_IP",
      "init: a name of this manager that agents and people use; repeatable"},
     {"listen", "ADDR:PORT", "run: default 0.0.0.0:8443; repeatable"},
+    {"http", "ADDR:PORT", "run: plain HTTP too, on a loopback address only, for a proxy beside it"},
     {"lifetime", "SECONDS", "token host: default an hour"},
     {"seal-key", "FILE",
      "restore: the key that the CA's key was sealed with; default DIR/seal.key"},
@@ -55,6 +56,7 @@ constexpr std::string_view kUsage = R"(usage: chorok-manager COMMAND [OPTIONS]
 struct Run {
   StateDir state;
   std::vector<ListenAddress> listen;
+  std::vector<ListenAddress> plain;
   net::AsioLoop loop;
   std::unique_ptr<sqlite::SqliteStore> store;
   std::unique_ptr<Pki> pki;
@@ -92,6 +94,8 @@ struct Run {
       auto port = CO_TRY(service->listen(each.address, each.port, tls));
       log.info("listens on {}:{}", each.address, port);
     }
+    for (const ListenAddress& each : plain)
+      CO_TRY(service->listen(each.address, each.port, nullptr));
     CO_TRY(service->listen_local(state.socket()));
     co_return Result<>{};
   }
@@ -144,6 +148,13 @@ Result<int> run(const Options& options, const StateDir& state) {
   auto listen = options.all("listen");
   if (listen.empty()) listen.emplace_back(kListenDefault);
   for (const std::string& each : listen) self.listen.push_back(TRY(parse_listen(each)));
+  for (const std::string& each : options.all("http")) {
+    self.plain.push_back(TRY(parse_listen(each)));
+    const std::string& address = self.plain.back().address;
+    if (!address.starts_with("127.") && address != "::1")
+      return fail(Code::kInvalid, "tokens would be readable on their way: use 127.0.0.1 or ::1",
+                  "--http");
+  }
   // Every agent, console and browser is a descriptor.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {

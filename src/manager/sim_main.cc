@@ -38,6 +38,7 @@ constexpr OptionSpec kOptions[] = {
 
 constexpr std::string_view kShared = "/srv/shared";
 constexpr std::string_view kLocal = "/srv/local";
+constexpr long kAtOnce = 100;
 constexpr std::size_t kBatch = 50;  // records a commit; the store takes 100 keys
 
 // One console of a fake guest, joined to a WebSocket end.
@@ -374,14 +375,36 @@ class Simulation {
     host.core->attach(std::move(there));
   }
 
+  template <class Condition>
+  net::awaitable<void> until(Condition condition) {
+    const Time begun = loop_.now();
+    do {
+      co_await net::sleep_for(std::chrono::milliseconds(20));
+    } while (!condition() && loop_.now() - begun < std::chrono::minutes(1));
+  }
+  // Hosts that have said what they reach.
+  long hosts_ready() {
+    long ready = 0;
+    for (const auto& [id, host] : service_->engine().inventory().hosts().all())
+      ready += !host->datastores.empty() && host->datastores.front().reachable ? 1 : 0;
+    return ready;
+  }
+  long tasks_open() {
+    long open = 0;
+    for (const auto& [id, task] : service_->engine().inventory().tasks().all())
+      open += task->finished_state() ? 0 : 1;
+    return open;
+  }
+
   net::awaitable<void> make_vms() {
     Caller caller;
     caller.user_name = "admin";
     caller.most = model::Role::kAdmin;
     caller.grants = {{"", model::Role::kAdmin}};
-    // Once the hosts have said what they are.
-    co_await net::sleep_for(std::chrono::milliseconds(300));
+    co_await until([this] { return hosts_ready() == plan_.hosts; });
     for (long i = 0; i < plan_.vms; ++i) {
+      // Some at a time: everything here shares one thread.
+      if (i % kAtOnce == 0) co_await until([this] { return tasks_open() < kAtOnce; });
       std::string body = fmt::format(
           R"({{"meta":{{"name":"demo{}","labels":{{"demo":"yes"}}}},"spec":{{"vcpus":{},"memory":512,)"
           R"("disks":[{{"name":"root","datastore":"shared","size":2048}}],)"

@@ -35,11 +35,18 @@ class Tickets {
   explicit Tickets(const net::Executor& executor, std::size_t max = 256)
       : executor_(executor), max_(max) {}
 
+  struct Entry {
+    TicketKind kind;
+    std::string host;
+    std::shared_ptr<Meeting> meeting;
+  };
+  using Entries = std::map<std::string, Entry, std::less<>>;
+
   // Ends the ticket with itself.
   class Owner {
    public:
-    Owner(Tickets& tickets, std::string id, std::shared_ptr<Meeting> meeting)
-        : tickets_(tickets), id_(std::move(id)), meeting_(std::move(meeting)) {}
+    Owner(std::weak_ptr<Entries> entries, std::string id, std::shared_ptr<Meeting> meeting)
+        : entries_(std::move(entries)), id_(std::move(id)), meeting_(std::move(meeting)) {}
     ~Owner();
     Owner(const Owner&) = delete;
     Owner& operator=(const Owner&) = delete;
@@ -48,7 +55,7 @@ class Tickets {
     std::shared_ptr<Meeting> share() const { return meeting_; }
 
    private:
-    Tickets& tickets_;
+    std::weak_ptr<Entries> entries_;  // a request may outlive the API when the program ends
     std::string id_;
     std::shared_ptr<Meeting> meeting_;
   };
@@ -60,14 +67,9 @@ class Tickets {
                                         std::string_view host);
 
  private:
-  struct Entry {
-    TicketKind kind;
-    std::string host;
-    std::shared_ptr<Meeting> meeting;
-  };
   net::Executor executor_;
   std::size_t max_;
-  std::map<std::string, Entry, std::less<>> entries_;
+  std::shared_ptr<Entries> entries_ = std::make_shared<Entries>();
 };
 
 }  // namespace chorok::manager
