@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <boost/json.hpp>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -23,15 +22,8 @@ struct Reply {
   int status = 0;
   net::Headers headers;
   std::string body;
-  boost::json::value json() const { return boost::json::parse(body); }
   // The value at a JSON pointer as text without quotes; "?" when there is none.
-  std::string at(std::string_view pointer) const {
-    boost::system::error_code missing;
-    const boost::json::value whole = json();
-    const boost::json::value* value = whole.find_pointer(pointer, missing);
-    if (value == nullptr) return "?";
-    return value->is_string() ? std::string(value->as_string()) : boost::json::serialize(*value);
-  }
+  std::string at(std::string_view pointer) const;
 };
 
 class ApiTest : public testing::Test {
