@@ -58,7 +58,7 @@ release_parts() { find build/release/bin -maxdepth 1 -name '*_test' -printf '%f\
 
 test_all() {
   local long=$1 part
-  deps build lab
+  deps build lab package
   mkdir -p build/test
   say "Building (optimised, assertions on)"
   build release >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
@@ -107,6 +107,7 @@ verb_test() { # [PART|long]: build and run the tests; ends with `N passed, N fai
     long) test_all 1 ;;
     tidy) run_script tidy cmake/tidy.sh; summary ;;
     package)
+      deps build package
       build release chorok chorok-manager chorok-agent >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
       run_script package packaging/package_test.sh; summary ;;
     lab | e2e)
