@@ -205,7 +205,7 @@ TEST(Seeds, NothingIsLostOrDoubledInAnyHistory) {
   std::uint64_t one = env("CHOROK_SEED", 0);
   if (one > 0) log_to_stderr(LogLevel::kDebug);  // a history that is repeated is told
   std::uint64_t first = one > 0 ? one : env("CHOROK_SEED_FIRST", 1);
-  std::uint64_t count = one > 0 ? 1 : env("CHOROK_SEEDS", 200);
+  std::uint64_t count = one > 0 ? 1 : env("CHOROK_SEEDS", 1000);
   std::size_t tasks = 0;
   int failures = 0;
   for (std::uint64_t seed = first; seed < first + count && failures < 5; ++seed) {
