@@ -27,7 +27,7 @@ lab_begin() { # HOSTS
   c -q datastore create shared --path /srv/chorok/shared --shared >/dev/null
   c -q network create lab --kind bridge --bridge br0 >/dev/null
   for ((attempt = 0; attempt < 150; attempt++)); do # 30 s
-    [ "$(get '/hosts?limit=0' | jq '[.items[] | select(.link == "connected" and ([.datastores[], .networks[]] | length == 2 and all(.reachable)))] | length')" = "$1" ] && return 0
+    [ "$(get '/hosts?limit=0' | jq '[.items[] | select(.link == "connected" and .inventory.memory > 0 and ([.datastores[], .networks[]] | length == 2 and all(.reachable)))] | length')" = "$1" ] && return 0
     sleep 0.2
   done
   die "the hosts did not connect"

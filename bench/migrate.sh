@@ -17,7 +17,7 @@ bench_migrate() {
   local pairs=${PAIRS:-30} i who domain failed=0 from=host1 to=2 plain=()
   [ -z "${BENCH_PLAIN:-}" ] || plain=(--plain)
   lab_begin 2
-  mapfile -t flags < <(guest_flags bours 256M cpu:10,mem:32,dirty:4)
+  mapfile -t flags < <(guest_flags bours 128M cpu:10,mem:16,dirty:2)
   c -q vm create bours "${flags[@]}" --host host1 --start >/dev/null || true
   domain=$(get /vms/bours | jq -r .domain)
   twin_xml "$domain" bpeer host1 >"$SAMPLES/peer.xml"
