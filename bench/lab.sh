@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034
 # A lab of the benches' own: a manager, agents, libvirt. Sourced by run.sh.
 
 export CHOROK_LAB=bench CHOROK_LAB_NET=10.80.0 CHOROK_LAB_DIR=$ROOT/build/lab/bench CHOROK_BIN=$BIN

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # One bench: start, migrate, rest or api (./dev bench NAME builds first). README.md says what is measured and how.
+# What run.sh and the sourced parts set for each other looks unused to shellcheck.
+# shellcheck disable=SC2034
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 ROOT=${CHOROK_ROOT:-$(dirname "$here")}
