@@ -212,8 +212,11 @@ Result<int> watch_object(Session& session, const model::ResourceKind& kind, Valu
     if (repaints) session.out("\x1b[H\x1b[2J");
     show_objects(session, kind, {now});
   };
+  // A change counts from the store's revision, which a list tells; an object's own is another.
+  auto since = TRY(api.list(kind.plural, {{"limit", "1"}})).get("revision").integer();
+  object = TRY(api.get(ref_path(kind.plural, id)));
   paint(object);
-  TRY(api.watch(kind.kind, revision_of(object), [&](const Change& change) {
+  TRY(api.watch(kind.kind, since, [&](const Change& change) {
     if (change.id != id) return true;
     if (change.what == Change::What::kPut) paint(change.object);
     return change.what != Change::What::kDelete;

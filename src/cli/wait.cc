@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "cli/objects.h"
 #include "cli/progress.h"
@@ -49,17 +48,20 @@ class Waiter {
 
   Result<> follow() {
     Api& api = *TRY(session_.api());
-    std::int64_t since = std::numeric_limits<std::int64_t>::max();
-    for (const Value& task : tasks_) since = std::min(since, revision_of(task));
-    Result<> refreshed;
-    TRY(api.watch("task", since, [&](const Change& change) {
-      if (change.what == Change::What::kCompacted)
-        refreshed = read_again(api);
-      else
-        take(change);
-      return refreshed.has_value() && !all_over();
-    }));
-    return refreshed;
+    while (true) {
+      // A change counts from the store's revision, which a list tells; an object's own is another.
+      auto since = TRY(api.list("tasks", {{"limit", "1"}})).get("revision").integer();
+      TRY(read_again(api));
+      if (all_over()) return {};
+      bool is_compacted = false;
+      // Nothing may be asked in the callback: the stream's loop runs around it.
+      TRY(api.watch("task", since, [&](const Change& change) {
+        is_compacted = change.what == Change::What::kCompacted;
+        if (!is_compacted) take(change);
+        return !is_compacted && !all_over();
+      }));
+      if (!is_compacted) return {};
+    }
   }
 
   Result<> read_again(Api& api) {
