@@ -24,7 +24,9 @@ namespace chorok::manager {
 
 struct EngineSettings {
   std::string owner;  // of the leader's lease: this process
-  Duration lease_ttl = std::chrono::seconds(15);
+  // Renewed three times in it; a second manager takes over after it. With SQLite nobody waits for
+  // it.
+  Duration lease_ttl = std::chrono::seconds(30);
   std::size_t events_max = 10'000;  // older ones are dropped
   std::size_t tasks_max = 2'000;    // finished ones
   std::size_t watch_backlog =
