@@ -44,6 +44,17 @@ void check_cpu(const Session& session, const std::string& machine, const std::st
     reasons.push_back(last_error("the CPU does not fit").error().message);
 }
 
+// A model that is asked for by name must be one that this host's QEMU has.
+void check_model_known(xml::Node caps, const std::string& cpu_model,
+                       std::vector<std::string>& reasons) {
+  if (cpu_model.empty() || cpu_model.starts_with("<") || cpu_model.starts_with("host-")) return;
+  std::string name = cpu_model.substr(0, cpu_model.find(','));
+  xml::Node custom = caps.child("cpu").find_child_by_attribute("mode", "name", "custom");
+  for (xml::Node model : custom.children("model"))
+    if (name == model.text().get()) return;
+  reasons.push_back(fmt::format("this host's QEMU has no CPU model '{}'", name));
+}
+
 void check_bridge(const model::DomainNic& nic, std::vector<std::string>& reasons) {
   if (nic.bridge.empty()) return;
   std::string path = "/sys/class/net/" + nic.bridge;
@@ -112,6 +123,8 @@ Result<std::vector<std::string>> compatibility(const Session& session,
   pugi::xml_document caps;
   caps.load_buffer(text.data(), text.size());
   xml::Node devices = caps.child("domainCapabilities").child("devices");
+  if (!text.empty())
+    check_model_known(caps.child("domainCapabilities"), domain.spec.cpu_model, reasons);
   if (domain.spec.tpm && !text.empty() && !xml::is(devices.child("tpm"), "supported", "yes"))
     reasons.emplace_back("this host cannot emulate a TPM: install the package swtpm");
   if (domain.spec.firmware == model::Firmware::kUefi && session.facts.uefi.code.empty())

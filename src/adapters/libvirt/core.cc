@@ -4,6 +4,7 @@
 #include <libvirt/virterror.h>
 
 #include <algorithm>
+#include <array>
 
 namespace chorok::adapters::libvirt {
 
@@ -22,6 +23,11 @@ void free_ref(void* opaque) {
 void let_go(const Connection& connection, const std::vector<int>& events) {
   for (int id : events) virConnectDomainEventDeregisterAny(connection.get(), id);
   virConnectUnregisterCloseCallback(connection.get(), close_callback);
+}
+
+bool is_remote(const std::string& uri) {
+  return std::ranges::any_of(std::array{"+tls:", "+tcp:", "+ssh:", "+libssh:", "+libssh2:"},
+                             [&](const char* scheme) { return uri.find(scheme) < uri.find('/'); });
 }
 
 }  // namespace
@@ -66,6 +72,7 @@ void Core::shut() {
     std::lock_guard lock(mutex_);
     last.swap(connection_);
     events.swap(event_ids_);
+    shut_ = true;
     tried_once_ = true;
     why_lost_ = Error{Code::kUnavailable, "the libvirt adapter is shutting down", {}};
     tried_.notify_all();
@@ -134,6 +141,9 @@ Result<Connection> Core::open() const {
     if (error.error().code != Code::kUnsupported) error.error().code = Code::kUnavailable;
     return error;
   }
+  // Over a local socket a dead daemon is a closed socket, and asking would only wake both sides. A
+  // host across the network can vanish without a word: 5 s, and three pings that go unanswered.
+  if (is_remote(options_.uri)) virConnectSetKeepAlive(fresh.get(), 5, 3);
   return fresh;
 }
 
@@ -153,18 +163,19 @@ void Core::adopt_connection(Connection fresh) {
     facts_.core_mhz = Mhz(node.mhz);
     facts_.usable_cores = options_.simulated_cores.value_or(node.cpus);
   }
-  // Over a local socket a dead daemon is a closed socket; asking again and again would only wake
-  // both sides. Libvirt starts no keepalive of its own accord, and none is asked for here.
   auto* ref = new CoreRef(weak_from_this());
   if (virConnectRegisterCloseCallback(fresh.get(), close_callback, ref, free_ref) < 0) delete ref;
   std::vector<int> events = register_events(shared_from_this(), fresh.get());
   {
     std::lock_guard lock(mutex_);
-    connection_ = std::move(fresh);
-    event_ids_ = std::move(events);
+    if (!shut_) {
+      connection_ = std::move(fresh);
+      event_ids_ = std::move(events);
+    }
     tried_once_ = true;
     tried_.notify_all();
   }
+  if (fresh != nullptr) return let_go(fresh, events);  // too late: nobody is left to use it
   post([this] {
     backoff_ = options_.reconnect_first;
     told_connected_ = true;

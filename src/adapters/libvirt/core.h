@@ -134,6 +134,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::mutex mutex_;
   std::condition_variable tried_;
   bool tried_once_ = false;
+  bool shut_ = false;
   Connection connection_;  // null: lost
   std::vector<int> event_ids_;
   Error why_lost_;

@@ -76,14 +76,9 @@ TEST_F(RealLibvirtFeatures, TheConsoleSpeaksBothWays) {
   bool closed = false;
   (*console)->on_data([&](std::span<const char> data) { seen.append(data.data(), data.size()); });
   (*console)->on_close([&](Error) { closed = true; });
-  // Typed again and again until the shell is up.
-  EXPECT_TRUE(eventually(
-      [&] {
-        (*console)->write("echo ch$((40+2))\n");
-        return seen.find("ch42") != std::string::npos;
-      },
-      120))
-      << seen;
+  ASSERT_TRUE(eventually([&] { return seen.find(":/# ") != std::string::npos; }, 120)) << seen;
+  (*console)->write("echo ch$((40+2))\n");
+  EXPECT_TRUE(eventually([&] { return seen.find("ch42") != std::string::npos; }, 60)) << seen;
   // The newest viewer takes it.
   auto second = open(&ports::Hypervisor::console, domain.uuid);
   ASSERT_TRUE(second) << second.error().message;
@@ -456,6 +451,30 @@ TEST_F(RealLibvirtFeatures, AStorageCopyCanBeStopped) {
   auto found = find(domain.uuid);
   EXPECT_EQ(found->state, model::VmState::kOn);
   for (const auto& each : found->disks) EXPECT_NE(each.path, there);
+}
+
+TEST_F(RealLibvirtFeatures, ABaselineIsWhatGuestsOfAllHostsCanHave) {
+  auto host =
+      await<model::HostInventory>([&](auto done) { hypervisor().inventory(std::move(done)); });
+  ASSERT_TRUE(host);
+  EXPECT_THAT(host->cpu.definition, HasSubstr("<model"));
+  EXPECT_TRUE(host->simulated);
+  EXPECT_LT(host->cpu.capacity, host->cpu.mhz);
+  EXPECT_THAT(host->capabilities, ::testing::IsSupersetOf({"tpm", "uefi", "live-migration"}));
+  EXPECT_THAT(host->machines, Contains("pc-q35-7.2"));
+  auto baseline = await<std::string>([&](auto done) {
+    hypervisor().cpu_baseline({host->cpu.definition, host->cpu.definition}, std::move(done));
+  });
+  ASSERT_TRUE(baseline) << baseline.error().message;
+  EXPECT_THAT(*baseline, HasSubstr("<model"));
+  auto domain = running("baseline", {}, [&](auto& spec) { spec.spec.cpu_model = *baseline; });
+  expect_moved(domain, migrate(domain.uuid, fixture_->to(1)));
+  domain.spec.cpu_model = "Abacus,+beads";
+  auto reasons = await<std::vector<std::string>>([&](auto done) {
+    hypervisor().check_compatible(domain, host->cpu.definition, std::move(done));
+  });
+  ASSERT_TRUE(reasons);
+  EXPECT_THAT(*reasons, Contains(HasSubstr("no CPU model 'Abacus'")));
 }
 
 long long wakeups() {

@@ -201,7 +201,9 @@ void LibvirtHypervisor::migrate(std::string uuid, ports::MigrateRequest request,
 void LibvirtHypervisor::migrate_storage(std::string uuid, std::vector<std::string> disks,
                                         std::vector<std::string> target_paths, Progress progress,
                                         Then<model::MigrationStats> done) {
-  auto job = impl_->begin(uuid, {}, std::move(progress));
+  model::MigrationSettings unbounded;
+  unbounded.timeout = {};  // terabytes take hours
+  auto job = impl_->begin(uuid, unbounded, std::move(progress));
   if (job == nullptr)
     return impl_->core->post([done = std::move(done)]() mutable {
       done(fail(Code::kFailedPrecondition, "the domain is being moved already"));

@@ -341,7 +341,8 @@ Result<JobFields> job_fields(virDomainPtr domain) {
 
 Result<ports::MigrateProgress> look_at(const Session& session, MigrationJob& job) {
   Domain domain = TRY(find_domain(session, job.uuid));
-  if (job.began && job.elapsed() > job.settings.timeout && !job.post_copy) {
+  bool bounded = job.settings.timeout > Duration{} && !job.post_copy;
+  if (job.began && bounded && job.elapsed() > job.settings.timeout) {
     Stop none = Stop::kNo;
     job.stop.compare_exchange_strong(none, Stop::kTimeout);
   }

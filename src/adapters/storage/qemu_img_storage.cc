@@ -228,6 +228,9 @@ struct QemuImgStorage::Impl : std::enable_shared_from_this<QemuImgStorage::Impl>
 
   Result<ports::ImageInfo> create_disk(const ports::CreateDisk& request,
                                        const std::function<void(double)>& progress);
+  class Turn;
+  Result<> make_whole(const ports::CreateDisk& request,
+                      const std::function<void(double)>& progress);
   Result<> make_file(const ports::CreateDisk& request, const std::string& temporary,
                      const std::function<void(double)>& progress);
   Result<> copy_image(const ports::CreateDisk& request, const std::string& temporary,
@@ -271,45 +274,57 @@ Result<> QemuImgStorage::Impl::make_file(const ports::CreateDisk& request,
   return {};
 }
 
-Result<ports::ImageInfo> QemuImgStorage::Impl::create_disk(
-    const ports::CreateDisk& request, const std::function<void(double)>& progress) {
-  {
-    std::unique_lock lock(mutex);
-    made.wait(lock, [&] { return stop.is_set() || !making.contains(request.path); });
-    if (stop.is_set()) return fail(Code::kCancelled, "the program is stopping");
-    making.insert(request.path);
-  }
-  struct Release {
-    Impl& impl;
-    const std::string& path;
-    ~Release() {
-      std::lock_guard lock(impl.mutex);
-      impl.making.erase(path);
-      impl.made.notify_all();
-    }
-  } release{*this, request.path};
-
-  std::error_code error;
-  if (fs::exists(request.path, error)) {
-    ports::ImageInfo info = TRY(info_of(request.path));
-    if (info.capacity >= request.size && info.format == request.format) return info;
-    return fail(Code::kAlreadyExists, fmt::format("{} exists, as {} of {} MiB", request.path,
-                                                  format_name(info.format), info.capacity.value));
-  }
-  TRY(make_folder(fs::path(request.path).parent_path()));
+// Under a temporary name until it is whole and on its disk.
+Result<> QemuImgStorage::Impl::make_whole(const ports::CreateDisk& request,
+                                          const std::function<void(double)>& progress) {
+  fs::path folder = fs::path(request.path).parent_path();
+  TRY(make_folder(folder));
   std::string temporary = request.path + ".part";
-  fs::remove(temporary, error);  // of a try that did not end
+  unlink(temporary.c_str());  // of a try that did not end
   Result<> outcome = make_private(temporary);
   if (outcome) outcome = make_file(request, temporary, progress);
   if (outcome) outcome = sync_path(temporary);
   if (outcome && rename(temporary.c_str(), request.path.c_str()) != 0)
     outcome = system_error(fmt::format("cannot name the new disk {}", request.path));
-  if (outcome) outcome = sync_path(fs::path(request.path).parent_path());
-  if (!outcome) {
-    fs::remove(temporary, error);
-    return Unexpected(outcome.error());
+  if (outcome) return sync_path(folder);
+  unlink(temporary.c_str());
+  return outcome;
+}
+
+// Two requests for one file: the second waits, and finds it made.
+class QemuImgStorage::Impl::Turn {
+ public:
+  Turn(Impl& impl, const std::string& path) : impl_(impl), path_(path) {
+    std::unique_lock lock(impl_.mutex);
+    impl_.made.wait(lock, [&] { return impl_.stop.is_set() || !impl_.making.contains(path_); });
+    impl_.making.insert(path_);
   }
-  return info_of(request.path);
+  ~Turn() {
+    std::lock_guard lock(impl_.mutex);
+    impl_.making.erase(path_);
+    impl_.made.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Impl& impl_;
+  const std::string& path_;
+};
+
+Result<ports::ImageInfo> QemuImgStorage::Impl::create_disk(
+    const ports::CreateDisk& request, const std::function<void(double)>& progress) {
+  Turn turn(*this, request.path);
+  if (stop.is_set()) return fail(Code::kCancelled, "the program is stopping");
+  std::error_code error;
+  if (!fs::exists(request.path, error)) {
+    TRY(make_whole(request, progress));
+    return info_of(request.path);
+  }
+  ports::ImageInfo info = TRY(info_of(request.path));
+  if (info.capacity >= request.size && info.format == request.format) return info;
+  return fail(Code::kAlreadyExists, fmt::format("{} exists, as {} of {} MiB", request.path,
+                                                format_name(info.format), info.capacity.value));
 }
 
 Result<model::DatastoreReach> QemuImgStorage::Impl::probe_folder(const std::string& id,
