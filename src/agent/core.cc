@@ -217,6 +217,8 @@ void AgentCore::welcomed(const SessionPtr& session, model::Welcome welcome) {
     if (*alive) send_results();
   });
   beat_timer_ = loop_.after(settings_.beat, [this] { beat(); });
+  // libvirt may have come while we said hello without it.
+  if (!inventory_known_) look_at_inventory_again();
   if (welcome_) welcome_(welcome);
   while (session == session_ && !session->queued.empty()) {
     Call call = std::move(session->queued.front());
@@ -249,7 +251,7 @@ void AgentCore::hypervisor_changed(const std::string& uuid, bool is_connected) {
   hypervisor_connected_ = is_connected;
   observer_.changed();
   executor_.changed(uuid);
-  if (is_back) look_at_inventory_again();
+  if (is_back && connected()) look_at_inventory_again();
 }
 
 // Another libvirt may have come back than the one that went, or the first since the agent started:

@@ -133,7 +133,12 @@ void Executor::cancel(const std::string& id) {
     return;
   }
   world_.loop.post([this, id, alive = alive_] {
-    if (*alive) finished(id, fail(Code::kCancelled, "cancelled before it began"));
+    if (!*alive) return;
+    auto waiting = find(id);
+    if (waiting == jobs_.end()) return;
+    // The one before it may have ended meanwhile.
+    if (waiting->started) return waiting->run->cancel();
+    finished(id, fail(Code::kCancelled, "cancelled before it began"));
   });
 }
 

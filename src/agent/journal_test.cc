@@ -180,10 +180,12 @@ TEST(JournalFile, SurvivesBeingKilledAnywhere) {
     const pid_t child = ::fork();
     if (child == 0) write_for_ever(folder.file(), ends[1]);
     ::close(ends[1]);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 + round * 7));
+    std::uint32_t last = 0;
+    // A busy machine may take its time to let the child begin.
+    ASSERT_EQ(::read(ends[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
+    std::this_thread::sleep_for(std::chrono::milliseconds(round * 9));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
-    std::uint32_t last = 0;
     for (std::uint32_t i = 0; ::read(ends[0], &i, sizeof i) == sizeof i;) last = i;
     ::close(ends[0]);
     ASSERT_GT(last, 0u);

@@ -66,6 +66,16 @@ void name_place(const model::AgentConfig& config, std::string& datastore, std::s
   path = std::string(rest);
 }
 
+// Kernel and initrd share one datastore in a spec; where they do not, both stay as they are.
+void name_boot_places(const model::AgentConfig& config, model::BootSpec& boot) {
+  model::BootSpec named = boot;
+  std::string initrd_datastore;
+  name_place(config, named.datastore, named.kernel);
+  name_place(config, initrd_datastore, named.initrd);
+  if (named.kernel.starts_with('/') || named.initrd.starts_with('/')) return;
+  if (named.initrd.empty() || initrd_datastore == named.datastore) boot = std::move(named);
+}
+
 }  // namespace
 
 const model::Datastore* find_datastore(const model::AgentConfig& config, std::string_view ref) {
@@ -170,6 +180,7 @@ Resolved resolve(const ResolveContext& context, const model::VmTarget& vm) {
 }
 
 void name_places(const model::AgentConfig& config, model::VmSpec& spec) {
+  name_boot_places(config, spec.boot);
   for (model::DiskSpec& disk : spec.disks) {
     name_place(config, disk.datastore, disk.path);
     disk.keep = true;
