@@ -19,6 +19,19 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+TEST(Json, IsReadStrictlyAndExactly) {
+  EXPECT_EQ(
+      to_json(*parse_json(R"( {"a":[1,-2.5,0.3,1e3,true,null],"b":"\u00e9\ud83d\ude00\n"} )")),
+      "{\"a\":[1,-2.5,0.3,1000,true,null],\"b\":\"\u00e9\U0001F600\\n\"}");
+  EXPECT_EQ(to_json(*parse_json("-3619262438651984.5")), "-3619262438651984.5");
+  EXPECT_EQ(parse_json("9223372036854775807")->integer(), 9223372036854775807);
+  EXPECT_THAT(parse_json("{\n\"a\":}").error().message, HasSubstr("line 2"));
+  for (const char* wrong : {"", "{", "[1,]", "{\"a\"}", "01", "1.", "+1", "nan", "'a'", "\"\\x\"",
+                            "\"\\ud800\"", "\"", "1 2", "tru", "-", "[1 2]", "{\"a\":1,}"})
+    EXPECT_FALSE(parse_json(wrong)) << wrong;
+  EXPECT_FALSE(parse_json(std::string(100000, '[')));
+}
+
 TEST(Quantity, Sizes) {
   EXPECT_EQ(parse_size("512")->value, 512);
   EXPECT_EQ(parse_size("512M")->value, 512);

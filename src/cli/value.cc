@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
 #include <charconv>
 #include <cmath>
 
@@ -171,37 +169,6 @@ bool Value::remove(std::string_view key) {
 
 namespace {
 
-Value from_boost(const boost::json::value& value) {
-  switch (value.kind()) {
-    case boost::json::kind::null:
-      return {};
-    case boost::json::kind::bool_:
-      return value.get_bool();
-    case boost::json::kind::int64:
-      return value.get_int64();
-    case boost::json::kind::uint64:
-      return static_cast<double>(value.get_uint64());
-    case boost::json::kind::double_:
-      return value.get_double();
-    case boost::json::kind::string:
-      return std::string(value.get_string());
-    case boost::json::kind::array: {
-      Value::List items;
-      items.reserve(value.get_array().size());
-      for (const auto& item : value.get_array()) items.push_back(from_boost(item));
-      return items;
-    }
-    case boost::json::kind::object: {
-      Value::Object members;
-      members.reserve(value.get_object().size());
-      for (const auto& [key, member] : value.get_object())
-        members.push_back({std::string(key), from_boost(member)});
-      return members;
-    }
-  }
-  return {};
-}
-
 void new_line(std::string& out, bool pretty, int depth) {
   if (pretty) out.append("\n").append(static_cast<std::size_t>(depth) * 2, ' ');
 }
@@ -245,13 +212,6 @@ std::string number_text(double value) {
   if (!std::isfinite(value)) return "null";
   std::string text = fmt::format("{}", value);
   return text;
-}
-
-Result<Value> parse_json(std::string_view text) {
-  boost::json::error_code error;
-  boost::json::value parsed = boost::json::parse({text.data(), text.size()}, error);
-  if (error) return fail(Code::kInvalid, "this is no JSON: " + error.message());
-  return from_boost(parsed);
 }
 
 std::string to_json(const Value& value, bool pretty) {

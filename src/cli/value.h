@@ -1,6 +1,8 @@
 // A JSON value as the CLI passes it about: what the API answered, on its way to a table, YAML or
 // CSV, and what flags and files make, on its way to the API. Members keep the order they came in.
-// Boost.JSON stays in value.cc.
+// A number comes
+// out as it went in: Boost.JSON 1.81 rounds doubles wrongly in the last place, and `-o json` is to
+// be the API's JSON, so value_parse.cc has its own parser.
 #pragma once
 
 #include <cstdint>
