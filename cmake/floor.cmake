@@ -17,6 +17,8 @@ function(chorok_floor folder)
   if(tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${name} ${ARG_TEST_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+    # Typed suites are large; what is tested is compiled as the preset says.
+    target_compile_options(${name}_test PRIVATE -O1)
     set_property(GLOBAL APPEND PROPERTY CHOROK_TESTS ${name}_test)
   endif()
 endfunction()

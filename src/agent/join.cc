@@ -115,7 +115,7 @@ Result<AgentSettings> join(const JoinOptions& options) {
   return settings;
 }
 
-net::Async<Pki> renew(net::HttpClient& client, const AgentSettings& settings, const Pki& present) {
+net::Async<Pki> renew(net::HttpClient& client, AgentSettings settings, Pki present) {
   auto made = CO_TRY(crypto::make_key_and_csr(settings.name));
   const model::JoinRequest request{
       .csr = made.csr_pem, .name = settings.name, .address = settings.address};

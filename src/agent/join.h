@@ -26,6 +26,6 @@ Result<AgentSettings> join(const JoinOptions& options);
 
 // Asks the manager for a new certificate with a new key: POST /agent/v1/renew, known by the present
 // certificate. Answers the new set, which the caller saves.
-net::Async<Pki> renew(net::HttpClient& client, const AgentSettings& settings, const Pki& present);
+net::Async<Pki> renew(net::HttpClient& client, AgentSettings settings, Pki present);
 
 }  // namespace chorok::agent

@@ -75,7 +75,8 @@ Result<> check_path(const std::string& path, std::string_view field) {
 
 net::Async<std::string> ask_agent(Call& call, const std::string& host, std::string method,
                                   const model::FileRequest& request, Duration timeout) {
-  return until_done<Result<std::string>>([&, method](Done<Result<std::string>> done) {
+  // What is waited for begins after this has returned: its own parameters go along by value.
+  return until_done<Result<std::string>>([&, method, timeout](Done<Result<std::string>> done) {
     call.core.agents.call(host, method, json::encode(request, {.secrets = true}), timeout,
                           std::move(done));
   });
