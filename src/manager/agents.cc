@@ -44,7 +44,7 @@ void Agents::attach(const std::string& host, std::shared_ptr<ports::Channel> cha
     auto it = sessions_.find(host);
     if (it != sessions_.end() && it->second == live) lost(host, error.message);
   });
-  if (beat_timer_ == 0) check_beats();
+  if (beat_timer_ == 0) check_beats(engine_.now());
 }
 
 void Agents::drop(const std::string& host) {
@@ -288,19 +288,30 @@ void Agents::call(const std::string& host, std::string method, std::string param
   it->second->channel->call(std::move(method), std::move(params), timeout, std::move(reply));
 }
 
-// One timer for all sessions, and none when there are none.
-void Agents::check_beats() {
+// One timer for all sessions, and none when there are none. It is set for the moment at which the
+// one that was heard least recently would count as lost; a beat in between moves that on.
+void Agents::check_beats(Time due) {
   beat_timer_ = 0;
   if (sessions_.empty()) return;
+  const Time now = engine_.now();
+  // Then it was this process that was away, and what the agents said waits to be read.
+  const bool was_away = now - due > settings_.lost_after / 7;
   std::vector<std::pair<std::string, std::shared_ptr<Session>>> silent;
-  for (auto& [host, session] : sessions_)
-    if (engine_.now() - session->heard > settings_.lost_after) silent.emplace_back(host, session);
+  Time oldest = now;
+  for (auto& [host, session] : sessions_) {
+    if (was_away) session->heard = std::max(session->heard, now - settings_.lost_after / 2);
+    if (now - session->heard >= settings_.lost_after)
+      silent.emplace_back(host, session);
+    else
+      oldest = std::min(oldest, session->heard);
+  }
   for (auto& [host, session] : silent) {
     log_.warn("host {} is silent", host);
     lost(host, "no word from its agent");
     session->channel->close("no beat");
   }
-  beat_timer_ = engine_.loop().after(settings_.lost_after / 3, [this] { check_beats(); });
+  const Time next = oldest + settings_.lost_after;
+  beat_timer_ = engine_.loop().after(next - now, [this, next] { check_beats(next); });
 }
 
 }  // namespace chorok::manager

@@ -58,7 +58,7 @@ class Agents : public Commander {
   void lost(const std::string& host, const std::string& why);
   void set_link(const std::string& host, model::HostLink link, const std::string& why);
   void resend(const std::string& host);
-  void check_beats();
+  void check_beats(Time due);
   model::AgentConfig config() const;
 
   Engine& engine_;

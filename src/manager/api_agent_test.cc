@@ -141,6 +141,31 @@ TEST_F(AgentTest, JoinsOnceAndConnects) {
   EXPECT_EQ(get("/hosts/host1").at("/link"), "lost");
 }
 
+class SilentAgentTest : public AgentTest {
+ protected:
+  ServiceSettings settings() const override {
+    ServiceSettings quick;
+    quick.agents.lost_after = std::chrono::milliseconds(700);
+    return quick;
+  }
+  void wait(Duration time) {
+    run([&]() -> net::awaitable<void> { co_await net::sleep_for(time); });
+  }
+};
+
+TEST_F(SilentAgentTest, IsLostInTimeAndABeatKeepsIt) {
+  connect();
+  for (int i = 0; i < 4; ++i) {
+    wait(std::chrono::milliseconds(300));
+    channel->notify("beat", "");
+  }
+  EXPECT_EQ(get("/hosts/host1").at("/link"), "connected");
+  for (int i = 0; i < 50 && get("/hosts/host1").at("/link") == "connected"; ++i)
+    wait(std::chrono::milliseconds(100));
+  EXPECT_EQ(get("/hosts/host1").at("/link"), "lost");
+  EXPECT_EQ(get("/events?field=kind%3Dhost.lost").at("/total"), "1");
+}
+
 TEST_F(AgentTest, NobodyElseIsAnAgent) {
   run([&]() -> net::awaitable<void> {
     net::ClientResponse refusal;

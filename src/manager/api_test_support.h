@@ -35,7 +35,7 @@ class ApiTest : public testing::Test {
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
     pki = Pki::create(folder, loop.now()).value();
-    make_service(ServiceSettings{});
+    make_service(settings());
     admin = login("admin");
   }
   void TearDown() override {
@@ -45,10 +45,11 @@ class ApiTest : public testing::Test {
     std::filesystem::remove_all(folder);
   }
 
-  void make_service(ServiceSettings settings) {
-    settings.engine.owner = "test";
-    settings.accounts.failures_before_wait = 1000;
-    service = std::make_unique<Service>(loop, store, *pki, std::move(settings));
+  virtual ServiceSettings settings() const { return {}; }
+  void make_service(ServiceSettings with) {
+    with.engine.owner = "test";
+    with.accounts.failures_before_wait = 1000;
+    service = std::make_unique<Service>(loop, store, *pki, std::move(with));
     auto own = pki->server_identity({{"localhost"}, {"127.0.0.1"}}, loop.now()).value();
     auto tls = net::TlsServerContext::create({own.certificate_pem, own.key_pem}, pki->ca_pem());
     run([&]() -> net::awaitable<void> {

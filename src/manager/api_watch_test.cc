@@ -111,22 +111,11 @@ class QuickWatchTest : public WatchTest {
   std::string beat_of_now() {
     return "id: " + std::to_string(service->engine().revision()) + "\n\n";
   }
-  void SetUp() override {
-    ApiTest::SetUp();
-    run([&]() -> net::awaitable<void> { co_await service->stop(); });
-    ServiceSettings settings;
-    settings.api.heartbeat = std::chrono::milliseconds(50);
-    settings.api.watch_queue_bytes_max = 64 * 1024;
-    client.reset();
-    service.reset();
-    // A store whose lease was given back and that has an admin: only the service is new.
-    settings.engine.owner = "test2";
-    service = std::make_unique<Service>(loop, store, *pki, std::move(settings));
-    auto own = pki->server_identity({{"localhost"}, {"127.0.0.1"}}, loop.now()).value();
-    auto tls = net::TlsServerContext::create({own.certificate_pem, own.key_pem}, pki->ca_pem());
-    run([&]() -> net::awaitable<void> { EXPECT_TRUE(co_await service->start()); });
-    port = service->listen("127.0.0.1", 0, *tls).value();
-    client = make_client(nullptr);
+  ServiceSettings settings() const override {
+    ServiceSettings quick;
+    quick.api.heartbeat = std::chrono::milliseconds(50);
+    quick.api.watch_queue_bytes_max = 64 * 1024;
+    return quick;
   }
 };
 
