@@ -190,6 +190,8 @@ net::awaitable<Response> run_handler(Call& call) {
   if (error.code == Code::kConflict) status = call.conflict_status;
   // Nobody knows whether it happened: the client must look, and this is no bug.
   if (error.code == Code::kUnknown) status = 504;
+  // Not the client's pace but the manager's disk.
+  if (error.code == Code::kExhausted && !call.core.engine.store_problem().empty()) status = 507;
   if (status == 500)
     call.core.log.error("{} {}: {}", call.request.method, call.request.path, error.message);
   co_return problem_response(error, status, call.request.path);

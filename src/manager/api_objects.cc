@@ -24,12 +24,15 @@ bool own_or_admin(const Caller& caller, const std::string& owner) {
 
 Unexpected not_found(const Call& call, const model::ResourceKind& kind, std::string_view ref) {
   auto sees = visible_to(call.core, call.caller, kind.kind);
-  std::vector<KindTable::Object> kept;
   std::vector<std::string_view> names;
-  constexpr std::size_t kNamesMax = 2000;  // suggestions are a courtesy, not a search
+  // Suggestions are a courtesy, not a search: few, and none that cannot be near.
+  constexpr std::size_t kNamesMax = 500, kLengthsApartMax = 3;
   table_of(kind.kind).visit(call.core.engine.inventory(), [&](const KindTable::Object& object) {
     if (names.size() >= kNamesMax || (sees && !sees(object.get()))) return;
-    if (const model::Meta* meta = meta_of(kind.type(), object.get())) names.push_back(meta->name);
+    const model::Meta* meta = meta_of(kind.type(), object.get());
+    if (meta == nullptr) return;
+    const std::size_t a = meta->name.size(), b = ref.size();
+    if (std::max(a, b) - std::min(a, b) <= kLengthsApartMax) names.push_back(meta->name);
   });
   std::string_view near = nearest(ref.substr(0, 64), names);
   return fail(Code::kNotFound, near.empty() ? fmt::format("there is no {} '{}'", kind.kind, ref)
