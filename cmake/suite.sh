@@ -70,7 +70,7 @@ test_all() {
   build asan "${PURE_PARTS[@]}" >build/test/build-asan.log 2>&1 || { tail -40 build/test/build-asan.log; die "the asan build failed"; }
   say "Tests"
   for part in $(release_parts); do
-    # What needs real hosts runs on them below.
+    # What needs two bare libvirt hosts: ./dev test real_libvirt, and in the long run; e2e uses the adapter every time.
     if [ "$part" = adapters_libvirt_test ]; then run_gtest "$part" "build/release/bin/$part" '-RealLibvirt*'; continue; fi
     run_gtest "$part" "build/release/bin/$part"
   done
@@ -85,7 +85,6 @@ test_all() {
   run_script tidy cmake/tidy.sh
   run_script tidy_test cmake/tidy_test.sh
   run_script package packaging/package_test.sh
-  run_gtest real_libvirt src/adapters/libvirt/real_test.sh 'RealLibvirt*'
   run_script lab lab/lab_test.sh
   run_script e2e lab/e2e_test.sh
   [ "$long" = 1 ] && test_long
@@ -93,6 +92,7 @@ test_all() {
 }
 
 test_long() {
+  run_gtest real_libvirt src/adapters/libvirt/real_test.sh 'RealLibvirt*'
   say "TSan on the concurrent parts"
   build tsan adapters_sqlite_test net_test >build/test/build-tsan.log 2>&1 || { tail -40 build/test/build-tsan.log; die "the tsan build failed"; }
   for part in adapters_sqlite_test net_test; do run_gtest "tsan.$part" "build/tsan/bin/$part"; done
