@@ -59,6 +59,8 @@ AgentCore::AgentCore(Loop& loop, ports::Hypervisor& hypervisor, ports::Storage& 
 
 AgentCore::~AgentCore() {
   *alive_ = false;
+  // The connection ends with us, whoever else still holds the session.
+  if (session_) session_->channel.reset();
   loop_.cancel(beat_timer_);
 }
 
@@ -300,8 +302,10 @@ void AgentCore::send_done(const std::string& id) {
   if (!session_->sending.insert(id).second) return;
   session_->channel->call(
       "op.done", json::encode(*entry->done, kWire), settings_.call_timeout,
-      [this, session = session_, id, alive = alive_](Result<std::string> answer) {
-        if (*alive) answered(session, id, std::move(answer));
+      [this, weak = std::weak_ptr(session_), id, alive = alive_](Result<std::string> answer) {
+        // Not a strong one: the session holds the channel, which holds this.
+        auto session = weak.lock();
+        if (*alive && session) answered(session, id, std::move(answer));
       });
 }
 
