@@ -187,6 +187,10 @@ int main(int argc, char** argv) {
     write_file(path, "0");
   }
 
+  // Opened here: the child covers /run in the namespace that both live in, at any moment after the
+  // fork.
+  const int pid_fd = open(pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (pid_fd < 0) die("cannot open %s", pid_file);
   int ready[2];
   if (pipe(ready)) die("no pipe");
   pid_t pid = fork();
@@ -195,7 +199,8 @@ int main(int argc, char** argv) {
     close(ready[1]);
     char text[16];
     snprintf(text, sizeof text, "%d\n", pid);
-    write_file(pid_file, text);
+    if (write(pid_fd, text, strlen(text)) < 0) die("cannot write %s", pid_file);
+    close(pid_fd);
     struct pollfd p = {.fd = ready[0], .events = POLLIN};
     int answered = poll(&p, 1, kBootMsMax);
     char byte;
