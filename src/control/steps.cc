@@ -134,12 +134,13 @@ Result<Steps> plan_start(const VmView& view) {
 }
 
 Result<Steps> plan_delete(const VmView& view) {
+  // Everywhere it was seen: what a broken move left behind goes with it. It is stopped everywhere
+  // before the first definition goes, since shared disks go with any of them; its own goes last.
   Steps steps;
-  // Everywhere it was seen: what a broken move left behind goes with it. The disks go last, with
-  // its own definition.
+  Steps undefines;
   auto clear = [&](const std::string& host, bool runs) {
     if (runs) steps.push_back(step(OpKind::kDestroy, host));
-    steps.push_back(step(OpKind::kUndefine, host));
+    undefines.push_back(step(OpKind::kUndefine, host));
   };
   bool runs_somewhere = is_running(view.vm.status.state);
   for (const Sighting& s : view.sightings) {
@@ -150,6 +151,7 @@ Result<Steps> plan_delete(const VmView& view) {
   if (runs_somewhere && !view.task->args.force && !view.task->args.hard)
     return fail(Code::kFailedPrecondition, "it is running; stop it first, or delete it with force");
   if (view.vm.defined || view.on(view.vm.host) != nullptr) clear(view.vm.host, runs_somewhere);
+  steps.insert(steps.end(), undefines.begin(), undefines.end());
   return steps;
 }
 
@@ -520,7 +522,8 @@ void apply_success(model::Vm& vm, const model::Task& task, const model::Operatio
     case OpKind::kShutdown:
     case OpKind::kDestroy:
     case OpKind::kSave:
-      if (operation.host == vm.host) vm.power = model::VmPower::kOff;  // not of a half left elsewhere
+      if (operation.host == vm.host)
+        vm.power = model::VmPower::kOff;  // not of a half left elsewhere
       break;
     case OpKind::kMigrate:
       vm.host = operation.args.migration->host;
