@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "control/autostart.h"
 #include "control/steps.h"
 
 namespace chorok::control {
@@ -102,9 +103,12 @@ Derived derive_status(const VmView& view) {
   if (!is_running(state)) out.status.ips.clear();
   if (std::string both = held_twice(view); !both.empty()) out.status.message = std::move(both);
   // Without a task of ours the guest, or somebody at the host, stopped it. A crash leaves the wish
-  // to run standing.
+  // to run standing, and so does a boot of the host until autostart has had its turn.
   if (view.task == nullptr && primary != nullptr && primary->fresh) {
-    if (state == VmState::kOff || state == VmState::kSaved) out.power = model::VmPower::kOff;
+    bool off = state == VmState::kOff || state == VmState::kSaved;
+    bool its_turn_comes = off && awaits_autostart(vm, view.world.host(primary->host));
+    if (off && !its_turn_comes) out.power = model::VmPower::kOff;
+    if (its_turn_comes) out.status.message = "its host has booted; it starts when its turn comes";
     if (state == VmState::kOn) out.power = model::VmPower::kOn;
   }
   out.status.state = in_transition(view, state);

@@ -96,6 +96,10 @@ Result<std::string> Agents::hello(const std::string& host, Session& session,
                     hello.oldest, hello.version, model::kProtocolOldest, model::kProtocolVersion));
   if (hello.term > engine_.term())
     return fail(Code::kConflict, "the agent has obeyed a newer manager than this one");
+  // What was seen before a boot is not there any more, and the old connection may not have been
+  // missed yet.
+  if (record->inventory.boot_id != hello.boot_id)
+    for (const std::string& vm : world_.lose(host)) reconciler_->mark_vm(vm);
   model::Host updated = *record;
   updated.inventory = hello.inventory;
   updated.inventory.boot_id = hello.boot_id;
@@ -146,9 +150,11 @@ Result<> Agents::observe(const std::string& host, const std::string& params) {
   bool was_fresh = world_.fresh(host);
   for (const std::string& vm : world_.observe(host, observation)) reconciler_->mark_vm(vm);
   // Now it is known that VMs that belong here are not here.
-  if (!was_fresh && world_.fresh(host))
+  if (!was_fresh && world_.fresh(host)) {
     for (const auto& [id, vm] : engine_.inventory().vms().all())
       if (vm->host == host) reconciler_->mark_vm(id);
+    reconciler_->mark_host(host);
+  }
   for (const auto& [id, op] : engine_.inventory().operations().all())
     if (op->phase >= model::OpPhase::kSucceeded)
       reconciler_->mark_vm(op->vm);  // waits to be looked up

@@ -136,6 +136,116 @@ TEST_F(Cluster, MaintenanceEmptiesAHostAndEnableTakesItBack) {
   EXPECT_THAT(c.check_settled(), ::testing::IsEmpty());
 }
 
+// ---- Autostart
+
+class Autostart : public Cluster {
+ protected:
+  // On the first host.
+  void put(const std::string& name, bool start, model::AutostartSpec autostart) {
+    done(c.create(name, start, "shared", autostart));
+    if (c.vm(name)->host == home().id) return;
+    model::TaskArgs args;
+    args.host = home().id;
+    done(c.verb("migrate", name, args));
+  }
+  Node& home() { return *c.nodes[0]; }
+  void boot(Duration pause) {
+    c.power_off(home());
+    c.loop().run_for(pause);
+    c.power_on(home());
+    c.loop().run_for(std::chrono::minutes(1));
+    c.history.tick();
+  }
+  std::size_t starts() {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(c.inventory().tasks().all(), [](const auto& entry) {
+          return entry.second->kind == "vm.start" && entry.second->user == "chorok";
+        }));
+  }
+};
+
+TEST_F(Autostart, VmsThatWereOnStartInOrderAfterABootOfTheirHost) {
+  put("last", true, {true, 2, std::chrono::seconds(5)});
+  put("first", true, {true, 1, {}});
+  put("plain", true, {});
+  put("stopped", true, {true, 0, {}});
+  done(c.verb("stop", "stopped"));
+  put("quiet", true, {true, 0, {}});
+  ASSERT_TRUE(c.fake.world.guest_poweroff(c.vm("quiet")->uuid));
+  c.loop().run_for(std::chrono::seconds(5));
+  for (Duration pause : {Duration(std::chrono::seconds(30)), Duration(std::chrono::seconds(1))}) {
+    std::size_t before = starts();
+    boot(pause);
+    EXPECT_EQ(state("first"), VmState::kOn);
+    EXPECT_EQ(state("last"), VmState::kOn);
+    EXPECT_EQ(state("plain"), VmState::kOff);
+    EXPECT_EQ(state("stopped"), VmState::kOff);
+    EXPECT_EQ(state("quiet"), VmState::kOff);
+    EXPECT_EQ(starts(), before + 2);
+    Duration between = c.vm("last")->status.since - c.vm("first")->status.since;
+    EXPECT_GE(between, std::chrono::seconds(5));
+    EXPECT_LT(between, std::chrono::seconds(10));
+  }
+  EXPECT_THAT(c.check_settled(), ::testing::IsEmpty());
+}
+
+TEST_F(Autostart, AManagerThatWasAwayDuringTheBootStartsThem) {
+  put("web", true, {true, 0, {}});
+  c.kill_manager();
+  boot(std::chrono::seconds(3));
+  c.start_manager();
+  c.loop().run_for(std::chrono::minutes(1));
+  EXPECT_EQ(state("web"), VmState::kOn);
+  EXPECT_EQ(starts(), 1U);
+  EXPECT_THAT(c.check_settled(), ::testing::IsEmpty());
+}
+
+TEST_F(Autostart, WithoutABootWhatWentOffStaysOff) {
+  put("web", true, {true, 0, {}});
+  c.kill_agent(home());
+  ASSERT_TRUE(c.fake.world.guest_poweroff(c.vm("web")->uuid));
+  c.loop().run_for(std::chrono::seconds(30));
+  c.start_agent(home());
+  c.loop().run_for(std::chrono::minutes(1));
+  EXPECT_EQ(state("web"), VmState::kOff);
+  EXPECT_EQ(starts(), 0U);
+}
+
+TEST_F(Autostart, AHostInMaintenanceStartsNothingUntilItIsEnabled) {
+  put("web", true, {true, 0, {}});
+  for (std::size_t i : {1U, 2U}) c.power_off(*c.nodes[i]);
+  c.power_off(home());
+  c.loop().run_for(std::chrono::seconds(20));
+  model::Host host = *c.inventory().hosts().find(home().id);
+  host.admin = model::HostAdmin::kMaintenance;
+  Changes changes;
+  changes.put(host);
+  c.manager->engine.commit(std::move(changes), [](Result<>) {});
+  c.power_on(home());
+  c.loop().run_for(std::chrono::minutes(10));
+  EXPECT_EQ(state("web"), VmState::kOff);
+  EXPECT_EQ(starts(), 0U);
+  done(c.ask([&](Answered d) {
+    c.manager->requests.verb(c.admin(), *model::find_verb("host", "enable"), home().id, {}, {},
+                             std::move(d));
+  }));
+  c.loop().run_for(std::chrono::minutes(1));
+  EXPECT_EQ(state("web"), VmState::kOn);
+}
+
+TEST_F(Autostart, AStartThatFailsIsNotRepeatedForEver) {
+  put("web", true, {true, 0, {}});
+  c.fake.world.cut_datastore(home().index, sim::kSharedPool, true);
+  boot(std::chrono::seconds(10));
+  EXPECT_EQ(starts(), 0U);  // its datastore is waited for
+  c.loop().run_for(std::chrono::minutes(20));
+  EXPECT_EQ(starts(), 1U);
+  EXPECT_EQ(state("web"), VmState::kOff);
+  EXPECT_EQ(c.vm("web")->power, model::VmPower::kOff);
+  EXPECT_EQ(c.inventory().hosts().find(home().id)->autostart_boot,
+            c.inventory().hosts().find(home().id)->inventory.boot_id);
+}
+
 TEST_F(Cluster, ACancelledMigrationLeavesTheVmWhereItWas) {
   done(c.create("big", true));
   std::string before = c.vm("big")->host;

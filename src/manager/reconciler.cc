@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/autostart.h"
 #include "control/host_controller.h"
 #include "control/vm_controller.h"
 
@@ -22,7 +23,7 @@ Reconciler::Reconciler(Engine& engine, World& world, Commander& commander)
 
 Reconciler::~Reconciler() {
   engine_.on_applied(nullptr);
-  for (auto& [vm, timer] : wakes_) engine_.loop().cancel(timer);
+  for (auto& [id, timer] : wakes_) engine_.loop().cancel(timer);
   *alive_ = false;
 }
 
@@ -184,23 +185,58 @@ void Reconciler::carry_out(const std::string& id, control::Outcome outcome) {
                  });
 }
 
-void Reconciler::wake_later(const std::string& vm, Duration delay) {
+void Reconciler::mark(const std::string& id) {
+  engine_.inventory().hosts().find(id) != nullptr ? mark_host(id) : mark_vm(id);
+}
+
+void Reconciler::wake_later(const std::string& id, Duration delay) {
   if (delay <= Duration{}) {
-    mark_vm(vm);
+    mark(id);
     return;
   }
-  auto [it, fresh] = wakes_.try_emplace(vm, 0);
+  auto [it, fresh] = wakes_.try_emplace(id, 0);
   if (!fresh) return;  // it is woken soon enough
-  it->second = engine_.loop().after(delay, [this, vm] {
-    wakes_.erase(vm);
-    mark_vm(vm);
+  it->second = engine_.loop().after(delay, [this, id] {
+    wakes_.erase(id);
+    mark(id);
+  });
+}
+
+// Passes over the VMs only while a boot of the host waits to be acted on.
+void Reconciler::autostart(const model::Host& host) {
+  if (!control::autostart_due(host)) return;
+  std::vector<control::AutostartCandidate> candidates;
+  for (const auto& [id, vm] : engine_.inventory().vms().all())
+    if (vm->host == host.meta.id && vm->spec.autostart.enabled)
+      candidates.push_back({vm.get(), open_tasks_.contains(id), world_.sightings(id)});
+  control::AutostartOutcome outcome =
+      control::plan_autostart(engine_.now(), host, std::move(candidates), world_);
+  if (outcome.wake) wake_later(host.meta.id, *outcome.wake);
+  Changes changes;
+  if (outcome.vm) {
+    model::Task start;
+    start.kind = "vm.start";
+    put_own_task(changes, outcome.vm->meta.id, std::move(start));
+    changes.put(std::move(*outcome.vm));
+  }
+  if (outcome.finished) {
+    model::Host done = host;
+    done.autostart_boot = host.inventory.boot_id;
+    changes.put(std::move(done));
+  }
+  if (changes.empty()) return;
+  engine_.commit(std::move(changes), [this, alive = alive_, id = host.meta.id](Result<> result) {
+    if (*alive && !result) wake_later(id, kRetryRefused);
   });
 }
 
 void Reconciler::reconcile_host(const std::string& id) {
   auto host = engine_.inventory().hosts().find(id);
+  if (host == nullptr) return;
+  autostart(*host);
   auto task = head_task(id);
-  if (host == nullptr || task == nullptr) return;
+  if (task == nullptr) return;
+  host = engine_.inventory().hosts().find(id);
   control::HostInput input{engine_.now(), *host, task.get(), {}, {}, world_};
   for (const auto& [vm_id, vm] : engine_.inventory().vms().all())
     if (vm->host == id) input.vms.push_back(vm.get());
@@ -225,10 +261,7 @@ void Reconciler::reconcile_host(const std::string& id) {
   for (model::Event& event : outcome.events) engine_.add_event(changes, std::move(event));
   if (changes.empty()) return;
   engine_.commit(std::move(changes), [this, alive = alive_, id](Result<> result) {
-    if (!*alive || result) return;
-    engine_.loop().after(kRetryRefused, [this, alive2 = alive_, id] {
-      if (*alive2) mark_host(id);
-    });
+    if (*alive && !result) wake_later(id, kRetryRefused);
   });
 }
 

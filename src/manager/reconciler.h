@@ -37,10 +37,12 @@ class Reconciler {
   void run();
   void reconcile_vm(const std::string& id);
   void reconcile_host(const std::string& id);
+  void autostart(const model::Host& host);
   void put_own_task(Changes& changes, const std::string& vm, model::Task task);
   void fail_orphan(const model::Task& task);
   void carry_out(const std::string& vm, control::Outcome outcome);
-  void wake_later(const std::string& vm, Duration delay);
+  void mark(const std::string& id);
+  void wake_later(const std::string& id, Duration delay);
   std::shared_ptr<const model::Task> head_task(const std::string& vm) const;
 
   Engine& engine_;

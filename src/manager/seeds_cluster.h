@@ -180,8 +180,10 @@ class SeedsCluster {
     });
   }
   Result<std::string> create(const std::string& name, bool start,
-                             std::string_view datastore = "shared") {
+                             std::string_view datastore = "shared",
+                             model::AutostartSpec autostart = {}) {
     model::Vm vm;
+    vm.spec.autostart = autostart;
     vm.meta.name = name;
     vm.spec.memory = Mib{1024};
     model::DiskSpec disk;

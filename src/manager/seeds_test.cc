@@ -99,7 +99,13 @@ class Storm {
     std::string name = fmt::format("vm{}", random_.below(6));
     auto vm = cluster_.vm(name);
     if (vm == nullptr) {
-      count(cluster_.create(name, random_.chance(0.7), random_.chance(0.7) ? "shared" : "local"));
+      model::AutostartSpec autostart;
+      autostart.enabled = random_.chance(0.4);
+      autostart.order = static_cast<std::int32_t>(random_.below(3));
+      autostart.delay = random_.between(Duration{}, std::chrono::seconds(20));
+      bool start = random_.chance(0.7);
+      std::string_view datastore = random_.chance(0.7) ? "shared" : "local";
+      count(cluster_.create(name, start, datastore, autostart));
       return;
     }
     model::TaskArgs args;

@@ -97,7 +97,10 @@ const Type& HostInventory::type() {
           .field("capabilities", &HostInventory::capabilities, "What the driver can do.")
           .field("address", &HostInventory::address, "For migration streams.")
           .field("simulated", &HostInventory::simulated, "A slice of a machine, or none at all.")
-          .field("boot_id", &HostInventory::boot_id, "Changes with every boot.");
+          .field("boot_id", &HostInventory::boot_id, "Changes with every boot.")
+          .field("warnings", &HostInventory::warnings,
+                 "What to know before it is trusted with VMs.",
+                 {.max_length = 512, .max_count = 16});
   return kType;
 }
 const Type& Host::type() {
@@ -117,6 +120,9 @@ const Type& Host::type() {
           .field("networks", &Host::networks, "", {.read_only = true})
           .field("libvirt_message", &Host::libvirt_message, "Why libvirt is not reachable.",
                  {.max_length = 1024, .read_only = true})
+          .field("autostart_boot", &Host::autostart_boot,
+                 "The boot after which VMs with autostart have had their turn.",
+                 {.read_only = true})
           .field("foreign", &Host::foreign, "Guests that can be adopted.", {.read_only = true});
   return kType;
 }

@@ -73,6 +73,7 @@ struct HostInventory {
   std::string address;     // for migration streams
   bool simulated = false;  // a slice of a machine (the lab) or no machine at all (--sim)
   std::string boot_id;
+  std::vector<std::string> warnings;  // what a person should know before trusting it with VMs
   static const Type& type();
 };
 
@@ -90,6 +91,7 @@ struct Host {
   std::vector<DatastoreReach> datastores;
   std::vector<NetworkReach> networks;
   std::string libvirt_message;    // why libvirt is not reachable, if it is not
+  std::string autostart_boot;     // the boot after which VMs with autostart have had their turn
   std::vector<Instance> foreign;  // guests that Chorok did not make, to be adopted
   static const Type& type();
 };

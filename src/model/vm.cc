@@ -277,6 +277,9 @@ const Type& Vm::type() {
           .field("tidied", &Vm::tidied,
                  "When a definition left behind elsewhere was last cleared away.",
                  {.read_only = true})
+          .field("autostarted", &Vm::autostarted,
+                 "The boot of its host after which it was last started by itself.",
+                 {.read_only = true})
           .field("status", &Vm::status, "What was last seen.", {.read_only = true});
   return kType;
 }

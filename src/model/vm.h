@@ -190,7 +190,8 @@ struct Vm {
   std::uint64_t generation = 0;   // counts changes of spec
   bool adopted = false;           // made outside Chorok and taken over
   bool defined = false;           // some host has, or had, its definition
-  Time tidied{};  // when a definition left behind on another host was last cleared away
+  Time tidied{};            // when a definition left behind on another host was last cleared away
+  std::string autostarted;  // the boot of its host after which it was last started by itself
   VmStatus status;
   static const Type& type();
 };
