@@ -22,7 +22,7 @@ struct DecodeOptions {
 
 struct EncodeOptions {
   bool secrets = false;  // write fields marked secret (to the store, never to an API client)
-  bool defaults = true;  // write fields that hold their default value
+  bool defaults = true;  // write fields that hold their default value; required ones always are
   bool pretty = false;   // two spaces of indentation
 };
 

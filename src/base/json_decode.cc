@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "base/json_parse.h"
 
 namespace chorok::json {
 namespace {
@@ -393,20 +394,16 @@ Result<> decode_text(const Type& type, void* object, std::string_view text,
   if (text.size() > options.max_bytes)
     return fail(Code::kExhausted, fmt::format("the document is {} bytes long; the most is {}",
                                               text.size(), options.max_bytes));
-  bj::parse_options parse;
-  parse.max_depth = options.max_depth;
   bj::monotonic_resource arena;
-  bj::stream_parser parser(&arena, parse);
   boost::system::error_code error;
-  std::size_t used = parser.write_some(text.data(), text.size(), error);
+  std::size_t used = 0;
+  bj::value document = parse_exactly(text, options.max_depth, &arena, used, error);
   std::string_view rest = text.substr(std::min(used, text.size()));
   if (!error && rest.find_first_not_of(" \t\r\n") != std::string_view::npos)
     error = bj::error::extra_data;
-  if (!error) parser.finish(error);
   if (error)
     return fail(Code::kInvalid,
                 fmt::format("not valid JSON at byte {}: {}", used, error.message()));
-  bj::value document = parser.release();
   return Decoder(options, merging).value(type, object, document, Limits{});
 }
 

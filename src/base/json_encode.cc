@@ -109,7 +109,9 @@ class Encoder {
       const Type& field_type = field.type();
       const void* at = field_at(field, object);
       bool absent = field_type.kind == Kind::kOptional && field_type.access.count(at) == 0;
-      if (absent || (!options_.defaults && is_default(type, field, object))) continue;
+      // What must be there on reading is there.
+      bool sparse = !options_.defaults && !field.limits.required;
+      if (absent || (sparse && is_default(type, field, object))) continue;
       next();
       key(field.name);
       value(field_type, at);
