@@ -1,0 +1,99 @@
+#include "model/snapshot.h"
+
+namespace chorok::model {
+namespace {
+
+constexpr double kYear = 366 * 86400.0;  // seconds: longer than any of these is a mistake
+constexpr Limits kSeconds = {.min = 0, .max = kYear};
+constexpr Limits kFraction = {.min = 0, .max = 1};
+
+}  // namespace
+
+const Type& Allocation::type() {
+  static const Type kType =
+      describe<Allocation>("Allocation", "Importance, guarantee and bound of one resource.")
+          .field("shares", &Allocation::shares,
+                 "Relative importance under contention; 0 is the preset normal.",
+                 {.min = 0, .max = 1e12})
+          .field("reservation", &Allocation::reservation, "Guaranteed minimum.",
+                 {.min = 0, .max = 1e12})
+          .field("limit", &Allocation::limit, "Upper bound; absent for none.",
+                 {.min = 0, .max = 1e12})
+          .field("expandable", &Allocation::expandable,
+                 "Pools: what children reserve may be taken from the parent.");
+  return kType;
+}
+
+const Type& BalanceSettings::type() {
+  static const Type kType =
+      describe<BalanceSettings>("BalanceSettings", "How load is spread over hosts (DRS).")
+          .field("automation", &BalanceSettings::automation, "How far it acts by itself.")
+          .field("level", &BalanceSettings::level,
+                 "1 only repairs what is broken … 5 takes any gain that pays for its move.",
+                 {.min = 1, .max = 5})
+          .field("moves_max", &BalanceSettings::moves_max, "Moves a round.",
+                 {.min = 0, .max = 100000})
+          .field("moves_per_host", &BalanceSettings::moves_per_host,
+                 "Moves a round, in and out of one host.", {.min = 0, .max = 1000})
+          .field("work_max", &BalanceSettings::work_max, "Candidate moves weighed a round.",
+                 {.min = 0, .max = 1e12})
+          .field("stability_s", &BalanceSettings::stability, "A VM does not move back within it …",
+                 kSeconds)
+          .field("changed_load", &BalanceSettings::changed_load,
+                 "… unless its demand changed by this factor.", {.min = 1, .max = 1000})
+          .field("swaps", &BalanceSettings::swaps, "Two VMs may change places.")
+          .field("memory_by_consumed", &BalanceSettings::memory_by_consumed,
+                 "Memory counts as consumed; otherwise as active and overhead.");
+  return kType;
+}
+
+const Type& PowerSettings::type() {
+  static const Type kType =
+      describe<PowerSettings>("PowerSettings", "Which hosts run (DPM).")
+          .field("automation", &PowerSettings::automation, "How far it acts by itself.")
+          .field("target", &PowerSettings::target,
+                 "Upper-quantile CPU demand that a running host may carry.", kFraction)
+          .field("memory_target", &PowerSettings::memory_target, "The same of its memory.",
+                 kFraction)
+          .field("memory_overcommit", &PowerSettings::memory_overcommit,
+                 "Configured memory over real memory; 1 is no overcommitment.",
+                 {.min = 1, .max = 100})
+          .field("judge_on_s", &PowerSettings::judge_on, "Switching on is judged over this.",
+                 kSeconds)
+          .field("judge_off_s", &PowerSettings::judge_off, "Switching off is judged over this.",
+                 kSeconds)
+          .field("uptime_min_s", &PowerSettings::uptime_min, "A host that was woken stays on.",
+                 kSeconds)
+          .field("break_even_factor", &PowerSettings::break_even_factor,
+                 "A host stays off at least this often its break-even time.",
+                 {.min = 0, .max = 1000})
+          .field("hosts_on_min", &PowerSettings::hosts_on_min, "Hosts that always run.",
+                 {.min = 0, .max = 100000})
+          .field("changes_max", &PowerSettings::changes_max, "Hosts switched a round, each way.",
+                 {.min = 0, .max = 100000});
+  return kType;
+}
+
+const Type& HaSettings::type() {
+  static const Type kType =
+      describe<HaSettings>("HaSettings", "What happens when hosts fail (HA).")
+          .field("enabled", &HaSettings::enabled, "VMs of a lost host start elsewhere.")
+          .field("failures", &HaSettings::failures,
+                 "Hosts that may fail at once: room for their VMs is kept.",
+                 {.min = 0, .max = 1000});
+  return kType;
+}
+
+const Type& PolicySettings::type() {
+  static const Type kType =
+      describe<PolicySettings>("PolicySettings", "What the cluster's policies go by.")
+          .field("balance", &PolicySettings::balance, "Spreading load (DRS).")
+          .field("power", &PolicySettings::power, "Which hosts run (DPM).")
+          .field("ha", &PolicySettings::ha, "When hosts fail (HA).")
+          .field("forecast_quantile", &PolicySettings::forecast_quantile,
+                 "Of demand over the horizon.", kFraction)
+          .field("horizon_s", &PolicySettings::horizon, "How far ahead plans look.", kSeconds);
+  return kType;
+}
+
+}  // namespace chorok::model
