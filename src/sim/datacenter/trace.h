@@ -1,0 +1,52 @@
+// What VMs used, as recorded: one table of CPU (and memory) by sample and VM, read from PlanetLab
+// folders, Bitbrains' wide text or plain CSV. Readers trust nothing: every bound is a setting, and
+// an error names the file, the line and what to do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "sim/datacenter/archive.h"
+
+namespace chorok::sim::datacenter {
+
+struct TraceLimits {
+  ReadLimits read;
+  std::size_t vms_max = 200'000;
+  std::size_t samples_max = 110'000;      // of one VM: a year of five minutes
+  std::size_t values_max = 400'000'000;   // VMs times samples: 3.2 GB of memory
+  std::size_t line_bytes_max = 16 << 20;  // the widest line: samples_max numbers
+};
+
+struct TraceVm {
+  std::string name;
+  std::int32_t cores = 1;
+  double cpu_mhz = 0;     // provisioned; 0: the trace does not say
+  double memory_mib = 0;  // provisioned; 0: the trace does not say
+};
+
+// Value: the share of the VM's provisioned CPU that it used (over 1 where it was given more);
+// negative: the VM does not exist yet.
+struct TraceSet {
+  std::string source;
+  Duration interval = std::chrono::minutes(5);
+  std::size_t samples = 0;
+  std::vector<TraceVm> vms;
+  std::vector<double> cpu;     // sample by sample: cpu[sample * vms.size() + vm]
+  std::vector<double> memory;  // MiB in use, laid out like `cpu`; empty: not recorded
+
+  const double* cpu_at(std::size_t sample) const { return cpu.data() + sample * vms.size(); }
+};
+
+// A folder or archive with one file a VM, a whole number of CPU percent a line. VMs stand in the
+// byte order of their file names, which decides results: CloudSim's figures differ by 9 % between
+// orders.
+Result<TraceSet> read_planetlab(const std::filesystem::path& source,
+                                const TraceLimits& limits = {});
+
+}  // namespace chorok::sim::datacenter
