@@ -237,7 +237,7 @@ struct BalanceSettings {
 struct PowerSettings {
   Automation automation = Automation::kOff;
   double target = 0.98;   // of its CPU that a running host may carry …
-  double deviations = 3;  // … counting its VMs' demand and this many standard deviations of it
+  double deviations = 2.7;  // … counting its VMs' demand and this many standard deviations of it
   double memory_target = 0.95;                     // of its memory
   double memory_overcommit = 1.0;                  // 1: reserved and used memory must fit
   Duration judge_on = std::chrono::minutes(5);     // power-on is judged over this

@@ -1,0 +1,185 @@
+// Hosts are emptied onto others and switched off. All of a host's VMs go or none; a VM that is
+// moved twice in the what-if travels once in the plan.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "policy/steps.h"
+
+namespace chorok::policy {
+
+using model::Automation;
+using model::HostPower;
+using model::SnapshotHost;
+
+namespace {
+
+struct Candidate {
+  Index host;
+  double watts_per_vm;  // when full: the worse half of a mixed cluster goes first
+  double upper;         // then those with least to move
+};
+
+double idle_saving(const Snapshot& snapshot, Index host) {
+  const model::PowerCurve& curve = snapshot.curves[snapshot.hosts[host].curve];
+  return curve.watts[0] - curve.standby;
+}
+
+std::optional<Why> may_sleep(const Round& round, Index host) {
+  const SnapshotHost& at = round.snapshot().hosts[host];
+  const model::PowerSettings& settings = round.snapshot().settings.power;
+  if (!at.keep_on.empty()) return Why::kKeepOn;
+  // Where switching costs nothing, nothing is to be waited for.
+  const bool free = at.time_on <= Duration::zero() && at.boot_energy <= 0;
+  if (!free && at.power_since != Time{} &&
+      round.snapshot().now - at.power_since < settings.uptime_min) {
+    return Why::kUptime;
+  }
+  return std::nullopt;
+}
+
+std::vector<Candidate> candidates(Round& round) {
+  const Snapshot& snapshot = round.snapshot();
+  std::vector<Candidate> out;
+  for (Index h = 0; h < snapshot.hosts.size(); ++h) {
+    if (!round.what.usable(h) || round.closed(h) || round.powered_on(h)) continue;
+    if (const auto why = may_sleep(round, h)) {
+      round.turn_down(*why);
+      continue;
+    }
+    out.push_back({h, round.watts_per_vm(h),
+                   round.what.upper(round.what.load(h), snapshot.settings.power.deviations)});
+  }
+  std::ranges::sort(out, [](const Candidate& a, const Candidate& b) {
+    if (a.watts_per_vm != b.watts_per_vm) return a.watts_per_vm > b.watts_per_vm;
+    return a.upper != b.upper ? a.upper < b.upper : a.host < b.host;
+  });
+  return out;
+}
+
+// Moves every VM of the host elsewhere, or nothing. Largest demand first: what is hard to place is
+// placed while there is room.
+bool empty(Round& round, Index host, std::vector<bool>& taken) {
+  const model::PowerSettings& settings = round.snapshot().settings.power;
+  const Wanted wanted{.deviations = settings.deviations,
+                      .target = settings.target,
+                      .running_only = true,
+                      .empty_too = false,
+                      .except = host};
+  std::vector<Index> vms = round.what.vms_on(host);
+  std::ranges::sort(vms, [&](Index a, Index b) {
+    const double left = round.what.vm_load(a).mean;
+    const double right = round.what.vm_load(b).mean;
+    if (left != right) return left > right;
+    const double size_a = round.what.vm_load(a).size.memory;
+    const double size_b = round.what.vm_load(b).size.memory;
+    return size_a != size_b ? size_a > size_b : a < b;
+  });
+  const std::size_t mark = round.mark();
+  std::vector<Index> targets;
+  for (const Index vm : vms) {
+    const auto stays = round.immovable(vm);
+    const Index to = stays ? kNone : round.best_target(vm, wanted);
+    if (stays) round.turn_down(*stays);
+    if (to == kNone) {
+      round.undo_to(mark);
+      return false;
+    }
+    round.move(vm, to, Why::kConsolidate);
+    targets.push_back(to);
+  }
+  for (const Index to : targets) taken[to] = true;
+  return true;
+}
+
+// Joules that emptying the host costs, over what was planned since `mark`.
+double evacuation_cost(const Round& round, const std::vector<Index>& vms) {
+  double cost = 0;
+  for (const Index vm : vms) cost += round.move_cost(vm, round.what.host_of(vm));
+  return cost;
+}
+
+// Time off from which switching has paid, seconds; 0 where switching is free.
+double break_even_seconds(const Snapshot& snapshot, Index host, double cost) {
+  const SnapshotHost& at = snapshot.hosts[host];
+  const double saving = idle_saving(snapshot, host);
+  return saving > 0 ? (at.boot_energy + at.shutdown_energy + cost) / saving : HUGE_VAL;
+}
+
+// Demand over the horizon still fits what would be left running.
+bool forecast_allows(const Round& round, double expected, double variance, double capacity) {
+  const model::PowerSettings& settings = round.snapshot().settings.power;
+  return expected + settings.deviations * std::sqrt(variance) <= settings.target * capacity;
+}
+
+}  // namespace
+
+void consolidate(Round& round) {
+  const Snapshot& snapshot = round.snapshot();
+  const model::PowerSettings& settings = snapshot.settings.power;
+  if (settings.automation == Automation::kOff) return;
+  double expected = 0;
+  double variance = 0;
+  double capacity = 0;
+  std::int32_t running = 0;
+  for (Index v = 0; v < snapshot.vms.size(); ++v) {
+    if (round.what.host_of(v) == kNone) continue;
+    const model::Demand& demand = snapshot.vms[v].cpu_demand;
+    expected += demand.expected;
+    variance += demand.deviation * demand.deviation;
+  }
+  for (Index h = 0; h < snapshot.hosts.size(); ++h) {
+    if (!round.what.usable(h)) continue;
+    capacity += snapshot.hosts[h].capacity.cpu;
+    ++running;
+  }
+  std::vector<bool> taken(snapshot.hosts.size());
+  std::int32_t switched = 0;
+  for (const Candidate& candidate : candidates(round)) {
+    const Index h = candidate.host;
+    if (running <= settings.hosts_on_min) break;
+    if (settings.changes_max > 0 && switched >= settings.changes_max) {
+      round.turn_down(Why::kMovesLimit);
+      break;
+    }
+    // What others were just gathered on stays, or VMs would travel on and on.
+    if (taken[h] && round.what.load(h).vms > 0) continue;
+    const double left = capacity - snapshot.hosts[h].capacity.cpu;
+    if (!forecast_allows(round, expected, variance, left)) {
+      round.turn_down(Why::kForecast);
+      break;
+    }
+    const std::vector<Index> vms = round.what.vms_on(h);
+    const std::size_t mark = round.mark();
+    if (!empty(round, h, taken)) {
+      if (!round.spend(0)) {
+        round.turn_down(Why::kWorkLimit);
+        break;
+      }
+      continue;
+    }
+    const double cost = evacuation_cost(round, vms);
+    const double saving = idle_saving(snapshot, h);
+    // Off for as long as demand was seen to stay: the window that power-off is judged over.
+    const double stay = seconds(settings.judge_off);
+    if (break_even_seconds(snapshot, h, cost) * settings.break_even_factor > stay) {
+      round.undo_to(mark);
+      round.turn_down(Why::kCostExceedsGain);
+      continue;
+    }
+    const SnapshotHost& at = snapshot.hosts[h];
+    round.power(
+        h, false, vms.empty() ? Why::kIdleHost : Why::kConsolidate, saving * stay,
+        cost + at.boot_energy + at.shutdown_energy,
+        fmt::format("{} draws {:.0f} W for {} VMs that fit elsewhere; off for {:.0f} min it "
+                    "saves {:.0f} kJ at a cost of {:.0f} kJ",
+                    at.name, saving, vms.size(), stay / 60, saving * stay / 1000,
+                    (cost + at.boot_energy + at.shutdown_energy) / 1000));
+    capacity = left;
+    --running;
+    ++switched;
+  }
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,168 @@
+#include "policy/forecast.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/result.h"
+
+namespace chorok::policy {
+
+namespace {
+
+constexpr double kDaySeconds = 86400;
+constexpr double kDaySlotSeconds = kDaySeconds / DemandHistory::kDaySlots;
+constexpr double kSmoothing = 0.3;  // a new day's part of the profile
+constexpr int kWeightMax = 200;
+
+double epoch_seconds(Time at) {
+  return seconds(at.time_since_epoch());
+}
+std::size_t day_slot(Time at) {
+  const double in_day = std::fmod(epoch_seconds(at), kDaySeconds);
+  const auto slot = static_cast<std::size_t>(std::max(0.0, in_day) / kDaySlotSeconds);
+  return std::min<std::size_t>(slot, DemandHistory::kDaySlots - 1);
+}
+std::size_t week_day(Time at) {
+  const auto days = static_cast<std::int64_t>(epoch_seconds(at) / kDaySeconds);
+  return static_cast<std::size_t>(days % DemandHistory::kWeekDays);
+}
+
+}  // namespace
+
+double normal_quantile(double p) {
+  CHOROK_ASSERT(p > 0 && p < 1);
+  static constexpr std::array a = {-3.969683028665376e+01, 2.209460984245205e+02,
+                                   -2.759285104469687e+02, 1.383577518672690e+02,
+                                   -3.066479806614716e+01, 2.506628277459239e+00};
+  static constexpr std::array b = {-5.447609879822406e+01, 1.615858368580409e+02,
+                                   -1.556989798598866e+02, 6.680131188771972e+01,
+                                   -1.328068155288572e+01};
+  static constexpr std::array c = {-7.784894002430293e-03, -3.223964580411365e-01,
+                                   -2.400758277161838e+00, -2.549732539343734e+00,
+                                   4.374664141464968e+00,  2.938163982698783e+00};
+  static constexpr std::array d = {7.784695709041462e-03, 3.224671290700398e-01,
+                                   2.445134137142996e+00, 3.754408661907416e+00};
+  constexpr double kLow = 0.02425;
+  auto tail = [](double q) {
+    return (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
+           ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
+  };
+  if (p < kLow) return tail(std::sqrt(-2 * std::log(p)));
+  if (p > 1 - kLow) return -tail(std::sqrt(-2 * std::log(1 - p)));
+  const double q = p - 0.5;
+  const double r = q * q;
+  return (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
+         (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+}
+
+double DemandHistory::recent(int back) const {
+  return static_cast<double>(recent_[static_cast<std::size_t>((head_ + kRecent - back) % kRecent)]);
+}
+
+void DemandHistory::add(Time at, double value, const ForecastSettings& settings) {
+  if (!(value >= 0) || !std::isfinite(value)) return;  // a broken sample is a missing one
+  if (count_ > 0 && at < newest_) return;
+  const std::int64_t slot = at.time_since_epoch() / settings.slot;
+  if (count_ == 0 || slot != slot_) open_slots(slot, settings);
+  newest_ = at;
+  last_ = static_cast<float>(value);
+  slot_sum_ += value;
+  ++slot_samples_;
+  recent_[head_] = static_cast<float>(slot_sum_ / slot_samples_);
+}
+
+// Makes `slot` the newest one; the slots between it and the one before hold that one's value.
+void DemandHistory::open_slots(std::int64_t slot, const ForecastSettings& settings) {
+  if (count_ > 0) {
+    learn(Time(settings.slot * slot_), recent(0));
+    const std::int64_t skipped = slot - slot_ - 1;
+    if (skipped >= kRecent) {
+      count_ = 0;
+      missing_ = 0;
+    } else {
+      for (std::int64_t i = 0; i < skipped; ++i) {
+        const float held = recent_[head_];
+        head_ = static_cast<std::uint8_t>((head_ + 1) % kRecent);
+        recent_[head_] = held;
+        count_ = static_cast<std::uint8_t>(std::min(count_ + 1, kRecent));
+        missing_ = (missing_ << 1U) | 1U;
+      }
+    }
+  }
+  head_ = static_cast<std::uint8_t>((head_ + 1) % kRecent);
+  count_ = static_cast<std::uint8_t>(std::min(count_ + 1, kRecent));
+  missing_ = (missing_ << 1U) & ((std::uint64_t{1} << kRecent) - 1);
+  slot_ = slot;
+  slot_sum_ = 0;
+  slot_samples_ = 0;
+}
+
+void DemandHistory::learn(Time at, double value) {
+  auto blend = [](float& into, std::uint8_t& weight, double sample) {
+    const double part = weight == 0 ? 1 : std::max(kSmoothing / 6, 1.0 / (weight + 1));
+    into = static_cast<float>(static_cast<double>(into) * (1 - part) + sample * part);
+    weight = static_cast<std::uint8_t>(std::min(weight + 1, kWeightMax));
+  };
+  const std::size_t slot = day_slot(at);
+  blend(day_[slot], day_weight_[slot], value);
+  const bool known = day_mean_ > 0;
+  day_mean_ += static_cast<float>((value - static_cast<double>(day_mean_)) / (known ? 288 : 1));
+  const double level = static_cast<double>(day_[slot]);
+  if (level > 0) {
+    const std::size_t day = week_day(at);
+    blend(week_[day], week_weight_[day], std::min(4.0, value / level));
+  }
+}
+
+// How far the half hour of `at` lies above or below the day's level, in the series' unit. Nothing
+// is known of a half hour that was seen on fewer than two days (six slots each).
+double DemandHistory::profile(Time at) const {
+  const std::size_t slot = day_slot(at);
+  if (day_weight_[slot] <= 6) return 0;
+  const std::size_t day = week_day(at);
+  const double ratio = week_weight_[day] > 48 ? static_cast<double>(week_[day]) : 1.0;
+  return static_cast<double>(day_[slot]) * ratio - static_cast<double>(day_mean_);
+}
+
+double DemandHistory::gaps() const {
+  return count_ == 0 ? 1.0 : static_cast<double>(std::popcount(missing_)) / count_;
+}
+
+model::Demand DemandHistory::demand(Time now, double size, const ForecastSettings& settings) const {
+  model::Demand out;
+  const double prior = settings.prior_deviation * size;
+  if (count_ == 0) {
+    out.deviation = prior;
+    return out;
+  }
+  double sum = 0;
+  for (int i = 0; i < count_; ++i) {
+    sum += recent(i);
+    out.peak = std::max(out.peak, recent(i));
+  }
+  out.now = static_cast<double>(last_);
+  out.mean = sum / count_;
+  double squares = 0;
+  double lagged = 0;
+  for (int i = 0; i < count_; ++i) {
+    const double off = recent(i) - out.mean;
+    squares += off * off;
+    if (i + 1 < count_) lagged += off * (recent(i + 1) - out.mean);
+  }
+  const double weight = settings.prior_slots;
+  out.deviation = std::sqrt((squares + weight * prior * prior) / (count_ + weight));
+  // Autocorrelation at one slot, drawn towards nothing while the series is short.
+  const double phi =
+      squares > 0 ? std::clamp(lagged / squares, 0.0, 0.98) * count_ / (count_ + weight) : 0;
+  const Time ahead = now + settings.horizon;
+  const double steps = std::max(1.0, seconds(settings.horizon) / seconds(settings.slot));
+  const double pull = std::pow(phi, steps);
+  const double turn = profile(ahead) - profile(now);
+  out.expected = std::clamp(out.mean + pull * (out.now - out.mean) + turn, 0.0, size);
+  const double residual = out.deviation * std::sqrt(1 - pull * pull);
+  out.upper = std::min(size, out.expected + normal_quantile(settings.quantile) * residual);
+  return out;
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,183 @@
+// Places the VMs that wait for a host, as one batch, and wakes hosts ahead of demand.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "policy/steps.h"
+
+namespace chorok::policy {
+
+using model::Automation;
+using model::HostPower;
+using model::SnapshotHost;
+using model::SnapshotVm;
+using model::VmRun;
+
+namespace {
+
+constexpr int kDepth = 3;  // VMs that move aside, one for the other
+
+bool starts_at_once(const SnapshotHost& host) {
+  return host.time_on <= Duration::zero();
+}
+
+void wake(Round& round, Index host, Why why, std::string reason) {
+  const SnapshotHost& at = round.snapshot().hosts[host];
+  if (round.powered_on(host) || at.power == HostPower::kWaking) return;
+  round.power(host, true, why, 0, at.boot_energy, std::move(reason));
+  round.what.set_usable(host, starts_at_once(at));
+}
+
+Wanted place_wanted(const Snapshot& snapshot) {
+  return {.deviations = snapshot.settings.power.deviations,
+          .target = snapshot.settings.power.target,
+          .running_only = true,
+          .empty_too = true,
+          .except = kNone};
+}
+
+// Finds a place for `vm` by letting one VM of a host move aside, which may push another, and so on.
+bool make_room(Round& round, Index vm, const Wanted& wanted, int depth) {
+  const auto hosts = static_cast<Index>(round.snapshot().hosts.size());
+  for (Index h = 0; h < hosts; ++h) {
+    if (!round.what.usable(h) || round.closed(h) || round.what.compatible(vm, h)) continue;
+    std::vector<Index> others = round.what.vms_on(h);
+    std::ranges::sort(others);
+    for (const Index other : others) {
+      if (!round.spend(1)) return false;
+      if (round.immovable(other)) continue;
+      const std::size_t mark = round.mark();
+      round.move(other, kNone, Why::kPlace);
+      if (round.has_room(vm, h, wanted) && !round.what.forbids(vm, h) &&
+          round.within_limits(vm, h)) {
+        round.move(vm, h, Why::kPlace);
+        Wanted elsewhere = wanted;
+        elsewhere.except = h;
+        const Index to = round.best_target(other, elsewhere);
+        if (to != kNone) {
+          round.move(other, to, Why::kPlace);
+          return true;
+        }
+        if (depth > 1) {
+          round.close(h);
+          const bool made = make_room(round, other, wanted, depth - 1);
+          round.open(h);
+          if (made) return true;
+        }
+      }
+      round.undo_to(mark);
+    }
+  }
+  return false;
+}
+
+bool place(Round& round, Index vm) {
+  Wanted wanted = place_wanted(round.snapshot());
+  Index to = round.best_target(vm, wanted);
+  if (to == kNone) {
+    wanted.running_only = false;
+    to = round.best_target(vm, wanted);
+    if (to != kNone) {
+      const SnapshotHost& at = round.snapshot().hosts[to];
+      wake(round, to, Why::kWakeDemand,
+           fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
+      // It starts when the host is there: the next round places it.
+      if (!starts_at_once(at)) return true;
+    }
+  }
+  if (to == kNone) {
+    wanted.running_only = true;
+    wanted.deviations = 0;  // less margin rather than no start
+    to = round.best_target(vm, wanted);
+  }
+  if (to != kNone) {
+    round.move(vm, to, Why::kPlace);
+    return true;
+  }
+  return make_room(round, vm, wanted, kDepth);
+}
+
+}  // namespace
+
+void place_waiting(Round& round) {
+  const Snapshot& snapshot = round.snapshot();
+  std::vector<Index> waiting;
+  Amounts capacity;
+  for (const SnapshotHost& host : snapshot.hosts) capacity += host.capacity;
+  for (Index v = 0; v < snapshot.vms.size(); ++v) {
+    if (snapshot.vms[v].run == VmRun::kWaiting) waiting.push_back(v);
+  }
+  if (waiting.empty()) return;
+  auto weight = [&](Index vm) {
+    const VmLoad& load = round.what.vm_load(vm);
+    return std::max(load.size.memory / std::max(capacity.memory, 1.0),
+                    std::max(load.mean, load.reserved.cpu) / std::max(capacity.cpu, 1.0));
+  };
+  std::ranges::sort(waiting, [&](Index a, Index b) {
+    const double left = weight(a);
+    const double right = weight(b);
+    return left != right ? left > right : a < b;
+  });
+  for (const Index vm : waiting) {
+    if (place(round, vm)) continue;
+    const SnapshotVm& it = snapshot.vms[vm];
+    round.violate(Why::kHostReservation, vm, kNone,
+                  fmt::format("{} ({} vCPUs, {:.0f} MiB) fits on no host", it.name, it.vcpus,
+                              it.size.memory));
+  }
+}
+
+void wake_ahead(Round& round) {
+  const Snapshot& snapshot = round.snapshot();
+  const model::PowerSettings& settings = snapshot.settings.power;
+  if (settings.automation == Automation::kOff) return;
+  double expected = 0;
+  double variance = 0;
+  double sizes = 0;  // MiB; what fits by its size needs no reserve
+  Amounts now;
+  for (Index v = 0; v < snapshot.vms.size(); ++v) {
+    if (snapshot.vms[v].run == VmRun::kOff) continue;
+    const model::Demand& demand = snapshot.vms[v].cpu_demand;
+    expected += std::max(demand.expected, round.what.vm_load(v).mean);
+    variance += round.what.vm_load(v).deviation * round.what.vm_load(v).deviation;
+    now += round.what.vm_load(v).now;
+    sizes += round.what.vm_load(v).size.memory;
+  }
+  const double cpu =
+      std::max(now.cpu, expected + settings.deviations * std::sqrt(variance)) / settings.target;
+  Amounts capacity;
+  std::vector<Index> asleep;
+  for (Index h = 0; h < snapshot.hosts.size(); ++h) {
+    const SnapshotHost& host = snapshot.hosts[h];
+    if (round.what.usable(h) || round.powered_on(h) ||
+        (host.power == HostPower::kWaking && round.what.could_run(h))) {
+      capacity += host.capacity;
+    } else if (round.what.could_run(h)) {
+      asleep.push_back(h);
+    } else if (!host.keep_off.empty()) {
+      round.turn_down(Why::kKeepOff);
+    }
+  }
+  std::ranges::sort(asleep, [&](Index a, Index b) {
+    const double left = round.watts_per_vm(a);
+    const double right = round.watts_per_vm(b);
+    if (left != right) return left < right;
+    const Duration on_a = snapshot.hosts[a].time_on;
+    const Duration on_b = snapshot.hosts[b].time_on;
+    return on_a != on_b ? on_a < on_b : a < b;
+  });
+  for (const Index h : asleep) {
+    const bool memory_fits =
+        sizes <= capacity.memory || now.memory <= settings.memory_target * capacity.memory;
+    if (cpu <= capacity.cpu && memory_fits) break;
+    wake(round, h, Why::kWakeDemand,
+         fmt::format(
+             "{:.0f} MHz and {:.0f} MiB are about to be asked for; {:.0f} MHz and {:.0f} MiB "
+             "are running or waking",
+             cpu, now.memory, capacity.cpu, capacity.memory));
+    capacity += snapshot.hosts[h].capacity;
+  }
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,55 @@
+#include "policy/planner.h"
+
+#include "policy/steps.h"
+
+namespace chorok::policy {
+
+using model::VmRun;
+
+Plan plan_cluster(const Snapshot& snapshot) {
+  Round round(snapshot);
+  repair(round);
+  place_waiting(round);
+  wake_ahead(round);
+  consolidate(round);
+  improve(round);
+  return round.finish(
+      "every VM gets what it asks for, no rule is broken, and no host can be spared");
+}
+
+Plan plan_balance(const Snapshot& snapshot) {
+  Round round(snapshot);
+  repair(round);
+  improve(round);
+  return round.finish("every VM gets what it asks for, and no move is worth its cost");
+}
+
+Plan plan_power(const Snapshot& snapshot) {
+  Round round(snapshot);
+  repair(round);
+  wake_ahead(round);
+  consolidate(round);
+  return round.finish("no host is missing, and none can be spared");
+}
+
+Plan plan_place(const Snapshot& snapshot) {
+  Round round(snapshot);
+  place_waiting(round);
+  return round.finish("no VM waits for a host");
+}
+
+void ClusterForecast::observe(Snapshot& snapshot) {
+  cpu_.resize(snapshot.vms.size());
+  memory_.resize(snapshot.vms.size());
+  for (Index v = 0; v < snapshot.vms.size(); ++v) {
+    model::SnapshotVm& vm = snapshot.vms[v];
+    if (vm.run != VmRun::kOn) continue;
+    cpu_[v].add(snapshot.now, vm.cpu_demand.now, settings_);
+    vm.cpu_demand = cpu_[v].demand(snapshot.now, vm.size.cpu, settings_);
+    memory_[v].add(snapshot.now, vm.memory_demand.now, settings_);
+    vm.memory_demand = memory_[v].demand(snapshot.now, vm.size.memory, settings_);
+    vm.gaps = cpu_[v].gaps();
+  }
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,213 @@
+// What is broken now: hosts that are to be empty, rules, reservations, overload.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "policy/steps.h"
+
+namespace chorok::policy {
+
+using model::HostPower;
+using model::SnapshotHost;
+using model::SnapshotVm;
+
+namespace {
+
+Wanted target_for_repair(const Snapshot& snapshot, Index from) {
+  const model::PolicySettings& settings = snapshot.settings;
+  return {.deviations = settings.balance.deviations,
+          .target = settings.power.target,
+          .running_only = true,
+          .empty_too = true,
+          .except = from};
+}
+
+// A host that is off and starts at once counts as a target; one that takes its time is woken, and
+// the VM waits for it.
+bool starts_at_once(const SnapshotHost& host) {
+  return host.time_on <= Duration::zero();
+}
+
+// Puts `vm` where it fits: with the room that is wanted, else on a host that takes no time to
+// start, else wherever it is not worse than here.
+bool send_away(Round& round, Index vm, Index from, Why why) {
+  Wanted wanted = target_for_repair(round.snapshot(), from);
+  Index to = round.best_target(vm, wanted);
+  if (to == kNone) {
+    wanted.running_only = false;
+    to = round.best_target(vm, wanted);
+    if (to != kNone && !starts_at_once(round.snapshot().hosts[to])) {
+      if (!round.powered_on(to)) {
+        round.power(to, true, Why::kWakeDemand, 0, round.snapshot().hosts[to].boot_energy,
+                    fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
+        round.what.set_usable(to, false);
+      }
+      return false;
+    }
+  }
+  if (to == kNone) {
+    // Without a margin: it fits by what is asked for at this moment.
+    wanted.running_only = true;
+    wanted.deviations = 0;
+    wanted.back = true;
+    to = round.best_target(vm, wanted);
+  }
+  if (to == kNone) return false;
+  if (!round.what.usable(to)) {
+    round.power(to, true, Why::kWakeDemand, 0, round.snapshot().hosts[to].boot_energy,
+                fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
+  }
+  round.move(vm, to, why);
+  return true;
+}
+
+std::vector<Index> largest_first(const Round& round, std::vector<Index> vms) {
+  const Snapshot& snapshot = round.snapshot();
+  std::ranges::sort(vms, [&](Index a, Index b) {
+    const Amounts& left = snapshot.vms[a].size;
+    const Amounts& right = snapshot.vms[b].size;
+    if (left.memory != right.memory) return left.memory > right.memory;
+    return left.cpu != right.cpu ? left.cpu > right.cpu : a < b;
+  });
+  return vms;
+}
+
+void evacuate(Round& round, Index host) {
+  round.close(host);
+  for (const Index vm : largest_first(round, round.what.vms_on(host))) {
+    if (const auto why = round.immovable(vm)) {
+      round.turn_down(*why);
+      round.violate(*why, vm, host,
+                    fmt::format("{} has to leave {} and may not be moved",
+                                round.snapshot().vms[vm].name, round.snapshot().hosts[host].name));
+      continue;
+    }
+    if (!send_away(round, vm, host, Why::kMaintenance)) {
+      round.violate(Why::kHostNotReady, vm, host,
+                    fmt::format("{} has to leave {} and fits on no other host",
+                                round.snapshot().vms[vm].name, round.snapshot().hosts[host].name));
+    }
+  }
+}
+
+void mend_rules(Round& round) {
+  for (Index r = 0; r < round.snapshot().rules.size(); ++r) {
+    const model::SnapshotRule& rule = round.snapshot().rules[r];
+    for (const Index vm : rule.vms) {
+      const Index host = round.what.host_of(vm);
+      if (host == kNone || !round.what.rule_broken(vm, !rule.must)) continue;
+      if (rule.must && round.what.rule_broken(vm, true)) {
+        if (round.immovable(vm) || !send_away(round, vm, host, Why::kRule)) {
+          round.violate(Why::kRule, vm, host,
+                        fmt::format("rule {}: {} can go nowhere else", rule.name,
+                                    round.snapshot().vms[vm].name));
+        }
+      }
+    }
+  }
+}
+
+// The VM whose leaving mends the excess with the least to copy; if none alone does, the one that
+// takes away most.
+Index to_leave(const Round& round, Index host, model::Resource of, double excess) {
+  Index pick = kNone;
+  bool pick_enough = false;
+  double pick_copy = 0;
+  double pick_amount = 0;
+  for (const Index vm : round.what.vms_on(host)) {
+    if (round.immovable(vm)) continue;
+    const double amount = round.what.vm_load(vm).now[of];
+    if (amount <= 0) continue;
+    const bool enough = amount >= excess;
+    const SnapshotVm& it = round.snapshot().vms[vm];
+    const double copy = std::max(it.consumed, it.memory_demand.now);
+    const bool better =
+        pick == kNone || (enough != pick_enough ? enough
+                          : enough ? (copy != pick_copy ? copy < pick_copy : amount < pick_amount)
+                                   : amount > pick_amount);
+    // Ties by index, so that the order of a host's list never shows.
+    const bool tie = pick != kNone && enough == pick_enough && amount == pick_amount &&
+                     copy == pick_copy && vm < pick;
+    if (better || tie) {
+      pick = vm;
+      pick_enough = enough;
+      pick_copy = copy;
+      pick_amount = amount;
+    }
+  }
+  return pick;
+}
+
+void relieve(Round& round, Index host) {
+  const SnapshotHost& at = round.snapshot().hosts[host];
+  for (const model::Resource of : model::kResources) {
+    // Each pass takes one VM away, or ends.
+    for (std::int32_t left = round.what.load(host).vms; left > 0; --left) {
+      const double excess = round.what.load(host).now[of] - at.capacity[of];
+      if (excess <= 0) break;
+      round.close(host);
+      const Index vm = to_leave(round, host, of, excess);
+      if (vm == kNone || !send_away(round, vm, host, Why::kOverload)) break;
+    }
+  }
+  const HostLoad& load = round.what.load(host);
+  if (load.now.cpu > at.capacity.cpu || load.now.memory > at.capacity.memory) {
+    round.close(host);
+    round.violate(
+        Why::kOverload, kNone, host,
+        fmt::format("{} is asked for {:.0f} of {:.0f} MHz and {:.0f} of {:.0f} MiB", at.name,
+                    load.now.cpu, at.capacity.cpu, load.now.memory, at.capacity.memory));
+  }
+}
+
+void keep_reservations(Round& round, Index host) {
+  const SnapshotHost& at = round.snapshot().hosts[host];
+  for (std::int32_t left = round.what.load(host).vms; left > 0; --left) {
+    const HostLoad& load = round.what.load(host);
+    const bool cpu = load.reserved.cpu > at.capacity.cpu;
+    const bool memory = load.reserved.memory > at.capacity.memory;
+    if (!cpu && !memory) return;
+    const model::Resource of = cpu ? model::Resource::kCpu : model::Resource::kMemory;
+    Index pick = kNone;
+    for (const Index vm : round.what.vms_on(host)) {
+      if (round.immovable(vm)) continue;
+      const double amount = round.what.vm_load(vm).reserved[of];
+      const double best = pick == kNone ? 0 : round.what.vm_load(pick).reserved[of];
+      if (amount > best || (amount == best && pick != kNone && vm < pick)) pick = vm;
+    }
+    round.close(host);
+    if (pick == kNone || !send_away(round, pick, host, Why::kReservation)) {
+      round.violate(Why::kReservation, kNone, host,
+                    fmt::format("{} cannot keep the reservations of its VMs: {:.0f} of {:.0f} MHz, "
+                                "{:.0f} of {:.0f} MiB",
+                                at.name, load.reserved.cpu, at.capacity.cpu, load.reserved.memory,
+                                at.capacity.memory));
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void repair(Round& round) {
+  const auto hosts = static_cast<Index>(round.snapshot().hosts.size());
+  // Hosts in trouble take nothing in, whichever is mended first.
+  for (Index h = 0; h < hosts; ++h) {
+    if (round.what.broken(h)) round.close(h);
+  }
+  for (Index h = 0; h < hosts; ++h) {
+    const SnapshotHost& host = round.snapshot().hosts[h];
+    const bool reachable = host.power == HostPower::kOn && host.link == model::HostLink::kConnected;
+    const bool leave =
+        host.admin != model::HostAdmin::kEnabled || (host.recent_failures > 0 && reachable);
+    if (round.what.load(h).vms > 0 && leave && reachable) evacuate(round, h);
+  }
+  mend_rules(round);
+  for (Index h = 0; h < hosts; ++h) {
+    if (!round.what.usable(h) || round.what.load(h).vms == 0) continue;
+    keep_reservations(round, h);
+    relieve(round, h);
+  }
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,309 @@
+#include "policy/round.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/result.h"
+
+namespace chorok::policy {
+
+using model::Automation;
+using model::HostPower;
+using model::SnapshotHost;
+using model::SnapshotVm;
+using model::VmRun;
+
+namespace {
+
+// Of a core, at each end, while memory is copied at `bandwidth` MiB/s: 0.3 on 1 GbE, 1 on 10 GbE
+// (Gulati et al., VMware Distributed Resource Management, 2012), linear between.
+double copy_cores(double bandwidth) {
+  constexpr double kGigabit = 119;  // MiB/s
+  return std::clamp(0.3 + 0.7 * (bandwidth - kGigabit) / (9 * kGigabit), 0.1, 1.0);
+}
+// What the VM loses while it is copied (the experiment of Beloglazov and Buyya has 10 %).
+constexpr double kCopySlowdown = 0.1;
+
+}  // namespace
+
+Round::Round(const Snapshot& snapshot)
+    : what(snapshot),
+      origin_(snapshot.vms.size()),
+      why_(snapshot.vms.size()),
+      closed_(snapshot.hosts.size()),
+      host_moves_(snapshot.hosts.size()),
+      power_(snapshot.hosts.size()),
+      in_flight_(snapshot.vms.size()) {
+  for (Index v = 0; v < snapshot.vms.size(); ++v) origin_[v] = what.host_of(v);
+  rate_hosts();
+  for (const model::SnapshotOperation& operation : snapshot.operations) {
+    if (operation.vm != kNone) in_flight_[operation.vm] = true;
+    for (const Index host : {operation.from, operation.to}) {
+      if (host != kNone && operation.kind == model::SnapshotOperation::Kind::kMigrate) {
+        ++host_moves_[host];
+      }
+    }
+  }
+}
+
+void Round::rate_hosts() {
+  Amounts average;
+  double count = 0;
+  for (Index v = 0; v < snapshot().vms.size(); ++v) {
+    if (snapshot().vms[v].run == VmRun::kOff) continue;
+    average.cpu += what.vm_load(v).mean;
+    average.memory += what.vm_load(v).size.memory;
+    ++count;
+  }
+  average = average * (1 / std::max(count, 1.0));
+  for (const SnapshotHost& host : snapshot().hosts) {
+    const model::PowerCurve& curve = snapshot().curves[host.curve];
+    double vms = average.cpu > 0 ? host.capacity.cpu / average.cpu : 1e9;
+    if (average.memory > 0) vms = std::min(vms, host.capacity.memory / average.memory);
+    vms = std::max(vms, 1e-9);
+    const double load = host.capacity.cpu > 0 ? vms * average.cpu / host.capacity.cpu : 0;
+    watts_per_vm_.push_back(curve.at(load) / vms);
+  }
+}
+
+std::optional<Why> Round::immovable(Index vm) const {
+  const SnapshotVm& it = snapshot().vms[vm];
+  if (!it.pinned.empty()) return Why::kPinned;
+  if (in_flight_[vm]) return Why::kInFlight;
+  if (it.automation < Automation::kFull && it.run == VmRun::kOn) return Why::kAutomation;
+  return std::nullopt;
+}
+
+bool Round::would_return(Index vm, Index host) const {
+  const SnapshotVm& it = snapshot().vms[vm];
+  if (it.moved_from != host || it.last_moved == Time{}) return false;
+  const model::BalanceSettings& settings = snapshot().settings.balance;
+  if (snapshot().now - it.last_moved >= settings.stability) return false;
+  const double now = it.cpu_demand.now;
+  const double then = it.cpu_when_moved;
+  return now <= then * settings.changed_load && now * settings.changed_load >= then;
+}
+
+bool Round::within_limits(Index vm, Index to) const {
+  const model::BalanceSettings& settings = snapshot().settings.balance;
+  const bool again = why_[vm].has_value();
+  if (settings.moves_max > 0 && !again && moved_ >= settings.moves_max) return false;
+  if (settings.moves_per_host <= 0) return true;
+  if (host_moves_[to] >= settings.moves_per_host) return false;
+  return again || origin_[vm] == kNone || host_moves_[origin_[vm]] < settings.moves_per_host;
+}
+
+// Moves the VM and keeps the counts of what the plan will hold.
+void Round::place(Index vm, Index to) {
+  const Index from = what.host_of(vm);
+  const Index origin = origin_[vm];
+  auto count = [&](Index at, std::int32_t by) {
+    if (at == origin) return;
+    moved_ += by;
+    if (at != kNone) host_moves_[at] += by;
+    if (origin != kNone) host_moves_[origin] += by;
+  };
+  count(from, -1);
+  what.move(vm, to);
+  count(to, 1);
+}
+
+void Round::move(Index vm, Index to, Why why) {
+  journal_.push_back({vm, what.host_of(vm), why_[vm]});
+  place(vm, to);
+  if (to == origin_[vm]) {
+    why_[vm].reset();
+  } else if (!why_[vm]) {
+    why_[vm] = why;
+  }
+}
+
+void Round::undo_to(std::size_t mark) {
+  while (journal_.size() > mark) {
+    const Moved last = journal_.back();
+    journal_.pop_back();
+    place(last.vm, last.from);
+    why_[last.vm] = last.before;
+  }
+}
+
+bool Round::has_room(Index vm, Index host, const Wanted& wanted) const {
+  const SnapshotHost& at = snapshot().hosts[host];
+  const double room = wanted.target * at.capacity.cpu;
+  const HostLoad after = what.with(what.load(host), vm);
+  if (after.now.cpu > room) return false;
+  if (what.upper(after, wanted.deviations) > room) return false;
+  const double vcpu_top = at.core_mhz * snapshot().vms[vm].vcpus;
+  return at.core_mhz <= 0 || what.vm_load(vm).now.cpu <= vcpu_top;
+}
+
+bool Round::spend(std::int64_t candidates) {
+  work_ += candidates;
+  return work_ <= snapshot().settings.balance.work_max;
+}
+
+Index Round::best_target(Index vm, const Wanted& wanted) {
+  struct Rank {
+    int soft_rules;  // broken by it
+    bool wakes;      // it would be empty, or off, without this VM
+    double watts;    // more; of a host that would be empty, a VM when it is full
+    double room;     // left, as shares of the host
+    auto operator<=>(const Rank&) const = default;
+  };
+  Index best = kNone;
+  Rank best_rank{};
+  const bool empty_ones_sleep = snapshot().settings.power.automation != Automation::kOff;
+  const auto hosts = static_cast<Index>(snapshot().hosts.size());
+  work_ += hosts;
+  for (Index h = 0; h < hosts; ++h) {
+    if (h == wanted.except || closed_[h] || h == what.host_of(vm)) continue;
+    const HostLoad& load = what.load(h);
+    const bool running = what.usable(h);
+    if (!running && (wanted.running_only || !what.could_run(h))) continue;
+    // A host that may not be switched off runs anyway: it is as good as one that carries VMs.
+    const bool sleeps = empty_ones_sleep && snapshot().hosts[h].keep_on.empty();
+    if (load.vms == 0 && sleeps && !wanted.empty_too) continue;
+    if (!wanted.back && would_return(vm, h)) {
+      turn_down(Why::kTooSoon);
+      continue;
+    }
+    if (!has_room(vm, h, wanted)) {
+      turn_down(Why::kNoCpu);
+      continue;
+    }
+    if (const auto why = what.forbids(vm, h)) {
+      turn_down(*why);
+      continue;
+    }
+    if (!within_limits(vm, h)) {
+      turn_down(Why::kMovesLimit);
+      continue;
+    }
+    const SnapshotHost& at = snapshot().hosts[h];
+    const HostLoad after = what.with(load, vm);
+    Rank rank{};
+    rank.soft_rules = what.soft_rules(vm, h);
+    rank.wakes = load.vms == 0 && (!running || sleeps);
+    // Marginal watts differ by the steps of a curve that mean nothing: to the watt they are equal.
+    rank.watts =
+        rank.wakes ? watts_per_vm_[h] : std::round(what.watts(h, after) - what.watts(h, load));
+    const double cpu = wanted.target * at.capacity.cpu - what.upper(after, wanted.deviations);
+    rank.room = cpu / std::max(at.capacity.cpu, 1.0);
+    if (at.capacity.memory > 0) rank.room += 1 - (after.size.memory / at.capacity.memory);
+    if (best == kNone || rank < best_rank) {
+      best = h;
+      best_rank = rank;
+    }
+  }
+  return best;
+}
+
+void Round::violate(Why why, Index vm, Index host, std::string text) {
+  violations_.push_back({why, vm, host, std::move(text)});
+}
+
+void Round::power(Index host, bool on, Why why, double gain, double cost, std::string reason) {
+  power_[host] = Switch{on, why, gain, cost, std::move(reason)};
+  what.set_usable(host, on);
+}
+
+double Round::copy_seconds(Index vm, Index to) const {
+  const SnapshotVm& it = snapshot().vms[vm];
+  double bandwidth = snapshot().hosts[to].migration_bandwidth;
+  if (origin_[vm] != kNone) {
+    bandwidth = std::min(bandwidth, snapshot().hosts[origin_[vm]].migration_bandwidth);
+  }
+  bandwidth = std::max(bandwidth, 1.0);
+  const double memory = std::max(it.consumed, it.memory_demand.now) + it.overhead;
+  // Each round copies what was written during the one before: a geometric series.
+  const double dirty = std::min(0.8, it.dirty_rate / bandwidth);
+  return memory / bandwidth / (1 - dirty);
+}
+
+double Round::move_cost(Index vm, Index to) const {
+  const double time = copy_seconds(vm, to);
+  const SnapshotHost& target = snapshot().hosts[to];
+  const model::PowerCurve& curve = snapshot().curves[target.curve];
+  const double capacity = std::max(target.capacity.cpu, 1.0);
+  const double joules_per_mhz = curve.watts[10] / capacity;
+  const double copying =
+      2 * copy_cores(target.migration_bandwidth) * target.core_mhz * joules_per_mhz * time;
+  const double lost = kCopySlowdown * what.vm_load(vm).now.cpu * time * joules_per_mhz *
+                      snapshot().settings.balance.performance_worth;
+  return copying + lost;
+}
+
+Action Round::migration(Index vm) const {
+  const SnapshotVm& it = snapshot().vms[vm];
+  const Index from = origin_[vm];
+  const Index to = what.host_of(vm);
+  Action action;
+  action.kind = from == kNone ? ActionKind::kStart : ActionKind::kMigrate;
+  action.vm = vm;
+  action.from = from;
+  action.to = to;
+  action.why = why_[vm].value_or(Why::kBalance);
+  action.cost = from == kNone ? 0 : move_cost(vm, to);
+  action.priority = action.why <= Why::kReservation || action.why == Why::kPlace ? 1 : 3;
+  action.reason = fmt::format("{} {:.0f} MHz to {} ({:.0f} of {:.0f} MHz used there then)", it.name,
+                              it.cpu_demand.now, snapshot().hosts[to].name, what.load(to).now.cpu,
+                              snapshot().hosts[to].capacity.cpu);
+  return action;
+}
+
+// Hosts wake first, then VMs move, then hosts that are empty go to sleep.
+Plan Round::finish(const std::string& nothing) {
+  Plan plan;
+  const auto hosts = static_cast<Index>(snapshot().hosts.size());
+  std::vector<std::uint32_t> woken(hosts, kNone);
+  std::vector<std::vector<std::uint32_t>> leaving(hosts);
+  auto switch_action = [&](Index h) {
+    Action action;
+    action.kind = power_[h]->on ? ActionKind::kPowerOn : ActionKind::kPowerOff;
+    action.to = h;
+    action.why = power_[h]->why;
+    action.gain = power_[h]->gain;
+    action.cost = power_[h]->cost;
+    action.reason = power_[h]->reason;
+    action.priority = power_[h]->on ? 1 : 3;
+    return action;
+  };
+  for (Index h = 0; h < hosts; ++h) {
+    plan.stats.hosts_on_before += snapshot().hosts[h].power == HostPower::kOn ? 1 : 0;
+    if (!powered_on(h)) continue;
+    woken[h] = static_cast<std::uint32_t>(plan.actions.size());
+    plan.actions.push_back(switch_action(h));
+  }
+  for (const Moved& moved : journal_) {
+    if (!why_[moved.vm] || what.host_of(moved.vm) == origin_[moved.vm]) continue;
+    Action action = migration(moved.vm);
+    if (woken[action.to] != kNone) action.after.push_back(woken[action.to]);
+    if (action.from != kNone) {
+      leaving[action.from].push_back(static_cast<std::uint32_t>(plan.actions.size()));
+    }
+    plan.actions.push_back(std::move(action));
+    why_[moved.vm].reset();  // a VM that was tried in several places travels once
+  }
+  plan.stats.hosts_on_after = plan.stats.hosts_on_before;
+  for (Index h = 0; h < hosts; ++h) {
+    if (powered_on(h)) ++plan.stats.hosts_on_after;
+    if (!powered_off(h)) continue;
+    --plan.stats.hosts_on_after;
+    Action action = switch_action(h);
+    action.after = leaving[h];
+    plan.actions.push_back(std::move(action));
+  }
+  plan.violations = std::move(violations_);
+  for (std::size_t why = 0; why < turned_down_.size(); ++why) {
+    if (turned_down_[why] > 0) {
+      plan.turned_down.push_back({static_cast<Why>(why), turned_down_[why]});
+    }
+  }
+  if (plan.actions.empty()) plan.nothing = nothing;
+  plan.stats.candidates = work_;
+  return plan;
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,111 @@
+// One round of planning: the what-if, what was moved in it and why, what was turned down. The steps
+// (repair, consolidate, improve, place) work on it one after the other and undo what did not come
+// out; at the end the plan is the difference between where VMs were and where they are.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/whatif.h"
+
+namespace chorok::policy {
+
+// Where a VM could go, and what is wanted of the place.
+struct Wanted {
+  double deviations = 2;  // of demand that the target must still have room for
+  double target = 1;      // share of its CPU that may be used so
+  bool running_only =
+      true;               // false: hosts that are off count too, at the price of their idle watts
+  bool empty_too = true;  // false: only hosts that carry VMs already
+  Index except = kNone;   // not this one
+  bool back = false;      // true: also where it came from within the stability window
+};
+
+class Round {
+ public:
+  explicit Round(const Snapshot& snapshot);
+
+  const Snapshot& snapshot() const { return what.snapshot(); }
+  WhatIf what;
+
+  // Whether a person or something under way keeps this VM where it is.
+  std::optional<Why> immovable(Index vm) const;
+  // Whether the VM left `host` within the stability window and its load has not changed since by
+  // the factor of the settings: a plan that was carried out is not undone by the next.
+  bool would_return(Index vm, Index host) const;
+  // Whether the round's and the hosts' bounds on moves leave room for this one.
+  bool within_limits(Index vm, Index to) const;
+
+  void move(Index vm, Index to, Why why);
+  std::size_t mark() const { return journal_.size(); }
+  void undo_to(std::size_t mark);
+
+  // The host that `vm` fits best, of those that hold it by the hard rules and have room as wanted:
+  // rules that should hold first, then no host that would stand empty otherwise, then the fewest
+  // watts more, then the one left with least room. O(hosts). kNone: there is none; what stood
+  // against each is counted.
+  Index best_target(Index vm, const Wanted& wanted);
+  // Whether `vm` has room on `host` as wanted (hard rules are Whatif::forbids).
+  bool has_room(Index vm, Index host, const Wanted& wanted) const;
+
+  // Watts a VM when the host is filled with VMs of the cluster's average, whichever of CPU and
+  // memory runs out first: what makes one host a better one to run than another.
+  double watts_per_vm(Index host) const { return watts_per_vm_[host]; }
+
+  // Hosts that nothing is moved to for the rest of the round (overloaded, being emptied).
+  void close(Index host) { closed_[host] = true; }
+  void open(Index host) { closed_[host] = false; }
+  bool closed(Index host) const { return closed_[host]; }
+
+  void turn_down(Why why, std::int64_t count = 1) {
+    turned_down_[static_cast<std::size_t>(why)] += count;
+  }
+  void violate(Why why, Index vm, Index host, std::string text);
+  bool spend(std::int64_t candidates);  // false: the round's bound on work is reached
+
+  void power(Index host, bool on, Why why, double gain, double cost, std::string reason);
+  bool powered_off(Index host) const { return power_[host].has_value() && !power_[host]->on; }
+  bool powered_on(Index host) const { return power_[host].has_value() && power_[host]->on; }
+
+  // Seconds to copy a running VM's memory with what it writes meanwhile, and joules that costs: a
+  // core at both ends, and what the VM loses.
+  double copy_seconds(Index vm, Index to) const;
+  double move_cost(Index vm, Index to) const;
+
+  Plan finish(const std::string& nothing);
+
+ private:
+  struct Moved {
+    Index vm;
+    Index from;
+    std::optional<Why> before;  // the reason that the VM's move had
+  };
+  struct Switch {
+    bool on;
+    Why why;
+    double gain;
+    double cost;
+    std::string reason;
+  };
+  void place(Index vm, Index to);
+  void rate_hosts();
+  Action migration(Index vm) const;
+
+  std::vector<Index> origin_;            // host of each VM when the round began
+  std::vector<std::optional<Why>> why_;  // of each VM that is elsewhere now
+  std::vector<Moved> journal_;
+  std::vector<bool> closed_;
+  std::vector<double> watts_per_vm_;
+  std::vector<std::int32_t> host_moves_;  // in and out
+  std::vector<std::optional<Switch>> power_;
+  std::vector<bool> in_flight_;
+  std::vector<Violation> violations_;
+  std::array<std::int64_t, 64> turned_down_{};
+  std::int32_t moved_ = 0;
+  std::int64_t work_ = 0;
+};
+
+}  // namespace chorok::policy

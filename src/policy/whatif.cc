@@ -1,0 +1,273 @@
+#include "policy/whatif.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/result.h"
+
+namespace chorok::policy {
+
+using model::HostAdmin;
+using model::HostLink;
+using model::HostPower;
+using model::Offer;
+using model::Requirement;
+using model::RuleKind;
+using model::SnapshotHost;
+using model::SnapshotRule;
+using model::SnapshotVm;
+using model::VmRun;
+
+namespace {
+
+bool holds_all(const std::vector<std::string>& has, const std::vector<std::string>& needs) {
+  return std::ranges::all_of(
+      needs, [&](const std::string& need) { return std::ranges::find(has, need) != has.end(); });
+}
+
+std::optional<Why> match(const Requirement& needs, const Offer& offer) {
+  if (!needs.cpu.empty() && std::ranges::find(offer.cpus, needs.cpu) == offer.cpus.end()) {
+    return Why::kNoCpuModel;
+  }
+  if (!holds_all(offer.datastores, needs.datastores)) return Why::kNoDatastore;
+  if (!holds_all(offer.networks, needs.networks)) return Why::kNoNetwork;
+  return std::nullopt;
+}
+
+bool contains(const std::vector<Index>& list, Index item) {
+  return std::ranges::find(list, item) != list.end();
+}
+
+// Of its size, that a VM without history is taken to ask for.
+constexpr double kUnknownDemand = 0.25;
+
+VmLoad load_of(const SnapshotVm& vm, const Snapshot& snapshot) {
+  VmLoad load;
+  load.reserved = {vm.cpu.reservation,
+                   std::min(vm.memory.reservation, vm.size.memory) + vm.overhead};
+  load.size = {vm.size.cpu, vm.size.memory + vm.overhead};
+  const double top = std::min(vm.size.cpu, vm.cpu.limit);
+  load.now.cpu = std::min(vm.cpu_demand.now, top);
+  const double used = snapshot.settings.balance.memory_by_consumed
+                          ? std::max(0.0, vm.consumed - vm.reclaimable)
+                          : std::max(vm.memory_demand.now, vm.memory_demand.expected);
+  load.now.memory =
+      std::min(std::max(used, load.reserved.memory - vm.overhead), vm.size.memory) + vm.overhead;
+  load.mean = std::min(vm.cpu_demand.mean, top);
+  load.deviation = vm.cpu_demand.deviation;
+  if (vm.run == VmRun::kWaiting && load.deviation <= 0) {
+    // Nobody has seen it run: a quarter of its size, give or take as much again.
+    load.mean = std::max(load.mean, kUnknownDemand * top);
+    load.now.cpu = std::max(load.now.cpu, load.mean);
+    load.deviation = kUnknownDemand * top;
+  }
+  return load;
+}
+
+}  // namespace
+
+WhatIf::WhatIf(const Snapshot& snapshot)
+    : snapshot_(&snapshot),
+      loads_(snapshot.hosts.size()),
+      vm_loads_(snapshot.vms.size()),
+      host_of_(snapshot.vms.size(), kNone),
+      place_of_(snapshot.vms.size(), kNone),
+      vms_on_(snapshot.hosts.size()),
+      usable_(snapshot.hosts.size()),
+      could_run_(snapshot.hosts.size()),
+      rules_of_(snapshot.rules.empty() ? 0 : snapshot.vms.size()) {
+  for (const Requirement& needs : snapshot.requirements) {
+    for (const Offer& offer : snapshot.offers) matches_.push_back(match(needs, offer));
+  }
+  for (Index h = 0; h < snapshot.hosts.size(); ++h) {
+    const SnapshotHost& host = snapshot.hosts[h];
+    const bool fit = host.admin == HostAdmin::kEnabled && host.recent_failures == 0;
+    usable_[h] = fit && host.power == HostPower::kOn && host.link == HostLink::kConnected;
+    const bool asleep = host.power == HostPower::kOff || host.power == HostPower::kStandby;
+    could_run_[h] =
+        usable_[h] ||
+        (fit && (host.power == HostPower::kWaking || (asleep && host.keep_off.empty())));
+  }
+  for (Index r = 0; r < snapshot.rules.size(); ++r) {
+    for (const Index vm : snapshot.rules[r].vms) rules_of_[vm].push_back(r);
+  }
+  for (Index v = 0; v < snapshot.vms.size(); ++v) {
+    const SnapshotVm& vm = snapshot.vms[v];
+    vm_loads_[v] = load_of(vm, snapshot);
+    if (vm.run == VmRun::kOn && vm.host != kNone) move(v, vm.host);
+  }
+}
+
+HostLoad WhatIf::with(const HostLoad& load, Index vm) const {
+  const VmLoad& add = vm_loads_[vm];
+  HostLoad out = load;
+  out.reserved += add.reserved;
+  out.now += add.now;
+  out.size += add.size;
+  out.mean += add.mean;
+  out.variance += add.deviation * add.deviation;
+  out.deviations += add.deviation;
+  ++out.vms;
+  return out;
+}
+
+HostLoad WhatIf::without(const HostLoad& load, Index vm) const {
+  if (load.vms == 1) return {};  // no dust of rounding on an empty host
+  const VmLoad& less = vm_loads_[vm];
+  HostLoad out = load;
+  out.reserved -= less.reserved;
+  out.now -= less.now;
+  out.size -= less.size;
+  out.mean -= less.mean;
+  out.variance = std::max(0.0, out.variance - less.deviation * less.deviation);
+  out.deviations = std::max(0.0, out.deviations - less.deviation);
+  --out.vms;
+  return out;
+}
+
+void WhatIf::move(Index vm, Index to) {
+  const Index from = host_of_[vm];
+  if (from == to) return;
+  if (from != kNone) {
+    std::vector<Index>& list = vms_on_[from];
+    const Index place = place_of_[vm];
+    list[place] = list.back();
+    place_of_[list[place]] = place;
+    list.pop_back();
+    loads_[from] = without(loads_[from], vm);
+  }
+  host_of_[vm] = to;
+  if (to != kNone) {
+    place_of_[vm] = static_cast<Index>(vms_on_[to].size());
+    vms_on_[to].push_back(vm);
+    loads_[to] = with(loads_[to], vm);
+  }
+}
+
+std::optional<Why> WhatIf::compatible(Index vm, Index host) const {
+  const std::size_t offers = snapshot_->offers.size();
+  return matches_[(snapshot_->vms[vm].requirement * offers) + snapshot_->hosts[host].offer];
+}
+
+// Sizes that fit together need no judgement. Beyond that memory is overcommitted: what is used must
+// leave the reserve that memory_target asks for, and sizes may not exceed the factor.
+bool WhatIf::memory_fits(Index vm, Index host) const {
+  const model::PowerSettings& settings = snapshot_->settings.power;
+  const double capacity = snapshot_->hosts[host].capacity.memory;
+  const double sizes = loads_[host].size.memory + vm_loads_[vm].size.memory;
+  if (sizes <= capacity) return true;
+  if (sizes > capacity * settings.memory_overcommit) return false;
+  return loads_[host].now.memory + vm_loads_[vm].now.memory <= capacity * settings.memory_target;
+}
+
+bool WhatIf::rule_holds(const SnapshotRule& rule, Index vm, Index host) const {
+  switch (rule.kind) {
+    case RuleKind::kTogether:
+      return std::ranges::all_of(rule.vms, [&](Index other) {
+        return other == vm || host_of_[other] == kNone || host_of_[other] == host;
+      });
+    case RuleKind::kApart:
+      return std::ranges::all_of(
+          rule.vms, [&](Index other) { return other == vm || host_of_[other] != host; });
+    case RuleKind::kHostsOnly:
+      return contains(rule.hosts, host);
+    case RuleKind::kHostsNever:
+      return !contains(rule.hosts, host);
+  }
+  return true;
+}
+
+std::optional<Why> WhatIf::rules_forbid(Index vm, Index host) const {
+  if (rules_of_.empty()) return std::nullopt;
+  for (const Index r : rules_of_[vm]) {
+    const SnapshotRule& rule = snapshot_->rules[r];
+    if (rule.must && !rule_holds(rule, vm, host)) return Why::kRuleForbids;
+  }
+  return std::nullopt;
+}
+
+int WhatIf::soft_rules(Index vm, Index host) const {
+  if (rules_of_.empty()) return 0;
+  int change = 0;
+  const Index from = host_of_[vm];
+  for (const Index r : rules_of_[vm]) {
+    const SnapshotRule& rule = snapshot_->rules[r];
+    if (rule.must) continue;
+    if (!rule_holds(rule, vm, host)) ++change;
+    if (from != kNone && !rule_holds(rule, vm, from)) --change;
+  }
+  return change;
+}
+
+std::optional<Why> WhatIf::rule_broken(Index vm, bool must_only) const {
+  if (rules_of_.empty() || host_of_[vm] == kNone) return std::nullopt;
+  for (const Index r : rules_of_[vm]) {
+    const SnapshotRule& rule = snapshot_->rules[r];
+    if ((rule.must || !must_only) && !rule_holds(rule, vm, host_of_[vm])) return Why::kRule;
+  }
+  return std::nullopt;
+}
+
+std::optional<Why> WhatIf::forbids(Index vm, Index host) const {
+  if (const auto why = compatible(vm, host)) return why;
+  const SnapshotHost& target = snapshot_->hosts[host];
+  const HostLoad& load = loads_[host];
+  const VmLoad& add = vm_loads_[vm];
+  if (load.reserved.cpu + add.reserved.cpu > target.capacity.cpu) return Why::kNoCpu;
+  if (load.reserved.memory + add.reserved.memory > target.capacity.memory ||
+      !memory_fits(vm, host)) {
+    return Why::kNoMemory;
+  }
+  if (target.vms_max > 0 && load.vms >= target.vms_max) return Why::kNoCpu;
+  const SnapshotVm& what = snapshot_->vms[vm];
+  if (target.cores > 0 && what.vcpus > target.cores) return Why::kNoCpu;
+  if (what.numa_nodes > 0 && target.numa_memory.size() > 1 &&
+      static_cast<std::size_t>(what.numa_nodes) > target.numa_memory.size()) {
+    return Why::kNoNuma;
+  }
+  return rules_forbid(vm, host);
+}
+
+std::optional<Why> WhatIf::broken(Index host) const {
+  const SnapshotHost& at = snapshot_->hosts[host];
+  const HostLoad& load = loads_[host];
+  if (load.vms == 0) return std::nullopt;
+  if (!usable_[host]) return Why::kMaintenance;
+  if (load.reserved.cpu > at.capacity.cpu || load.reserved.memory > at.capacity.memory) {
+    return Why::kReservation;
+  }
+  if (load.now.cpu > at.capacity.cpu || load.now.memory > at.capacity.memory) return Why::kOverload;
+  return std::nullopt;
+}
+
+double WhatIf::upper(const HostLoad& load, double z) const {
+  return load.mean +
+         (z * std::sqrt(load.variance + correlation * load.deviations * load.deviations));
+}
+
+double WhatIf::upper_with(Index host, Index vm, double z) const {
+  return upper(with(loads_[host], vm), z);
+}
+
+// E[(X - C)+] for X normal: s * (phi(k) - k * (1 - Phi(k))), k = (C - m) / s.
+double WhatIf::shortfall(const HostLoad& load, double capacity) const {
+  const double mean = std::max(load.mean, load.now.cpu);
+  const double deviation =
+      std::sqrt(load.variance + correlation * load.deviations * load.deviations);
+  if (deviation <= 0) return std::max(0.0, mean - capacity);
+  const double k = (capacity - mean) / deviation;
+  if (k > 8) return 0;
+  const double density = std::exp(-0.5 * k * k) / std::sqrt(2 * std::numbers::pi);
+  const double above = 0.5 * std::erfc(k / std::numbers::sqrt2);
+  return deviation * (density - k * above);
+}
+
+double WhatIf::watts(Index host, const HostLoad& load) const {
+  const SnapshotHost& at = snapshot_->hosts[host];
+  const model::PowerCurve& curve = snapshot_->curves[at.curve];
+  if (at.capacity.cpu <= 0) return curve.watts[0];
+  return curve.at(load.now.cpu / at.capacity.cpu);
+}
+
+}  // namespace chorok::policy

@@ -1,0 +1,100 @@
+// A copy of the cluster to try things on. Every policy plans by moving VMs here and reading what
+// would come of it; the plan is the difference between where VMs were and where they ended, so a VM
+// that was tried in three places travels once.
+//
+// The sums a host is judged by (reservations, sizes, mean and variance of demand) are kept up to
+// date by each move: trying one is O(1) and the rules of the VM. CPU demand of a host is treated as
+// the sum of its VMs' demands, means and variances adding up (independent; the part that all VMs
+// share is `correlation`), so many small VMs need less headroom than a few large ones.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/plan.h"
+
+namespace chorok::policy {
+
+struct HostLoad {
+  Amounts reserved;       // reservations (memory: with overhead)
+  Amounts now;            // CPU: newest demand; memory: used now, by the settings' measure
+  Amounts size;           // configured (memory: with overhead)
+  double mean = 0;        // CPU, MHz: expected demand
+  double variance = 0;    // CPU, MHz squared
+  double deviations = 0;  // CPU, MHz: sum of the VMs' deviations, for the correlated part
+  std::int32_t vms = 0;
+};
+
+// What of a VM counts on a host; made once for each VM.
+struct VmLoad {
+  Amounts reserved;
+  Amounts now;
+  Amounts size;
+  double mean = 0;
+  double deviation = 0;
+};
+
+class WhatIf {
+ public:
+  // The snapshot must outlive this and have passed model::check.
+  explicit WhatIf(const Snapshot& snapshot);
+
+  const Snapshot& snapshot() const { return *snapshot_; }
+  Index host_of(Index vm) const { return host_of_[vm]; }
+  const std::vector<Index>& vms_on(Index host) const { return vms_on_[host]; }
+  const HostLoad& load(Index host) const { return loads_[host]; }
+  const VmLoad& vm_load(Index vm) const { return vm_loads_[vm]; }
+
+  // Whether a host can run VMs as things stand here: on, connected, enabled, not failing.
+  bool usable(Index host) const { return usable_[host]; }
+  // Whether it can at all be a target: also one that would have to be switched on.
+  bool could_run(Index host) const { return could_run_[host]; }
+  void set_usable(Index host, bool usable) { usable_[host] = usable; }
+
+  // ---- hard constraints: an action never breaks one ----
+  // CPU model, datastores, networks: of the VM's requirement and the host's offer. O(1).
+  std::optional<Why> compatible(Index vm, Index host) const;
+  // Everything hard: compatible, rules that must hold, reservations, memory by the overcommit
+  // setting, NUMA, the host's own bound of VMs. The VM must not be on the host. O(rules of the VM).
+  std::optional<Why> forbids(Index vm, Index host) const;
+  // Whether `host`, as it stands, breaks something hard with what is on it.
+  std::optional<Why> broken(Index host) const;
+  // Whether this VM, where it stands, breaks a rule.
+  std::optional<Why> rule_broken(Index vm, bool must_only) const;
+  // Rules that should hold and would be broken (+) or mended (-) by the move.
+  int soft_rules(Index vm, Index host) const;
+
+  // ---- demand ----
+  // CPU that the host's VMs ask for with a certainty of `z` standard deviations, MHz.
+  double upper(const HostLoad& load, double z) const;
+  // The same with `vm` there as well.
+  double upper_with(Index host, Index vm, double z) const;
+  // CPU that is expected not to be delivered on the host, MHz: of a normal distribution, its part
+  // above the capacity. The newest demand counts where it is more than expected.
+  double shortfall(const HostLoad& load, double capacity) const;
+  HostLoad with(const HostLoad& load, Index vm) const;
+  HostLoad without(const HostLoad& load, Index vm) const;
+  double watts(Index host, const HostLoad& load) const;
+
+  void move(Index vm, Index to);  // kNone: nowhere
+  double correlation = 0.02;      // share of the deviation that all VMs have in common
+
+ private:
+  bool memory_fits(Index vm, Index host) const;
+  std::optional<Why> rules_forbid(Index vm, Index host) const;
+  bool rule_holds(const model::SnapshotRule& rule, Index vm, Index host) const;
+
+  const Snapshot* snapshot_;
+  std::vector<HostLoad> loads_;
+  std::vector<VmLoad> vm_loads_;
+  std::vector<Index> host_of_;
+  std::vector<Index> place_of_;  // of a VM in its host's list
+  std::vector<std::vector<Index>> vms_on_;
+  std::vector<bool> usable_;
+  std::vector<bool> could_run_;
+  std::vector<std::optional<Why>> matches_;   // requirement x offer
+  std::vector<std::vector<Index>> rules_of_;  // of a VM; empty lists cost nothing
+};
+
+}  // namespace chorok::policy
