@@ -75,9 +75,9 @@ class Run {
       if (full_power) world_.energy_j = energy_at_full_power(time - before);
       if (std::fmod(time - world_.settings.first_s, world_.settings.interval_s) == 0)
         world_.remember();
+      note();
       world_.destroy_idle();
       world_.report(row_);
-      note();
       if (!decide) continue;
       world_.start(*TRY(decide()));
       world_.finish_migrations(row_);
@@ -161,7 +161,7 @@ Result<CompatRun> run_compat(const TraceSet& traces, const CompatSettings& setti
   TRY(check(traces, settings));
   CompatWorld world(traces, settings);
   Consolidation rule(world, {});
-  CompatSnapshot snapshot(world);
+  CompatSnapshot snapshot(world, planner.settings);
   if (planner.place)
     for (const Move& start : TRY(snapshot.starts(planner.place(snapshot.waiting())))) {
       rule.placed(start.vm, start.to);

@@ -14,25 +14,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "model/snapshot.h"
+#include "sim/datacenter/hosts.h"
 #include "sim/datacenter/metrics.h"
 #include "sim/datacenter/planner.h"
 #include "sim/datacenter/trace.h"
 
 namespace chorok::sim::datacenter {
-
-struct HostType {
-  double core_mhz = 0;
-  std::int32_t cores = 0;
-  double memory_mib = 0;
-  model::PowerCurve curve;
-  double mhz() const { return core_mhz * cores; }
-};
-
-struct VmType {
-  double mhz = 0;
-  double memory_mib = 0;
-};
 
 struct CompatSettings {
   std::int32_t hosts = 800;
@@ -69,18 +56,6 @@ struct PolicyName {
 // README), with any parameter.
 Result<PolicyName> parse_policy(std::string_view name);
 
-// What an update point looks like. CloudSim has one at each tick and two at the end of each batch
-// of migrations; energy is that of the frames before it, migrations those started before it.
-struct CompatRow {
-  double time_s = 0;
-  std::int32_t active_hosts = 0;
-  std::int32_t active_first_type = 0;
-  std::int32_t vms = 0;
-  double requested_mhz = 0;
-  double energy_kwh = 0;
-  std::int64_t migrations = 0;
-};
-
 struct CompatRun {
   Metrics metrics;                // without bounds
   std::vector<double> demand;     // MHz asked for at each tick
@@ -88,10 +63,9 @@ struct CompatRun {
   std::vector<double> tick_time;  // seconds
 };
 
-using RowSink = std::function<void(const CompatRow&)>;
-
-// One day. Time O(ticks * (VMs + candidates)), memory O(VMs + hosts). Errors: the traces do not fit
-// the settings (too short, no host for a VM).
+// One day; a row at each update point: CloudSim has one at each tick, and two at the end of each
+// batch of migrations. Time O(ticks * (VMs + candidates)), memory O(VMs + hosts). Errors: the
+// traces do not fit the settings (too short, no host for a VM).
 Result<CompatRun> run_compat(const TraceSet& traces, const CompatSettings& settings,
                              const PolicyName& policy, const RowSink& row = {});
 // The same data centre, driven by a planner. Hosts are on while a VM is on them: switching costs

@@ -49,8 +49,8 @@ std::vector<Day> days() {
 class Reference : public ::testing::TestWithParam<Day> {};
 
 // time_s, active_hosts, active_g4_hosts, vms, requested_mips, energy_kwh_so_far, migrations_so_far
-std::vector<CompatRow> recorded(const std::filesystem::path& file) {
-  std::vector<CompatRow> rows;
+std::vector<TickRow> recorded(const std::filesystem::path& file) {
+  std::vector<TickRow> rows;
   const std::string text = read_file(file, {}).value();
   Lines lines(text);
   while (auto line = lines.next()) {
@@ -72,9 +72,9 @@ TEST_P(Reference, IsReproduced) {
   ASSERT_TRUE(traces) << traces.error().message;
   CompatSettings settings = planetlab_settings();
   settings.keep_vms = day.keep;
-  std::vector<CompatRow> rows;
+  std::vector<TickRow> rows;
   auto run = run_compat(*traces, settings, parse_policy(day.policy).value(),
-                        [&](const CompatRow& row) { rows.push_back(row); });
+                        [&](const TickRow& row) { rows.push_back(row); });
   ASSERT_TRUE(run) << run.error().message;
   const Metrics& m = run->metrics;
   EXPECT_NEAR(m.energy_kwh, day.kwh, 0.0051);

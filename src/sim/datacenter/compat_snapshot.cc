@@ -18,7 +18,10 @@ constexpr std::int32_t kParallel = 1'000'000;
 
 }  // namespace
 
-CompatSnapshot::CompatSnapshot(const CompatWorld& world) : world_(world) {
+CompatSnapshot::CompatSnapshot(const CompatWorld& world,
+                               const model::PolicySettings& policy_settings)
+    : world_(world) {
+  snapshot_.settings = policy_settings;
   snapshot_.cluster = "cloudsim";
   snapshot_.requirements.resize(1);
   snapshot_.offers.resize(1);

@@ -11,7 +11,7 @@ namespace chorok::sim::datacenter {
 
 class CompatSnapshot {
  public:
-  explicit CompatSnapshot(const CompatWorld& world);
+  CompatSnapshot(const CompatWorld& world, const model::PolicySettings& policy_settings);
 
   // Before the first tick: every VM waits, and asks for what the trace says at the start.
   const model::Snapshot& waiting();

@@ -97,8 +97,8 @@ TEST(Compat, AMigrationTakesMemoryOverHalfTheLinkAndTenPercent) {
   world.start({{.vm = 0, .to = 1}});
   EXPECT_DOUBLE_EQ(world.load_mhz[0], 500);  // the source still counts in full
   EXPECT_DOUBLE_EQ(world.load_mhz[1], 50);
-  std::vector<CompatRow> rows;
-  world.finish_migrations([&](const CompatRow& row) { rows.push_back(row); });
+  std::vector<TickRow> rows;
+  world.finish_migrations([&](const TickRow& row) { rows.push_back(row); });
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_NEAR(rows[0].time_s, 300.1 + 1740 / 62.5, 1e-9);
   EXPECT_EQ(rows[0].active_hosts, 2);

@@ -271,7 +271,7 @@ double CompatWorld::requested_sum() const {
 
 void CompatWorld::report(const RowSink& row) const {
   if (!row) return;
-  CompatRow r;
+  TickRow r;
   r.time_s = now;
   for (std::size_t type = 0; type < settings.host_types.size(); ++type)
     r.active_hosts += active_hosts(type);

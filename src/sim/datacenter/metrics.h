@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace chorok::sim::datacenter {
@@ -37,6 +38,19 @@ struct Metrics {
   std::int64_t vms_left = 0;
   Bounds bounds;
 };
+
+// The whole at one moment: energy is that of the time before it, migrations those started before
+// it.
+struct TickRow {
+  double time_s = 0;
+  std::int32_t active_hosts = 0;
+  std::int32_t active_first_type = 0;  // those of them that are of the first type
+  std::int32_t vms = 0;
+  double requested_mhz = 0;
+  double energy_kwh = 0;
+  std::int64_t migrations = 0;
+};
+using RowSink = std::function<void(const TickRow&)>;
 
 // One VM over time: what it asked for and got, from one update point to the next. Entries at one
 // time replace each other, as CloudSim's do.

@@ -16,6 +16,7 @@ namespace chorok::sim::datacenter {
 // All three run on the run's thread. What they remember between ticks is theirs: a Planner serves
 // one run.
 struct Planner {
+  model::PolicySettings settings;  // as the snapshot shows them
   // First at every tick, when VMs' demand.now is set (MHz; MiB) and the rest of Demand is what this
   // function left there at the tick before: fills mean, deviation, peak, expected, upper. Empty:
   // all of them are `now`.

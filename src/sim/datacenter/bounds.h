@@ -1,0 +1,38 @@
+// How little energy the demand could have been served with, whatever the policy: the yardstick
+// beside every result.
+//
+// LB0 fluid: every MHz at the best watts per MHz any host reaches.
+// LB1 whole hosts: at each tick the cheapest numbers of hosts of each type whose capacity covers
+// the
+//     demand, the demand split over the lower convex envelopes of their curves.
+// LB2 = LB1 with hosts enough that VMs' memory fits.
+// LB3 = LB1 plus the energy of each boot, by dynamic programming over the numbers of hosts on;
+//     those of the first tick are on already.
+//
+// All over the window from the first tick to the last, trapezoids between ticks. Of a run that
+// gives less than was asked for, compare with (1 - unmet) times the bound.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "sim/datacenter/hosts.h"
+#include "sim/datacenter/metrics.h"
+
+namespace chorok::sim::datacenter {
+
+struct BoundInput {
+  std::span<const double> time_s;      // of the ticks, ascending
+  std::span<const double> demand_mhz;  // at each tick
+  std::span<const double> memory_mib;  // of the VMs at each tick; empty: LB2 is LB1
+  std::vector<HostType> types;
+  std::vector<std::int32_t> counts;  // hosts of each type
+  double boot_j = 40'000;            // five minutes at 135 W
+};
+
+// LB1 to LB3 are computed for up to two types of host; for more they are LB0, which is a bound too.
+// O(ticks * hosts) for LB2, O(ticks * n0 * n1) for LB3, where n is what the peak needs of a type;
+// beyond 50 million cells LB3 is LB1.
+Bounds lower_bounds(const BoundInput& input);
+
+}  // namespace chorok::sim::datacenter

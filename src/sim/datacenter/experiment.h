@@ -1,0 +1,72 @@
+// Experiments by name: traces, a data centre, a policy; and the report of one run, whose fields are
+// what `chorok sim run -o json` prints.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/reflect.h"
+#include "base/result.h"
+#include "sim/datacenter/metrics.h"
+#include "sim/datacenter/planner.h"
+#include "sim/datacenter/trace.h"
+
+namespace chorok::sim::datacenter {
+
+struct ExperimentRequest {
+  std::string experiment = "planetlab-compat";
+  std::filesystem::path traces;
+  std::string policy = "chorok";   // or one of the experiment's own, by name
+  std::optional<Planner> planner;  // what "chorok" is
+  RowSink row;                     // what to do with each update point; empty: nothing
+  TraceLimits limits;
+};
+
+struct Report {
+  std::string experiment;
+  std::string traces;
+  std::string policy;
+  double energy_kwh = 0;
+  std::int64_t migrations = 0;
+  double migration_s = 0;
+  double true_overload = 0;
+  double unmet_demand = 0;
+  double slatah = 0;
+  double pdm = 0;
+  double slav = 0;
+  double esv = 0;
+  std::int64_t host_on_count = 0;
+  std::int64_t host_off_count = 0;
+  double host_hours = 0;
+  double overload_depth = 0;
+  double unused_kwh = 0;
+  double lb0_kwh = 0;
+  double lb1_kwh = 0;
+  double lb2_kwh = 0;
+  double lb3_kwh = 0;
+  std::int64_t vms = 0;
+  std::int64_t vms_left = 0;
+  double wall_s = 0;
+  double peak_rss_mib = 0;
+  static const Type& type();
+};
+
+struct KnownExperiment {
+  std::string_view name;
+  std::string_view doc;
+  std::vector<std::string_view> policies;  // examples; the first is the default
+};
+const std::vector<KnownExperiment>& known_experiments();
+
+// Reads the traces, runs, computes the bounds. Errors: unknown names (with what there is), traces
+// that cannot be read or do not fit.
+Result<Report> run_experiment(const ExperimentRequest& request);
+
+// One row of the per-tick CSV, and its header; no line end.
+std::string_view csv_header();
+std::string csv_line(const TickRow& row);
+
+}  // namespace chorok::sim::datacenter
