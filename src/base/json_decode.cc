@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <cmath>
+#include <optional>
 
 #include "base/json.h"
 #include "base/json_parse.h"
@@ -389,6 +390,66 @@ class Decoder {
   std::vector<std::string> path_;
 };
 
+// Where a document that is not JSON went wrong: a JSON pointer to the value that was being read, or
+// to the nearest one around it that can be named. Reads `text`, which is correct but for its end,
+// and keeps only keys.
+class Scan {
+ public:
+  explicit Scan(std::string_view text) : text_(text) {
+    while (at_ < text_.size()) step();
+  }
+  std::string pointer() const {
+    constexpr std::size_t kLongest = 256;
+    std::string out;
+    for (const Level& level : levels_) {
+      if (!level.is_list && !level.key) break;
+      std::string part =
+          "/" + (level.is_list ? std::to_string(level.index) : escape_pointer(*level.key));
+      if (out.size() + part.size() > kLongest) break;
+      out += part;
+    }
+    return out;
+  }
+
+ private:
+  struct Level {
+    bool is_list = false;
+    bool key_is_next = true;
+    std::size_t index = 0;
+    std::optional<std::string_view> key;
+  };
+
+  void step() {
+    char c = text_[at_++];
+    if (c == '{' || c == '[') levels_.push_back(Level{.is_list = c == '['});
+    if (c == '"') string();
+    if (levels_.empty()) return;
+    Level& level = levels_.back();
+    if (c == '}' || c == ']') levels_.pop_back();
+    if (c != ',') return;
+    ++level.index;
+    level.key_is_next = true;
+    level.key.reset();
+  }
+
+  void string() {
+    std::size_t begin = at_;
+    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    bool ended = at_ < text_.size();
+    std::string_view body = text_.substr(begin, std::min(at_, text_.size()) - begin);
+    at_ = std::min(at_ + 1, text_.size());
+    if (levels_.empty() || levels_.back().is_list || !levels_.back().key_is_next) return;
+    levels_.back().key_is_next = false;
+    // One with escapes is not worth undoing them: what is around it is named.
+    bool plain = ended && body.find('\\') == std::string_view::npos;
+    if (plain && pattern_error(Pattern::kText, body).empty()) levels_.back().key = body;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::vector<Level> levels_;
+};
+
 Result<> decode_text(const Type& type, void* object, std::string_view text,
                      const DecodeOptions& options, bool merging) {
   if (text.size() > options.max_bytes)
@@ -402,8 +463,8 @@ Result<> decode_text(const Type& type, void* object, std::string_view text,
   if (!error && rest.find_first_not_of(" \t\r\n") != std::string_view::npos)
     error = bj::error::extra_data;
   if (error)
-    return fail(Code::kInvalid,
-                fmt::format("not valid JSON at byte {}: {}", used, error.message()));
+    return fail(Code::kInvalid, fmt::format("not valid JSON at byte {}: {}", used, error.message()),
+                Scan(text.substr(0, std::min(used, text.size()))).pointer());
   return Decoder(options, merging).value(type, object, document, Limits{});
 }
 

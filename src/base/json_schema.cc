@@ -44,6 +44,23 @@ void add_range(Members& out, const Limits& limits) {
   if (std::isfinite(limits.max)) out.add("maximum", fmt::format("{}", limits.max));
 }
 
+// What a field is when it is left out. Of lists, maps and structs that goes without saying, a time
+// is never, and a field that is required has none.
+bool has_plain_default(const Field& field) {
+  if (field.limits.required || field.limits.read_only || field.limits.secret) return false;
+  switch (field.type().kind) {
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kDouble:
+    case Kind::kDuration:
+    case Kind::kString:
+    case Kind::kEnum:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void value_schema(Members& out, const Type& type, const Limits& limits);
 
 std::string element_schema(const Type& type, const Limits& limits) {
@@ -123,6 +140,8 @@ std::string schema(const Type& type) {
     Members property;
     value_schema(property, field.type(), field.limits);
     if (!field.doc.empty()) property.add("description", quoted(field.doc));
+    if (type.prototype != nullptr && has_plain_default(field))
+      property.add("default", encode(field.type(), field_at(field, type.prototype)));
     if (field.limits.read_only) property.add("readOnly", "true");
     if (field.limits.secret) property.add("writeOnly", "true");
     properties.add(field.name, property.object());

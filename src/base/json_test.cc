@@ -150,5 +150,41 @@ TEST(Json, TheSchemaCarriesLimitsUnitsAndDocs) {
   EXPECT_NE(schema.find(R"("required":["name"])"), std::string::npos);
 }
 
+TEST(Json, TheSchemaSaysWhatAFieldIsWhenItIsLeftOut) {
+  std::string schema = json::schema(Car::type());
+  for (const char* part :
+       {R"("fast":{"type":"boolean","default":false})", R"("default":4)", R"("default":"red")"})
+    EXPECT_NE(schema.find(part), std::string::npos) << part << " in " << schema;
+  for (const char* part :
+       {R"("serial":{"type":"string","maxLength":256,"default")", R"("date-time","default")"})
+    EXPECT_EQ(schema.find(part), std::string::npos) << part;
+  std::string wheel = json::schema(Wheel::type());
+  std::size_t name = wheel.find(R"("name":{)");
+  ASSERT_NE(name, std::string::npos);
+  // One that is required has no default.
+  EXPECT_EQ(wheel.substr(name, wheel.find('}', name) - name).find("default"), std::string::npos);
+}
+
+TEST(Json, WhatIsNotJsonIsSaidWithAPointerToTheNearestValue) {
+  auto where = [](std::string_view text) { return error_of(text).field; };
+  EXPECT_EQ(where(R"({"wheels":[{"name":"a"},{"name":nul}]})"), "/wheels/1/name");
+  EXPECT_EQ(where(R"({"wheels":[{"name":"a"},{"name":"b",,}]})"), "/wheels/1");
+  EXPECT_EQ(where(R"({"age":1 "owner":"x"})"), "/age");
+  EXPECT_EQ(where(R"({"wheels":[1,2)"), "/wheels/1");
+  EXPECT_EQ(where(R"({"a/b":tru})"), "/a~1b");
+  EXPECT_EQ(where(R"({"age)"), "");
+  EXPECT_EQ(where(R"(nonsense)"), "");
+  EXPECT_EQ(where("{\"a\xff\":x}"), "");
+  EXPECT_EQ(where("{\"" + std::string(5000, 'k') + "\":x}"), "");
+}
+
+TEST(Json, SecondsAreTheDecimalNumberThatTheyWere) {
+  for (int tenths = 0; tenths < 1000; ++tenths) {
+    double value = tenths / 10.0;
+    EXPECT_EQ(seconds(from_seconds(value)), value);
+  }
+  EXPECT_EQ(json::encode(from_seconds(0.3)), "0.3");
+}
+
 }  // namespace
 }  // namespace chorok

@@ -70,7 +70,7 @@ using Duration = std::chrono::nanoseconds;
 using Time = std::chrono::time_point<std::chrono::system_clock, Duration>;
 
 constexpr double seconds(Duration duration) {
-  return static_cast<double>(duration.count()) * 1e-9;
+  return static_cast<double>(duration.count()) / 1e9;  // times 1e-9 makes 0.3 s 0.30000000000000004
 }
 inline Duration from_seconds(double value) {
   return Duration(static_cast<std::int64_t>(std::llround(value * 1e9)));
