@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <deque>
 #include <thread>
 
 #include "cli/handlers.h"
@@ -16,6 +17,9 @@ namespace chorok::cli {
 namespace {
 
 constexpr char kEscape = 0x1d;  // ^]
+// After the end of what was piped in, the guest may answer: until it is quiet, or has had enough.
+constexpr Duration kQuiet = std::chrono::milliseconds(500);
+constexpr Duration kDrainMost = std::chrono::seconds(5);
 
 Result<net::Url> socket_url(const Api& api, const std::string& path) {
   net::Url url = TRY(net::parse_url(api.full_url(path)));
@@ -31,7 +35,8 @@ net::Headers bearer(const Api& api) {
 }
 
 // Reads the keyboard on a thread of its own: standard input may be a file, which no event loop can
-// wait for. Ends when it is destroyed.
+// wait for. What is typed is told on the executor, the end of it as an empty text. Ends when it is
+// destroyed.
 class Keyboard {
  public:
   Keyboard(net::Executor executor, std::function<void(std::string)> typed)
@@ -55,10 +60,9 @@ class Keyboard {
       if (fds[1].revents != 0) return;
       if (fds[0].revents == 0) continue;
       ssize_t count = ::read(STDIN_FILENO, bytes, sizeof bytes);
-      if (count <= 0) return;  // nobody types any more; the guest may go on talking
-      net::post(executor_, [this, text = std::string(bytes, static_cast<std::size_t>(count))] {
-        typed_(text);
-      });
+      std::size_t size = count > 0 ? static_cast<std::size_t>(count) : 0;
+      net::post(executor_, [this, text = std::string(bytes, size)] { typed_(text); });
+      if (size == 0) return;
     }
   }
   net::Executor executor_;
@@ -75,30 +79,70 @@ void write_out(std::string_view bytes) {
   }
 }
 
+// What is typed, on its way to the guest, in order; lives on the I/O thread.
+struct Typed {
+  explicit Typed(const net::Executor& executor) : news(executor) {}
+  std::deque<std::string> texts;
+  bool escaped = false;  // ^]
+  bool ended = false;    // nobody types any more
+  bool left = false;     // it was this side that closed
+  std::uint64_t heard = 0;
+  net::AsyncEvent news;
+
+  void take(std::string text) {
+    if (escaped) return;
+    std::size_t end = text.find(kEscape);
+    escaped = end != std::string::npos;
+    ended |= text.empty();
+    text.resize(std::min(text.size(), end));
+    if (!text.empty()) texts.push_back(std::move(text));
+    news.notify_all();
+  }
+};
+
+net::awaitable<void> drain(std::shared_ptr<Typed> typed) {
+  Duration waited{};
+  for (std::uint64_t heard = typed->heard; waited < kDrainMost && !typed->escaped;) {
+    co_await net::sleep_for(kQuiet);
+    waited += kQuiet;
+    if (std::exchange(heard, typed->heard) == typed->heard) break;
+  }
+}
+
+net::awaitable<void> send_typed(std::shared_ptr<net::WebSocket> socket,
+                                std::shared_ptr<Typed> typed) {
+  while (true) {
+    while (typed->texts.empty() && !typed->escaped && !typed->ended) co_await typed->news.wait();
+    if (typed->texts.empty()) break;
+    std::string text = std::move(typed->texts.front());
+    typed->texts.pop_front();
+    if (!co_await socket->send_binary(std::move(text))) co_return;
+  }
+  if (!typed->escaped) co_await drain(typed);
+  typed->left = true;
+  co_await socket->close();
+}
+
 // The reason why it ended, in words.
 net::Async<std::string> run_session(net::HttpClient& client, net::Url url, net::Headers headers,
                                     Session& session, bool is_terminal) {
   auto socket = CO_TRY(co_await client.open_websocket(std::move(url), std::move(headers)));
   session.note("connected; ^] leaves\n");
-  bool left = false;
   std::optional<RawMode> raw;
   if (is_terminal) raw.emplace();
-  Keyboard keyboard(socket->executor(), [&, socket](std::string text) {
-    std::size_t end = is_terminal ? text.find(kEscape) : std::string::npos;
-    left |= end != std::string::npos;
-    text.resize(std::min(text.size(), end));
-    net::spawn(
-        socket->executor(),
-        [](std::shared_ptr<net::WebSocket> to, std::string bytes,
-           bool leaves) -> net::awaitable<void> {
-          if (!bytes.empty()) (void)co_await to->send_binary(std::move(bytes));
-          if (leaves) co_await to->close();
-        }(socket, std::move(text), left),
-        "console input");
-  });
+  auto typed = std::make_shared<Typed>(socket->executor());
+  net::spawn(socket->executor(), send_typed(socket, typed), "console input");
+  Keyboard keyboard(socket->executor(),
+                    [typed](std::string text) { typed->take(std::move(text)); });
   Result<net::WebSocketMessage> message;
-  while ((message = co_await socket->receive())) write_out(message->data);
-  if (left) co_return std::string("left the console");
+  while ((message = co_await socket->receive())) {
+    ++typed->heard;
+    write_out(message->data);
+  }
+  // Ends the sender too, which may wait for what nobody will type.
+  typed->escaped = true;
+  typed->news.notify_all();
+  if (typed->left) co_return std::string("left the console");
   bool orderly = socket->peer_close_code() == net::close_code::kNormal ||
                  socket->peer_close_code() == net::close_code::kGoingAway;
   if (!orderly) co_return std::unexpected(message.error().within("the console"));

@@ -128,6 +128,48 @@ TEST_F(EndToEnd, ConsoleEndsInOrder) {
   EXPECT_THAT(ran.err, HasSubstr("the console was closed"));
 }
 
+// Runs the console with `input` piped in (`close_after`: and then its end), and answers what the
+// guest said.
+class Piped {
+ public:
+  explicit Piped(const std::string& input, bool close_after) : saved_(::dup(STDIN_FILENO)) {
+    int ends[2];
+    EXPECT_EQ(::pipe(ends), 0);
+    EXPECT_EQ(::write(ends[1], input.data(), input.size()), static_cast<ssize_t>(input.size()));
+    ::dup2(ends[0], STDIN_FILENO);
+    ::close(ends[0]);
+    writer_ = ends[1];
+    if (close_after) ::close(std::exchange(writer_, -1));
+    ::testing::internal::CaptureStdout();
+  }
+  ~Piped() {
+    ::dup2(saved_, STDIN_FILENO);
+    ::close(saved_);
+    if (writer_ >= 0) ::close(writer_);
+  }
+  static std::string said() { return ::testing::internal::GetCapturedStdout(); }
+
+ private:
+  int saved_;
+  int writer_ = -1;
+};
+
+TEST_F(EndToEnd, ConsoleWithPipedInputEndsAtItsEndWithTheGuestsAnswer) {
+  Piped piped("hello\n", true);
+  Ran ran = chorok({"vm", "console", "web2"});
+  EXPECT_EQ(piped.said(), "hello\nhello\n");
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("left the console"));
+}
+
+TEST_F(EndToEnd, ConsoleWithPipedInputEndsAtTheEscape) {
+  Piped piped("hello\n\x1dmore\n", false);
+  Ran ran = chorok({"vm", "console", "web2"});
+  EXPECT_THAT(piped.said(), Not(HasSubstr("more")));
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("left the console"));
+}
+
 TEST_F(EndToEnd, UploadsAndComparesTheChecksum) {
   std::ofstream(folder / "image.raw") << "bytes";
   Ran ran = chorok({"datastore", "upload", "shared", folder / "image.raw", "images/"});

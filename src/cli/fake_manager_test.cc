@@ -126,7 +126,7 @@ struct FakeManager::Impl {
     if (!object) return missing(plural, ref);
     if (request.segments.size() > 4) {
       if (plural == "tasks") return net::Response::json(to_json(*object));
-      if (request.segments[4] == "console") return console();
+      if (request.segments[4] == "console") return ref == "web2" ? echoing_console() : console();
       return accepted(new_task(fmt::format("vm.{}", request.segments[4]), *object));
     }
     if (request.method == "PATCH") return change(request, *object);
@@ -145,6 +145,18 @@ struct FakeManager::Impl {
         [](std::shared_ptr<net::WebSocket> socket) -> net::awaitable<void> {
           (void)co_await socket->send_binary("guest says hello\r\n");
           co_await socket->close();
+        });
+  }
+
+  // A guest that says what it is told, twice, and never hangs up.
+  static net::Response echoing_console() {
+    return net::Response::websocket(
+        [](std::shared_ptr<net::WebSocket> socket) -> net::awaitable<void> {
+          while (auto message = co_await socket->receive()) {
+            (void)co_await socket->send_binary(message->data);
+            co_await net::sleep_for(std::chrono::milliseconds(200));
+            (void)co_await socket->send_binary(message->data);
+          }
         });
   }
 
