@@ -6,7 +6,7 @@
 #include <map>
 
 #include "policy/named_plan.h"
-#include "policy/whatif.h"
+#include "policy/survive.h"
 
 namespace chorok::policy {
 
@@ -121,6 +121,14 @@ void ask_both(Admission& to, const Ledger& ledger, Index pool, Amounts more) {
     if (auto refusal = ledger.ask(pool, r, more[r])) to.refusals.push_back(std::move(*refusal));
 }
 
+std::size_t restartable(const WhatIf& hosts, const std::vector<Index>& on) {
+  std::size_t count = 0;
+  for (const Index h : on)
+    count += static_cast<std::size_t>(std::ranges::count_if(
+        hosts.vms_on(h), [&](Index vm) { return hosts.snapshot().vms[vm].restart_priority > 0; }));
+  return count;
+}
+
 // The most that one host has unreserved of a resource, among those that would take the VM at all.
 struct Room {
   Amounts most;
@@ -182,6 +190,27 @@ void ask_hosts(Admission& to, const WhatIf& hosts, Index vm) {
        .text = why.empty() ? "there is no host" : fmt::format("no host can take it ({})", why)});
 }
 
+// With the VM where it would go, every host that may fail must still find a place for its VMs.
+void ask_ha(Admission& to, WhatIf& hosts, Index vm) {
+  const Snapshot& s = hosts.snapshot();
+  const model::HaSettings& ha = s.settings.ha;
+  if (!ha.enabled || to.host == kNone || to.wake) return;
+  hosts.move(vm, to.host);
+  const Survival survival = check_failures(hosts, ha.failures);
+  if (survival.survives()) return;
+  const FailureCase& first = survival.uncovered.front();
+  std::string names;
+  for (const Index h : first.hosts) names += (names.empty() ? "" : " and ") + s.hosts[h].name;
+  const Unplaced& one = first.unplaced.front();
+  to.refusals.push_back(
+      {.why = Why::kHaReserve,
+       .resource = one.refusals.main() == Why::kNoCpu ? Resource::kCpu : Resource::kMemory,
+       .asked = static_cast<double>(first.unplaced.size()),
+       .text = fmt::format("if {} failed, {} of {} VMs would find no host, {} first ({})", names,
+                           first.unplaced.size(), restartable(hosts, first.hosts),
+                           s.vms[one.vm].name, one.refusals.text())});
+}
+
 Admission settled(Admission admission, const Snapshot& snapshot, std::string subject) {
   admission.admitted = admission.refusals.empty();
   if (admission.admitted) {
@@ -231,7 +260,9 @@ Admission admit_power_on(const Snapshot& snapshot, Index vm) {
   }
   ask_both(result, Ledger(snapshot, reserved(snapshot)), what.pool,
            {what.cpu.reservation, what.memory.reservation});
-  ask_hosts(result, WhatIf(snapshot), vm);
+  WhatIf hosts(snapshot);
+  ask_hosts(result, hosts, vm);
+  if (result.refusals.empty()) ask_ha(result, hosts, vm);
   return settled(std::move(result), snapshot, std::move(subject));
 }
 

@@ -31,7 +31,8 @@ struct Refusal {
   Resource resource = Resource::kCpu;
   Index pool = kNone;     // where it ends; kNone: the cluster itself
   bool by_limit = false;  // it is that pool's limit that is reached
-  double asked = 0;       // at that place: less than at first where pools below have some left
+  double asked = 0;       // at that place: less than at first where pools below have some left;
+                          // of ha_reserve: VMs that would find no host
   double left = 0;
   std::string text;  // a sentence with these numbers
 };
@@ -45,7 +46,8 @@ struct Admission {
   std::string text;                       // all of it in words
 };
 
-// O(pools + VMs + hosts). The snapshot has passed model::check.
+// O(pools + VMs + hosts), and with HA enabled what policy/survive.h takes: for with the VM running,
+// any host must still be able to fail. The snapshot has passed model::check.
 Admission admit_power_on(const Snapshot& snapshot, Index vm);
 // A VM's reservations are to become these. Off: they only have to stay below its limits.
 Admission admit_vm_reservation(const Snapshot& snapshot, Index vm, Amounts reservation);

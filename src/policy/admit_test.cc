@@ -127,6 +127,31 @@ TEST(Admit, SomeHostMustHaveItToo) {
   EXPECT_FALSE(admit_power_on(s, 0).admitted);
 }
 
+TEST(Admit, WithHaAnyHostMustStillBeAbleToFail) {
+  Snapshot s = cluster();
+  s.pools.clear();
+  s.vms[0].pool = kNone;
+  s.vms[0].size.memory = 6000;
+  s.hosts.push_back(s.hosts[0]);
+  s.hosts[1].name = "luna";
+  Index other = add_vm(s, kNone, 0);
+  s.vms[other].size.memory = 5000;
+  EXPECT_TRUE(admit_power_on(s, 0).admitted);
+  s.settings.ha.enabled = true;
+  Admission a = admit_power_on(s, 0);
+  ASSERT_EQ(a.refusals.size(), 1u);
+  EXPECT_EQ(a.refusals[0].why, Why::kHaReserve);
+  EXPECT_EQ(a.text,
+            "power on web1: refused, because if sol failed, 1 of 1 VMs would find no host, other "
+            "first (1 host: the host is off, lost, failing or in maintenance; 1 host: the host has "
+            "not enough memory left)");
+  s.vms[0].size.memory = 5000;
+  EXPECT_TRUE(admit_power_on(s, 0).admitted);
+  s.vms[0].size.memory = 6000;
+  s.settings.ha.failures = 0;
+  EXPECT_TRUE(admit_power_on(s, 0).admitted);
+}
+
 TEST(Admit, OtherReasonsOfHostsAreCounted) {
   Snapshot s = cluster();
   s.requirements[0].cpu = "Skylake";

@@ -35,6 +35,7 @@ const Type& NamedAction::type() {
           .field("gain_j", &NamedAction::gain_j, "Joules won over the plan's horizon.")
           .field("cost_j", &NamedAction::cost_j, "Joules it costs.")
           .field("after", &NamedAction::after, "Actions that must have ended before it.", kMany)
+          .field("delay_s", &NamedAction::delay, "Seconds after those are ready.")
           .field("alternatives", &NamedAction::alternatives, "Best first, a few.", kMany);
   return kType;
 }
@@ -91,7 +92,8 @@ NamedPlan named(const Plan& plan, const Snapshot& snapshot) {
                                                            .reason = a.reason,
                                                            .gain_j = a.gain,
                                                            .cost_j = a.cost,
-                                                           .after = a.after});
+                                                           .after = a.after,
+                                                           .delay = a.delay});
     for (const Alternative& other : a.alternatives)
       to.alternatives.push_back({host(other.host), other.why, other.value});
   }

@@ -28,6 +28,7 @@ struct NamedAction {
   double cost_j = 0;
   std::vector<std::uint32_t> after;
   std::vector<NamedAlternative> alternatives;
+  Duration delay{};
   static const Type& type();
 };
 

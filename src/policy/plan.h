@@ -82,6 +82,7 @@ struct Action {
   double cost = 0;                        // joules: copying, both ends' CPU, slowdown, risk
   std::vector<std::uint32_t> after;       // actions of this plan that must have ended before
   std::vector<Alternative> alternatives;  // best first, a few
+  Duration delay{};                       // start this long after those in `after` are ready
 };
 
 // Something that is wrong now, or will be, and that no action of this plan mends.
