@@ -6,14 +6,14 @@
 #include <utility>
 
 namespace chorok::policy {
-
 namespace {
 
 constexpr double kSlotCpuMin = 32;    // MHz, as VMware takes it
 constexpr double kSlotMemoryMin = 1;  // MiB: a slot has some size
 
-bool restarts(const SnapshotVm& vm) {
-  return vm.run == VmRun::kOn && vm.restart_priority > 0;
+// Whoever has a host in the what-if runs there, also one that is only about to.
+bool restarts(const WhatIf& world, Index vm) {
+  return world.host_of(vm) != kNone && world.snapshot().vms[vm].restart_priority > 0;
 }
 
 std::vector<Index> usable_hosts(const WhatIf& world) {
