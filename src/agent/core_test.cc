@@ -56,10 +56,10 @@ TEST_F(Core, TellsWhatHappensByItself) {
   EXPECT_EQ(seen(manager.observation, web.uuid)->state, VmState::kOff);
 }
 
-TEST_F(Core, LearnsAddressesThatNoEventTells) {
+TEST_F(Core, TellsAnAddressAsSoonAsItIsKnown) {
   connect();
   model::VmTarget web = running_vm("web");
-  settle(seconds(20));
+  settle(seconds(3));
   EXPECT_FALSE(seen(manager.observation, web.uuid)->ips.empty());
 }
 

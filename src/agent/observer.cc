@@ -107,12 +107,10 @@ void Observer::looked(std::uint64_t look, Result<Instances> instances) {
 void Observer::tell(const Result<Instances>& instances) {
   model::Observation seen;
   seen.libvirt_connected = instances.has_value();
-  if (instances) {
+  if (instances)
     seen.instances = *instances;
-    note_addresses(*instances);
-  } else {
+  else
     seen.libvirt_message = instances.error().message;
-  }
   for (const auto& [id, store] : stores_)
     if (store.known) seen.datastores.push_back(store.reach);
   for (const model::Network& network : config_->networks)
@@ -166,31 +164,11 @@ void Observer::probed(const std::string& id, Result<model::DatastoreReach> reach
   changed();
 }
 
-void Observer::note_addresses(const Instances& instances) {
-  std::map<std::string, Time> without;
-  for (const model::Instance& instance : instances) {
-    if (instance.state != model::VmState::kOn || !instance.ips.empty() || instance.macs.empty())
-      continue;
-    auto before = without_address_.find(instance.uuid);
-    without[instance.uuid] = before == without_address_.end() ? loop_.now() : before->second;
-  }
-  without_address_ = std::move(without);
-}
-
 void Observer::on_beat() {
-  const Time now = loop_.now();
-  if (now - last_probe_ >= settings_.probe_interval) {
-    probe_datastores();
-    // Told even when nothing changed: what was lost on the way is made good within a minute.
-    begin_look(true);
-    return;
-  }
-  const bool waits_for_address = std::ranges::any_of(without_address_, [&](const auto& guest) {
-    return now - guest.second < settings_.address_patience;
-  });
-  if (!waits_for_address || now - last_address_look_ < settings_.address_interval) return;
-  last_address_look_ = now;
-  changed();
+  if (loop_.now() - last_probe_ < settings_.probe_interval) return;
+  probe_datastores();
+  // Told even when nothing changed: what was lost on the way is made good within a minute.
+  begin_look(true);
 }
 
 }  // namespace chorok::agent

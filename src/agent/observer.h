@@ -21,9 +21,6 @@ struct ObserverSettings {
   Duration look_timeout = std::chrono::seconds(10);   // a stuck libvirtd must not hold back results
   Duration probe_timeout = std::chrono::seconds(10);  // a datastore that hangs longer is not there
   Duration probe_interval = std::chrono::seconds(60);
-  // A guest gets its address some seconds after it starts, and no event says so.
-  Duration address_interval = std::chrono::seconds(10);
-  Duration address_patience = std::chrono::minutes(3);
   // May be empty: networks are then reported as reachable.
   std::function<model::NetworkReach(const model::Network&)> network_reach;
 };
@@ -64,7 +61,6 @@ class Observer {
   void tell(const Result<Instances>& instances);
   void probe(const model::Datastore& datastore);
   void probed(const std::string& id, Result<model::DatastoreReach> reach);
-  void note_addresses(const Instances& instances);
 
   Loop& loop_;
   ports::Hypervisor& hypervisor_;
@@ -85,8 +81,6 @@ class Observer {
   std::vector<Work> served_by_next_;
   TimerId coalescing_ = 0;
   Time last_probe_{};
-  Time last_address_look_{};
-  std::map<std::string, Time> without_address_;  // running guests, since when
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -87,8 +87,8 @@ class Hypervisor {
   // One bulk call for all running domains.
   virtual void statistics(Done<Result<std::vector<DomainStats>>> done) = 0;
   // `changed` is called with a domain's UUID whenever something of it changed (life cycle,
-  // definition, job), and with
-  // "" when everything may have: after the daemon was lost (connected=false) and found again.
+  // definition, job, an address that became known), and with "" when everything may have: after the
+  // daemon was lost (connected=false) and found again.
   virtual void subscribe(std::function<void(const std::string& uuid, bool connected)> changed) = 0;
 
   virtual void define(model::DomainSpec domain, Done<Result<>> done) = 0;  // also redefines

@@ -12,6 +12,9 @@
 
 namespace chorok::sim {
 
+// A guest's own programs, and with them its address, come this long after it begins to run.
+inline constexpr Duration kAddressAfter = std::chrono::seconds(2);
+
 // What a guest does to its host.
 struct GuestLoad {
   double cpu = 0.1;           // of each vCPU

@@ -138,7 +138,7 @@ model::Instance FakeHost::instance(const FakeDomain& domain) const {
   seen.vcpus = spec.spec.vcpus;
   seen.memory = spec.spec.memory;
   bool has_address = domain.guest.runs && spec.spec.guest_agent &&
-                     domain.guest.counter(world_.now()) > std::chrono::seconds(2);
+                     domain.guest.counter(world_.now()) > kAddressAfter;
   for (const model::DomainNic& nic : spec.nics) {
     seen.macs.push_back(nic.spec.mac);
     if (has_address) seen.ips.push_back(address_of(nic.spec.mac));

@@ -134,6 +134,10 @@ std::pair<FakeHost*, FakeDomain*> FakeWorld::find_running(const std::string& uui
 }
 
 void FakeWorld::guest_started(const FakeHost& host, const FakeDomain& domain) {
+  // As the adapter does: an address that becomes known is a change.
+  if (Duration worked = domain.guest.counter(now()); worked <= kAddressAfter)
+    later(kAddressAfter - worked + std::chrono::milliseconds(1),
+          [this, index = host.index(), uuid = domain.uuid] { changed(index, uuid); });
   std::vector<HostIndex>& hosts = running_[domain.uuid];
   if (!hosts.empty())
     violate(fmt::format("VM '{}' ({}) runs on {} and on {}", domain.live->name, domain.uuid,

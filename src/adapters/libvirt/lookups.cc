@@ -18,9 +18,10 @@ namespace {
 constexpr int kAgentTimeoutSeconds = 1;
 constexpr auto kAddressAge = std::chrono::seconds(30);
 constexpr auto kSizeAge = std::chrono::seconds(60);
-// A guest gets its address some seconds after its agent is up, and no event says so: it is asked
-// again after 1, 2, 4 and 8 s, then only when somebody lists.
-constexpr int kMostTries = 4;
+// A guest gets its address some seconds after it or its agent is up, and no event says so.
+constexpr auto kAddressPatience = std::chrono::minutes(3);
+constexpr auto kAddressPauseLeast = std::chrono::seconds(1);
+constexpr auto kAddressPauseMost = std::chrono::seconds(10);
 
 void add_addresses(virDomainPtr domain, unsigned source, std::vector<std::string>& ips) {
   virDomainInterfacePtr* interfaces = nullptr;
@@ -72,11 +73,16 @@ std::optional<std::pair<std::int64_t, std::int64_t>> read_size(const std::string
 
 }  // namespace
 
+std::optional<std::chrono::nanoseconds> next_address_question(std::chrono::nanoseconds without) {
+  if (without >= kAddressPatience) return std::nullopt;
+  return std::clamp<std::chrono::nanoseconds>(without / 4, kAddressPauseLeast, kAddressPauseMost);
+}
+
 std::vector<std::string> Lookups::addresses(const std::string& uuid, bool agent_connected) {
   std::lock_guard lock(mutex_);
   Addresses& entry = addresses_[uuid];
   bool changed = entry.agent_connected != agent_connected;
-  if (changed) entry.tries = 0;
+  if (changed) entry.without_since = Clock::now();
   auto age = Clock::now() - entry.asked;
   auto most = entry.ips.empty() ? std::chrono::seconds(1) : kAddressAge;
   if (!entry.asking && (changed || age > most)) ask_addresses(uuid, agent_connected);
@@ -105,16 +111,26 @@ void Lookups::got_addresses(const std::string& uuid, std::vector<std::string> ip
   Addresses& entry = found->second;
   entry.asking = false;
   if (entry.ips != ips) {
+    if (ips.empty()) entry.without_since = Clock::now();
     entry.ips = std::move(ips);
     core_.changed(uuid);
   }
-  if (!entry.ips.empty() || !entry.agent_connected || entry.tries >= kMostTries) return;
-  auto delay = std::chrono::seconds(1) * (1 << entry.tries++);
-  core_.after(delay, [this, uuid] {
+  if (entry.ips.empty()) ask_again_later(uuid);
+}
+
+// On the loop's thread, with the lock held. One domain is asked, not all of them listed.
+void Lookups::ask_again_later(const std::string& uuid) {
+  Addresses& entry = addresses_[uuid];
+  auto pause = next_address_question(Clock::now() - entry.without_since);
+  if (!pause || entry.again) return;
+  entry.again = true;
+  core_.after(std::chrono::duration_cast<Duration>(*pause), [this, uuid] {
     std::lock_guard guard(mutex_);
-    auto again = addresses_.find(uuid);
-    if (again == addresses_.end() || again->second.asking || !again->second.ips.empty()) return;
-    ask_addresses(uuid, again->second.agent_connected);
+    auto found = addresses_.find(uuid);
+    if (found == addresses_.end()) return;
+    found->second.again = false;
+    if (found->second.asking || !found->second.ips.empty()) return;
+    ask_addresses(uuid, found->second.agent_connected);
   });
 }
 
