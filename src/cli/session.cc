@@ -99,7 +99,7 @@ int Session::tell_dry_run(std::string_view what, const Value& answer) {
   std::string text = fmt::format("{}: dry run, nothing was changed: {}\n", what,
                                  coloured(ok ? "this would be done" : "this would be refused",
                                           ok ? Tone::kGood : Tone::kBad, colours()));
-  if (auto message = answer.get("message").text(); !message.empty())
+  if (auto message = answer.get("message").text(); ok && !message.empty())
     text += fmt::format("  {}\n", printable(message));
   for (const Value& problem : answer.get("problems").items()) {
     text += fmt::format("  - {}", printable(problem.get("message").text()));

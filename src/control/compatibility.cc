@@ -139,11 +139,20 @@ void check_hardware(const model::Vm& vm, const model::Host& host, Purpose purpos
 
 }  // namespace
 
+bool is_unknown_yet(const model::Host& host, const Lookup& world) {
+  if (host.link != model::HostLink::kConnected || !host.libvirt_message.empty()) return false;
+  return !world.fresh(host.meta.id) || host.inventory.memory == Mib{};
+}
+
 std::vector<std::string> incompatibilities(const model::Vm& vm, const model::Host& target,
                                            Purpose purpose, std::string_view datastore,
                                            const Lookup& world) {
   Reasons out;
   check_host(target, out);
+  if (is_unknown_yet(target, world)) {
+    out.emplace_back("what it has is not known yet, it has just connected; ask again in a moment");
+    return out;
+  }
   check_storage(vm, target, purpose, datastore, world, out);
   check_networks(vm, target, world, out);
   check_hardware(vm, target, purpose, world, out);

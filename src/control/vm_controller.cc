@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/reflect.h"
+#include "control/compatibility.h"
 #include "control/status.h"
 #include "control/steps.h"
 
@@ -60,6 +61,7 @@ class Pass {
       finish(TaskState::kCancelled, "cancelled before it began");
       return false;
     }
+    if (waits_for_first_report(vm_.host) || waits_for_first_report(task_->args.host)) return false;
     auto steps = plan_steps(view_);
     if (!steps) {
       fail_task(steps.error());
@@ -73,6 +75,17 @@ class Pass {
     task_->steps = std::move(*steps);
     if (task_->kind == "vm.create" && vm_.host.empty() && !task_->steps.empty())
       vm_.host = task_->steps[0].host;
+    return true;
+  }
+
+  bool waits_for_first_report(const std::string& ref) {
+    const model::Host* host = ref.empty() ? nullptr : view_.world.host(ref);
+    if (host == nullptr || !is_unknown_yet(*host, view_.world)) return false;
+    Duration left = host->link_since + kFirstReportPatience - view_.now;
+    if (left <= Duration{}) return false;
+    task_->message = fmt::format("waits for host '{}' to say what it has; it has just connected",
+                                 host->meta.name);
+    out_.wake = std::min<Duration>(left, std::chrono::seconds(1));
     return true;
   }
 

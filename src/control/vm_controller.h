@@ -23,6 +23,9 @@ inline constexpr int kMaxUnavailable = 12;
 // it is waited for, so that the record never calls a guest off that runs. Afterwards the target's
 // word counts.
 inline constexpr Duration kArrivalPatience = std::chrono::seconds(10);
+// A task does not begin while its host has only just connected and is still to say what it has, or
+// it would fail for no reason; but at most this long.
+inline constexpr Duration kFirstReportPatience = std::chrono::seconds(15);
 // A definition that was left behind on another host is cleared away at most this often.
 inline constexpr Duration kTidyEvery = std::chrono::minutes(5);
 

@@ -97,6 +97,29 @@ TEST_F(Cluster, WhatCannotBeIsRefusedWithAllReasons) {
   EXPECT_EQ(c.verb("start", "web").error().code, Code::kFailedPrecondition);
 }
 
+TEST_F(Cluster, AHostThatHasJustConnectedIsNotKnownYetRatherThanEmpty) {
+  model::Host host = *c.inventory().hosts().find(c.nodes[0]->id);
+  host.inventory = {};
+  Changes changes;
+  changes.put_volatile(host);
+  c.manager->engine.commit(std::move(changes), [](Result<>) {});
+  model::Vm vm;
+  vm.meta.name = "early";
+  vm.host = host.meta.id;
+  std::optional<DryRun> dry;
+  c.manager->requests.create(c.admin(), "vm", json::encode(vm), true, {.dry_run = true},
+                             [&](Result<Answer> answer) {
+                               ASSERT_TRUE(answer) << answer.error().message;
+                               dry = answer->dry_run;
+                             });
+  c.loop().run_for(std::chrono::seconds(1));
+  ASSERT_TRUE(dry);
+  EXPECT_FALSE(dry->ok);
+  EXPECT_EQ(dry->message, "it would be refused");
+  ASSERT_EQ(dry->problems.size(), 1U);
+  EXPECT_THAT(dry->problems[0].message, ::testing::HasSubstr("not known yet"));
+}
+
 TEST_F(Cluster, AnotherVmsDiskIsNeitherUsedNorCopied) {
   done(c.create("mine", false));
   std::string path = fmt::format("vms/{}/root.qcow2", c.vm("mine")->meta.id);

@@ -11,8 +11,10 @@
 
 namespace chorok::manager {
 
+// `message`: what would happen; when something speaks against it, that it would not.
 inline Answer dry_answer(bool ok, std::string message, Problems problems = {}) {
   Answer answer;
+  if (!ok) message = "it would be refused";
   answer.dry_run = DryRun{ok, std::move(message), std::move(problems)};
   return answer;
 }

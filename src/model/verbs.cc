@@ -113,6 +113,13 @@ std::string type_name(const Verb& verb) {
   return out;
 }
 
+// A field of TaskArgs that means something else to one verb than to the rest.
+std::string_view doc_of(const Verb& verb, const Field& field) {
+  if (verb.kind == "host" && verb.verb == "adopt" && field.name == "name")
+    return "Name of the VM; empty: the guest's own.";
+  return field.doc;
+}
+
 Type make_request_type(const Verb& verb) {
   Type type;
   type.kind = Kind::kStruct;
@@ -123,6 +130,7 @@ Type make_request_type(const Verb& verb) {
     const Field* field = TaskArgs::type().find(name);
     CHOROK_ASSERT(field != nullptr);
     type.fields.push_back(*field);
+    type.fields.back().doc = doc_of(verb, *field);
     type.fields.back().limits.required =
         std::ranges::find(verb.required, name) != verb.required.end();
   }
