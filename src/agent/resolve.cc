@@ -76,7 +76,22 @@ void name_boot_places(const model::AgentConfig& config, model::BootSpec& boot) {
   if (named.initrd.empty() || initrd_datastore == named.datastore) boot = std::move(named);
 }
 
+// A model's name leaves out the features that one of the hosts lacks: the definition has them, as
+// long as it is that of the model that is set (a person may have set another since).
+std::string baseline_of(const model::Cluster& cluster) {
+  bool is_its = !cluster.cpu_baseline.empty() &&
+                model_of(cluster.cpu_baseline_definition) == cluster.cpu_baseline;
+  return is_its ? cluster.cpu_baseline_definition : cluster.cpu_baseline;
+}
+
 }  // namespace
+
+std::string model_of(const std::string& definition) {
+  const std::size_t tag = definition.find("<model");
+  const std::size_t begin = tag == std::string::npos ? tag : definition.find('>', tag);
+  const std::size_t end = begin == std::string::npos ? begin : definition.find("</model>", begin);
+  return end == std::string::npos ? "" : definition.substr(begin + 1, end - begin - 1);
+}
 
 const model::Datastore* find_datastore(const model::AgentConfig& config, std::string_view ref) {
   return find_by_id_or_name(config.datastores, ref);
@@ -162,7 +177,7 @@ Resolved resolve(const ResolveContext& context, const model::VmTarget& vm) {
   domain.name = vm.name;
   domain.generation = vm.generation;
   domain.spec = vm.spec;
-  if (domain.spec.cpu_model.empty()) domain.spec.cpu_model = context.config.cluster.cpu_baseline;
+  if (domain.spec.cpu_model.empty()) domain.spec.cpu_model = baseline_of(context.config.cluster);
   resolve_boot(context, vm.spec.boot, resolved);
   gather_all(vm.spec.disks, "disks", domain.disks, resolved.problems,
              [&](const model::DiskSpec& disk, const std::string& field) {

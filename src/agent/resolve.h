@@ -15,6 +15,9 @@
 namespace chorok::agent {
 
 // By id or name; null when this host has not been told of it.
+// The first <model …>NAME</model> of libvirt's CPU definition; empty: there is none.
+std::string model_of(const std::string& definition);
+
 const model::Datastore* find_datastore(const model::AgentConfig& config, std::string_view ref);
 const model::Network* find_network(const model::AgentConfig& config, std::string_view ref);
 

@@ -41,6 +41,19 @@ TEST_F(ResolveTest, NamesBecomePathsAndBridges) {
   EXPECT_EQ(resolved(web).domain.spec.cpu_model, "qemu64");
 }
 
+TEST_F(ResolveTest, AVmWithoutACpuModelGetsTheClustersBaselineWithItsFeatures) {
+  const std::string definition =
+      "<cpu><model fallback='forbid'>Westmere</model><feature policy='disable' name='aes'/></cpu>";
+  config.cluster.cpu_baseline = "Westmere";
+  config.cluster.cpu_baseline_definition = definition;
+  model::VmTarget web = vm("web");
+  EXPECT_EQ(resolved(web).domain.spec.cpu_model, definition);
+  config.cluster.cpu_baseline = "Penryn";  // set by hand since
+  EXPECT_EQ(resolved(web).domain.spec.cpu_model, "Penryn");
+  web.spec.cpu_model = "qemu64";
+  EXPECT_EQ(resolved(web).domain.spec.cpu_model, "qemu64");
+}
+
 TEST_F(ResolveTest, AVlanIsABridgeWithATag) {
   config.networks[0].kind = model::NetworkKind::kVlan;
   config.networks[0].vlan = 42;

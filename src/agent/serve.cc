@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "agent/core.h"
+#include "agent/resolve.h"
 #include "base/json.h"
 
 namespace chorok::agent {
@@ -34,14 +35,6 @@ Done<Result<T>> answer_with(Reply reply) {
       reply(json::encode(*result, kWire));
     }
   };
-}
-
-// The first <model …>NAME</model> of libvirt's CPU definition.
-std::string model_of(const std::string& definition) {
-  const std::size_t tag = definition.find("<model");
-  const std::size_t begin = tag == std::string::npos ? tag : definition.find('>', tag);
-  const std::size_t end = begin == std::string::npos ? begin : definition.find("</model>", begin);
-  return end == std::string::npos ? "" : definition.substr(begin + 1, end - begin - 1);
 }
 
 Unexpected no_streams() {

@@ -297,6 +297,25 @@ void add_os(Node root, const model::DomainSpec& domain, const HostFacts& host) {
   if (!domain.spec.boot.cmdline.empty()) add(os, "cmdline", domain.spec.boot.cmdline);
 }
 
+bool is_custom_cpu(const std::string& text) {
+  return !text.empty() && !text.starts_with("host-");
+}
+
+bool has_cpu_model(Node cpu, const std::string& text) {
+  auto features = [](Node of) {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (Node feature : of.children("feature"))
+      all.emplace_back(xml::attribute(feature, "name"), xml::attribute(feature, "policy"));
+    std::ranges::sort(all);
+    return all;
+  };
+  pugi::xml_document scratch;
+  Node wanted = add(scratch, "cpu");
+  add_cpu_model(wanted, text);
+  return std::string_view(cpu.child("model").text().get()) == wanted.child("model").text().get() &&
+         features(cpu) == features(wanted);
+}
+
 void add_cpu(Node root, const model::VmSpec& spec, const HostFacts& host) {
   bool kvm = host.accelerator.accelerator == model::Accelerator::kKvm;
   Node cpu = add(root, "cpu");
@@ -305,7 +324,7 @@ void add_cpu(Node root, const model::VmSpec& spec, const HostFacts& host) {
   } else if (kvm && (spec.cpu_model.empty() || spec.cpu_model.starts_with("host-"))) {
     with(cpu, "mode", "host-model");
   } else {
-    bool named = !spec.cpu_model.empty() && !spec.cpu_model.starts_with("host-");
+    bool named = is_custom_cpu(spec.cpu_model);
     with(with(cpu, "mode", "custom"), "match", "exact");
     // Emulation leaves out what it lacks of a model; asked for strictly, no guest would start.
     if (!kvm) with(cpu, "check", "none");

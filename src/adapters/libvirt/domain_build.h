@@ -38,6 +38,10 @@ void add_vcpus(xml::Node root, const model::VmSpec& spec);
 void add_tuning(xml::Node root, const model::VmSpec& spec, const HostFacts& host);
 void add_os(xml::Node root, const model::DomainSpec& domain, const HostFacts& host);
 void add_cpu(xml::Node root, const model::VmSpec& spec, const HostFacts& host);
+// A model that was asked for, by name or as libvirt's <cpu>, and not the host's own.
+bool is_custom_cpu(const std::string& text);
+// Whether `cpu` asks for just the model and features of `text`.
+bool has_cpu_model(xml::Node cpu, const std::string& text);
 void add_cpu_shape(xml::Node cpu, const model::VmSpec& spec);  // topology and NUMA cells
 
 // A disk, CD-ROM or NIC below <devices>, with its element.

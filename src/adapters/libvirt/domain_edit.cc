@@ -246,8 +246,9 @@ Result<std::string> edit_domain_xml(const std::string& existing, const model::Do
   edit_size(root, before, spec);
   edit_cputune(root, spec, host);
   if (!same_os(before, domain)) rebuild(root, "os", [&](Node s) { add_os(s, domain, host); });
-  if (!same_cpu(before.spec, spec))
-    rebuild(root, "cpu", [&](Node scratch) { add_cpu(scratch, spec, host); });
+  bool same = is_custom_cpu(spec.cpu_model) ? has_cpu_model(root.child("cpu"), spec.cpu_model)
+                                            : same_cpu(before.spec, spec);
+  if (!same) rebuild(root, "cpu", [&](Node scratch) { add_cpu(scratch, spec, host); });
   edit_devices(root, before, domain);
   return xml::print(root);
 }

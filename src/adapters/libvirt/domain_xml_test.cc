@@ -138,6 +138,23 @@ TEST(DomainXml, TheCpuFollowsTheAccelerator) {
   EXPECT_THAT(build_domain_xml(domain, tcg_host()), HasSubstr("Nehalem"));
 }
 
+TEST(DomainXml, ABaselineIsKeptWhileItIsTheSameAndTakenWhenItIsNot) {
+  model::DomainSpec domain = web();
+  domain.spec.cpu_model =
+      "<cpu><model>Penryn</model><feature policy='require' name='x2apic'/></cpu>";
+  std::string first = build_domain_xml(domain, kvm_host());
+  // What libvirt fills in stays.
+  first.insert(first.find("<feature"), "<vendor>Intel</vendor>");
+  auto edited = edit_domain_xml(first, domain, kvm_host());
+  ASSERT_TRUE(edited) << edited.error().message;
+  EXPECT_THAT(*edited, HasSubstr("<vendor>Intel</vendor>"));
+  domain.spec.cpu_model = "<cpu><model>Penryn</model></cpu>";
+  edited = edit_domain_xml(first, domain, kvm_host());
+  ASSERT_TRUE(edited) << edited.error().message;
+  EXPECT_THAT(*edited, HasSubstr(">Penryn</model>"));
+  EXPECT_THAT(*edited, Not(HasSubstr("x2apic")));
+}
+
 TEST(DomainXml, SharesAndLimitsAreTheKernelsNumbers) {
   model::CpuAllocation cpu;
   EXPECT_EQ(cpu_tuning(cpu, 2, tcg_host()).shares, 2048);
@@ -332,6 +349,20 @@ TEST(DomainXml, DamagedXmlNeverBreaksTheParser) {
     auto domain = parse_domain_xml(damaged);
     if (domain) (void)edit_domain_xml(damaged, web(), tcg_host());
   }
+}
+
+TEST(HostFacts, EmulationThatLosesMemoryInALiveMigrationIsSaid) {
+  model::HostInventory host;
+  host.hypervisor = "QEMU";
+  host.qemu_version = "7.2.22";
+  EXPECT_THAT(live_migration_warning(host), HasSubstr("QEMU 7.2.22 without KVM"));
+  host.qemu_version = "9.0.0";
+  EXPECT_EQ(live_migration_warning(host), "");
+  host.qemu_version = "10.1.2";
+  EXPECT_EQ(live_migration_warning(host), "");
+  host.qemu_version = "7.2.22";
+  host.accelerator = model::Accelerator::kKvm;
+  EXPECT_EQ(live_migration_warning(host), "");
 }
 
 TEST(HostFacts, KvmNeedsTheFlagsAndTheDevice) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -89,6 +90,18 @@ bool supports_direct_io(const std::string& path) {
   if (fd < 0) return false;
   close(fd);
   return true;
+}
+
+std::string live_migration_warning(const model::HostInventory& host) {
+  constexpr int kCorrected = 9;  // QEMU's first version without the fault
+  int major = std::atoi(host.qemu_version.c_str());
+  bool safe = host.accelerator == model::Accelerator::kKvm || host.hypervisor != "QEMU" ||
+              major == 0 || major >= kCorrected;
+  if (safe) return {};
+  return fmt::format(
+      "QEMU {} without KVM loses memory that a guest writes during a live migration, and the guest "
+      "is corrupted: use KVM, or QEMU 9.0 or newer",
+      host.qemu_version);
 }
 
 }  // namespace chorok::adapters::libvirt

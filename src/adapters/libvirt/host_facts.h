@@ -35,6 +35,11 @@ struct HostFacts {
   std::string arch = "x86_64";
 };
 
+// Why live migrations from this host are not safe; empty: they are. QEMU's emulation before 9.0
+// forgets pages that the guest writes to while they are sent (docs/design/006-lab.md); KVM does
+// not.
+std::string live_migration_warning(const model::HostInventory& host);
+
 // Reads files of this machine; no libvirt call. `core_mhz` is left 0.
 HostFacts read_host_facts();
 

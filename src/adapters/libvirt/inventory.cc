@@ -177,6 +177,8 @@ Result<model::HostInventory> read_inventory(const Session& session) {
   host.accelerator = session.facts.accelerator.accelerator;
   host.accelerator_reason = session.facts.accelerator.reason;
   host.address = session.options.address;
+  if (std::string unsafe = live_migration_warning(host); !unsafe.empty())
+    host.warnings.push_back(std::move(unsafe));
   simulate(session.options, host);
   return host;
 }
