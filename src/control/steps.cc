@@ -431,6 +431,17 @@ std::optional<bool> migrated(const VmView& view, const model::Operation& operati
   return here == nullptr;
 }
 
+// Of a switch-over that stopped half-way a person has to know; it counts as not happened.
+bool storage_moved(const model::Instance& here, const model::Operation& operation,
+                   const Lookup& world) {
+  return std::ranges::all_of(
+      operation.args.migration->copy_disks, [&](const model::DiskSpec& wanted) {
+        const model::Datastore* to = world.datastore(wanted.datastore);
+        auto disk = std::ranges::find(here.disks, wanted.name, &model::DiskInfo::name);
+        return to != nullptr && disk != here.disks.end() && disk->path.starts_with(to->path + "/");
+      });
+}
+
 }  // namespace
 
 std::optional<bool> happened(const VmView& view, const model::Operation& operation) {
@@ -453,6 +464,8 @@ std::optional<bool> happened(const VmView& view, const model::Operation& operati
       return state == VmState::kSaved;
     case OpKind::kMigrate:
       return migrated(view, operation, here);
+    case OpKind::kMigrateStorage:
+      return here != nullptr && storage_moved(*here->instance, operation, view.world);
     case OpKind::kSnapshotCreate:
       return here != nullptr &&
              std::ranges::any_of(here->instance->snapshots, [&](const model::SnapshotInfo& s) {

@@ -114,7 +114,8 @@ class Storm {
       case 1:
       case 2:
       case 3:
-        count(cluster_.verb("migrate", name));
+        if (random_.chance(0.2)) args.datastore = random_.chance(0.5) ? "shared" : "local";
+        count(cluster_.verb("migrate", name, args));
         break;
       case 4:
         count(cluster_.verb("start", name));

@@ -366,6 +366,27 @@ Result<ports::MigrateProgress> look_at(const Session& session, MigrationJob& job
   return progress;
 }
 
+namespace {
+
+// The copies of running disks that nobody watches any more. Without PIVOT the guest stays with the
+// disk that it has.
+Result<> abort_copies(virDomainPtr domain) {
+  ParsedDomain parsed = TRY(read_domain(domain, false));
+  Result<> outcome;
+  for (const DeviceRef& device : parsed.devices) {
+    if (device.kind != DeviceRef::Kind::kDisk) continue;
+    virDomainBlockJobInfo info{};
+    int has_job = virDomainGetBlockJobInfo(domain, device.target.c_str(), &info, 0);
+    if (has_job != 1 || info.type != VIR_DOMAIN_BLOCK_JOB_TYPE_COPY) continue;
+    if (virDomainBlockJobAbort(domain, device.target.c_str(), 0) == 0) continue;
+    if (last_error_number() == VIR_ERR_OPERATION_INVALID) continue;  // it ended meanwhile
+    outcome = last_error(fmt::format("cannot stop the copy of the disk '{}'", device.name));
+  }
+  return outcome;
+}
+
+}  // namespace
+
 Result<> abort_foreign_job(const Session& session, const std::string& uuid) {
   Result<Domain> found = find_domain(session, uuid);
   if (!found) {
@@ -377,7 +398,11 @@ Result<> abort_foreign_job(const Session& session, const std::string& uuid) {
   int operation = 0;
   virDomainGetJobStats(found->get(), &type, params.out(), params.out_size(), 0);
   virTypedParamsGetInt(params.data(), params.size(), VIR_DOMAIN_JOB_OPERATION, &operation);
-  if (type == VIR_DOMAIN_JOB_NONE || operation != VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT) return {};
+  bool migrates =
+      type != VIR_DOMAIN_JOB_NONE && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+  // The copies of a migration end with it.
+  if (!migrates)
+    return is_active(TRY(raw_state(found->get()))) ? abort_copies(found->get()) : Result<>();
   if (virDomainAbortJob(found->get()) == 0) return {};
   if (last_error_number() == VIR_ERR_OPERATION_INVALID) return {};  // it ended meanwhile
   return last_error("cannot stop the migration");

@@ -42,6 +42,8 @@ struct RealHosts {
       return "needs two libvirt hosts: run src/adapters/libvirt/real_test.sh (as root)";
     return {};
   }
+  // A connection of its own to the first host, as another agent there would have.
+  std::unique_ptr<LibvirtHypervisor> another() { return open("qemu:///system"); }
   ports::Hypervisor& hypervisor(int host) { return *hosts_[static_cast<std::size_t>(host)]; }
   bool wait(const std::function<bool()>& done) {
     return loop_.run_until(done, std::chrono::seconds(60));
