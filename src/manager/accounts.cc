@@ -31,6 +31,7 @@ Result<Caller> Accounts::authenticate(std::string_view bearer, std::string peer)
   if (token->expires <= engine_.now() || token->purpose == "host") return not_known();
   auto user = engine_.inventory().users().find(token->user);
   if (user == nullptr || user->disabled) return not_known();
+  if (token->purpose == "login" && token->meta.created <= user->sessions_since) return not_known();
   return Caller{user->meta.id, user->meta.name, token->meta.id,
                 token->most,   user->grants,    std::move(peer)};
 }
@@ -205,6 +206,7 @@ void Accounts::create_admin(std::string name, std::string password, Done<Result<
            user.meta.created = engine_.now();
          }
          user.password_hash = std::move(*hashed);
+         if (existing != nullptr) user.sessions_since = engine_.now();
          user.disabled = false;
          user.grants = {model::Grant{"", Role::kAdmin}};
          Changes changes;

@@ -27,7 +27,9 @@ ApiCore::ApiCore(const net::Executor& e, Engine& en, Requests& r, Accounts& ac, 
       tickets(e),
       idempotency(settings.idempotency_life, settings.idempotency_max,
                   settings.idempotency_bytes_max),
-      started(en.now()) {}
+      started(en.now()) {
+  idempotency.load(en.inventory().answers());
+}
 
 Result<bool> Call::flag(std::string_view name) const {
   const std::string* text = request.query_value(name);
@@ -174,8 +176,8 @@ void audit(Call& call, const Response& response) {
   });
 }
 
-Response response_of(const Idempotency::Kept& kept) {
-  Response response = Response::text(kept.status, kept.body, kept.type);
+Response response_of(const KeptAnswer& kept) {
+  Response response = Response::text(kept.status, kept.body, kept.content_type);
   if (!kept.location.empty()) response.headers.add("Location", kept.location);
   if (!kept.etag.empty()) response.headers.add("ETag", kept.etag);
   response.headers.add("Idempotency-Replayed", "true");
@@ -197,6 +199,36 @@ net::awaitable<Response> run_handler(Call& call) {
   co_return problem_response(error, status, call.request.path);
 }
 
+// Durable before the client has the answer: a client that has none asks again, also after a
+// restart.
+net::awaitable<void> keep_answer(Call& call, const std::string& id, const Response& response) {
+  constexpr std::size_t kStoredMost = 64 * 1024;
+  constexpr std::size_t kDropsAtOnce = 50;
+  Engine& engine = call.core.engine;
+  Idempotency& keys = call.core.idempotency;
+  KeptAnswer answer;
+  answer.id = id;
+  answer.status = response.status;
+  answer.location = response.headers.get("Location");
+  answer.etag = response.headers.get("ETag");
+  answer.content_type = response.headers.get("Content-Type");
+  answer.body = std::get<std::string>(response.body);
+  answer = keys.complete(std::move(answer));
+  // What must not be cached has a secret in it, and the store keeps no secrets of tokens.
+  const bool is_stored =
+      response.headers.get("Cache-Control") != "no-store" && answer.body.size() <= kStoredMost;
+  Changes changes;
+  for (const std::string& dropped : keys.take_dropped(kDropsAtOnce))
+    if (engine.inventory().answers().find(dropped) != nullptr) changes.erase<KeptAnswer>(dropped);
+  if (is_stored) changes.put(answer);
+  keys.finish(std::make_shared<const KeptAnswer>(std::move(answer)));
+  auto stored = co_await until_done<Result<>>(
+      [&](Done<Result<>> done) { engine.commit(std::move(changes), std::move(done)); });
+  if (!stored)
+    call.core.log.warn("an answer under an Idempotency-Key was not stored: {}",
+                       stored.error().message);
+}
+
 // The same key and request give the first answer again; only successes are kept.
 net::awaitable<Response> run_once(Call& call) {
   std::string_view key = call.request.headers.get("Idempotency-Key");
@@ -206,24 +238,20 @@ net::awaitable<Response> run_once(Call& call) {
   if (key.size() > 255)
     co_return problem_response({Code::kInvalid, "at most 255 bytes", "Idempotency-Key"}, 400,
                                call.request.path);
-  const std::string name = fmt::format("{}\n{}", call.caller.user, key);
+  const std::string id = crypto::sha256_hex(fmt::format("{}\n{}", call.caller.user, key));
   auto known = call.core.idempotency.begin(
-      name, crypto::sha256_hex(call.request.target + "\n" + call.request.body),
+      id, crypto::sha256_hex(call.request.target + "\n" + call.request.body),
       call.core.engine.now());
   if (!known)
     co_return problem_response(known.error(), known.error().code == Code::kInvalid ? 422 : 409,
                                call.request.path);
   if (*known != nullptr) co_return response_of(**known);
   Response response = co_await run_handler(call);
-  const auto* body = std::get_if<std::string>(&response.body);
-  if (response.status >= 300 || body == nullptr) {
-    call.core.idempotency.forget(name);
+  if (response.status >= 300 || !std::holds_alternative<std::string>(response.body)) {
+    call.core.idempotency.forget(id);
     co_return response;
   }
-  call.core.idempotency.finish(name,
-                               {response.status, std::string(response.headers.get("Location")),
-                                std::string(response.headers.get("ETag")),
-                                std::string(response.headers.get("Content-Type")), *body});
+  co_await keep_answer(call, id, response);
   co_return response;
 }
 

@@ -113,6 +113,47 @@ TEST_F(ApiTest, TheSameKeyGivesTheSameAnswer) {
   EXPECT_EQ(post("/networks", body, other).status, 409);
 }
 
+TEST_F(ApiTest, TheSameKeyGivesTheSameAnswerAfterARestart) {
+  const std::string body = R"({"meta":{"name":"once"},"bridge":"br0"})";
+  net::Headers key = {{"Idempotency-Key", "k1"}};
+  net::Headers secret = {{"Idempotency-Key", "k2"}};
+  Reply first = post("/networks", body, key);
+  Reply token = post("/tokens", "{}", secret);
+  EXPECT_EQ(token.status, 201);
+  EXPECT_EQ(post("/tokens", "{}", secret).body, token.body);
+  for (const auto& [id, answer] : service->engine().inventory().answers().all())
+    EXPECT_EQ(answer->body.find(token.at("/token")), std::string::npos) << "stored in the clear";
+  client.reset();
+  run([&]() -> net::awaitable<void> { co_await service->stop(); });
+  make_service(settings());
+  admin = login("admin");
+  Reply again = post("/networks", body, key);
+  EXPECT_EQ(again.body, first.body);
+  EXPECT_EQ(again.headers.get("Location"), first.headers.get("Location"));
+  EXPECT_EQ(again.headers.get("Idempotency-Replayed"), "true");
+  EXPECT_EQ(post("/networks", R"({"meta":{"name":"two"},"bridge":"br0"})", key).status, 422);
+  EXPECT_NE(post("/tokens", "{}", secret).body, token.body) << "a secret is not kept";
+}
+
+TEST_F(ApiTest, ANewPasswordEndsTheUsersSessions) {
+  std::string eve = make_user("eve", "", "viewer");
+  acting = eve;
+  Reply api_token = post("/tokens", "{}");
+  EXPECT_EQ(api_token.status, 201);
+  acting.clear();
+  EXPECT_EQ(call("PATCH", "/users/eve", R"({"meta":{"notes":"x"}})").status, 200);
+  acting = eve;
+  EXPECT_EQ(get("/networks").status, 200) << "another change does not";
+  acting.clear();
+  EXPECT_EQ(call("PATCH", "/users/eve", R"({"password":"a new one 1"})").status, 200);
+  acting = eve;
+  EXPECT_EQ(get("/networks").status, 401);
+  acting = api_token.at("/token");
+  EXPECT_EQ(get("/networks").status, 200) << "what was not made by login goes on";
+  acting = login("eve", "a new one 1");
+  EXPECT_EQ(get("/networks").status, 200);
+}
+
 TEST_F(ApiTest, ChangesAreAudited) {
   make_network("lan");
   acting = make_user("vera", "", "viewer");

@@ -46,15 +46,52 @@ void Engine::took_lease(Result<bool> held, Done<Result<>> done) {
     if (!loaded) return done(std::move(loaded));
     raise_term(std::move(done));
   });
+  held_until_ = now() + settings_.lease_ttl;
   renew_lease();
 }
 
 void Engine::renew_lease() {
   lease_timer_ = loop_.after(settings_.lease_ttl / 3, [this] {
     store_.acquire_lease(std::string(kLease), settings_.owner, settings_.lease_ttl,
-                         [](Result<bool>) {});
+                         [this, alive = alive_](Result<bool> held) {
+                           if (*alive) renewed(std::move(held));
+                         });
     renew_lease();
   });
+}
+
+// An error says nothing of who leads: a full disk refuses the lease as it refuses commits, and who
+// could take it over is refused as well. Once it has run out, somebody may have led in between.
+void Engine::renewed(Result<bool> held) {
+  if (lost_why_) return;
+  if (!held) {
+    log_.error("the leader's lease was not renewed: {}", held.error().message);
+    store_problem_ = held.error().message;
+    return;
+  }
+  if (!*held) return lead_is_lost("another manager has the leader's lease");
+  store_problem_.clear();
+  const bool had_run_out = now() > held_until_;
+  held_until_ = now() + settings_.lease_ttl;
+  if (had_run_out) check_term();
+}
+
+void Engine::check_term() {
+  log_.warn("the leader's lease had run out; looks whether another manager has led");
+  store_.get(std::string(kTermKey), [this, alive = alive_](Result<ports::KeyValue> item) {
+    if (!*alive || !item) return;  // the next renewal looks again at what the store says
+    if (std::strtoull(item->value.c_str(), nullptr, 10) != term_)
+      lead_is_lost("another manager has led meanwhile");
+  });
+}
+
+void Engine::lead_is_lost(std::string why) {
+  if (lost_why_) return;
+  loop_.cancel(std::exchange(lease_timer_, 0));
+  lost_why_ = Error{Code::kUnavailable, std::move(why), {}};
+  store_problem_ = lost_why_->message;
+  log_.error("leads no more: {}", lost_why_->message);
+  if (lost_) lost_(*lost_why_);
 }
 
 void Engine::load_next(std::string after, Done<Result<>> done) {
@@ -88,7 +125,8 @@ Result<> Engine::load_record(const ports::KeyValue& item) {
                TRY(load_as<model::Event>(inventory_, kind, item)) ||
                TRY(load_as<model::AuditEntry>(inventory_, kind, item)) ||
                TRY(load_as<model::User>(inventory_, kind, item)) ||
-               TRY(load_as<model::Token>(inventory_, kind, item));
+               TRY(load_as<model::Token>(inventory_, kind, item)) ||
+               TRY(load_as<KeptAnswer>(inventory_, kind, item));
   if (!known)
     log_.warn("the store holds '{}', which this version does not know; it is left alone", item.key);
   return {};
@@ -164,6 +202,10 @@ ports::Txn Engine::to_txn(const Changes& changes) const {
 void Engine::commit(Changes changes, Done<Result<>> done) {
   if (changes.empty()) {
     loop_.post([done = std::move(done)]() mutable { done({}); });
+    return;
+  }
+  if (lost_why_) {
+    loop_.post([done = std::move(done), error = *lost_why_]() mutable { done(Unexpected(error)); });
     return;
   }
   trim(changes);
@@ -294,15 +336,37 @@ void Engine::add_audit(Changes& changes, model::AuditEntry entry) {
   changes.put(std::move(entry));
 }
 
+namespace {
+
 // A few at a time with each commit, so that no transaction grows too large.
+constexpr std::size_t kTrimmedAtOnce = 4;
+
+}  // namespace
+
 void Engine::trim(Changes& changes) {
-  constexpr std::size_t kAtOnce = 4;
   const auto& events = inventory_.events().all();
   if (events.size() > settings_.events_max) {
     auto it = events.begin();
-    for (std::size_t i = 0; i < kAtOnce && it != events.end(); ++i, ++it)
+    for (std::size_t i = 0; i < kTrimmedAtOnce && it != events.end(); ++i, ++it)
       changes.erase<model::Event>(it->first);
   }
+  trim_audit(changes);
+  trim_tasks(changes);
+}
+
+// Ids count up, so the first is the oldest.
+void Engine::trim_audit(Changes& changes) const {
+  const auto& entries = inventory_.audit().all();
+  std::size_t left = entries.size();
+  for (auto it = entries.begin(); it != entries.end() && entries.size() - left < kTrimmedAtOnce;
+       ++it, --left) {
+    bool is_old = now() - it->second->time > settings_.audit_age;
+    if (left <= settings_.audit_max && !is_old) return;
+    changes.erase<model::AuditEntry>(it->first);
+  }
+}
+
+void Engine::trim_tasks(Changes& changes) {
   const auto& tasks = inventory_.tasks().all();
   if (tasks.size() <= settings_.tasks_max || next_number_ < trimmed_at_ + 50) return;
   trimmed_at_ = next_number_;

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ struct EngineSettings {
   Duration lease_ttl = std::chrono::seconds(30);
   std::size_t events_max = 10'000;  // older ones are dropped
   std::size_t tasks_max = 2'000;    // finished ones
+  // Audit entries: the oldest go when there are more, and when they are older. A year of an audit a
+  // minute would be half a million; whoever must keep more reads them out (`chorok audit ls`).
+  std::size_t audit_max = 20'000;
+  Duration audit_age = std::chrono::days(365);
   std::size_t watch_backlog =
       20'000;  // changes a watcher may fall behind before it must list again
 };
@@ -84,6 +89,10 @@ class Engine {
   // taken back: what the reconciler listens to. One listener.
   void on_applied(std::function<void(const Changes&)> listener) { applied_ = std::move(listener); }
 
+  // Called once, when another manager leads: nothing is committed any more, and this process has
+  // nothing left to do.
+  void on_lost(std::function<void(const Error&)> lost) { lost_ = std::move(lost); }
+
   // Why the store takes no writes at present; empty when it does.
   const std::string& store_problem() const { return store_problem_; }
 
@@ -104,12 +113,17 @@ class Engine {
   void raise_term(Done<Result<>> done);
   void ensure_cluster(Done<Result<>> done);
   void renew_lease();
+  void renewed(Result<bool> held);
+  void check_term();
+  void lead_is_lost(std::string why);
   void completed(std::uint64_t number, Result<ports::Revision> result);
   void release();
   void take_back_from(std::uint64_t number, const Error& error);
   void publish(const Changes& changes);
   ports::Txn to_txn(const Changes& changes) const;
   void trim(Changes& changes);
+  void trim_audit(Changes& changes) const;
+  void trim_tasks(Changes& changes);
 
   Loop& loop_;
   ports::Store& store_;
@@ -129,6 +143,9 @@ class Engine {
   std::string store_problem_;
   std::uint64_t trimmed_at_ = 0;
   TimerId lease_timer_ = 0;
+  Time held_until_{};  // as far as this process knows
+  std::optional<Error> lost_why_;
+  std::function<void(const Error&)> lost_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -82,6 +82,23 @@ struct Record<model::AuditEntry> : PlainRecord<model::AuditEntry> {
   static constexpr std::string_view kKind = "audit";
 };
 
+// An answer that is kept for a repeated request (api_idempotency.h).
+struct KeptAnswer {
+  std::string id;           // SHA-256 of who asked and of the key
+  std::string fingerprint;  // of the request
+  Time at{};
+  std::int32_t status = 0;
+  std::string location;
+  std::string etag;
+  std::string content_type;
+  std::string body;
+  static const Type& type();
+};
+template <>
+struct Record<KeptAnswer> : PlainRecord<KeptAnswer> {
+  static constexpr std::string_view kKind = "answer";
+};
+
 template <class T>
 class Table {
  public:
@@ -147,11 +164,13 @@ class Inventory {
   const Table<model::AuditEntry>& audit() const { return table<model::AuditEntry>(); }
   const Table<model::User>& users() const { return table<model::User>(); }
   const Table<model::Token>& tokens() const { return table<model::Token>(); }
+  const Table<KeptAnswer>& answers() const { return table<KeptAnswer>(); }
 
  private:
   std::tuple<Table<model::Vm>, Table<model::Host>, Table<model::Datastore>, Table<model::Network>,
              Table<model::Cluster>, Table<model::Task>, Table<model::Operation>,
-             Table<model::Event>, Table<model::AuditEntry>, Table<model::User>, Table<model::Token>>
+             Table<model::Event>, Table<model::AuditEntry>, Table<model::User>, Table<model::Token>,
+             Table<KeptAnswer>>
       tables_;
 };
 

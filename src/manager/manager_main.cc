@@ -33,6 +33,8 @@ constexpr OptionSpec kOptions[] = {
      "init: a name of this manager that agents and people use; repeatable"},
     {"listen", "ADDR:PORT", "run: default 0.0.0.0:8443; repeatable"},
     {"http", "ADDR:PORT", "run: plain HTTP too, on a loopback address only, for a proxy beside it"},
+    {"audit-max", "COUNT", "run: audit entries kept, the oldest go first; default 20000"},
+    {"audit-days", "DAYS", "run: and for how long; default 365"},
     {"lifetime", "SECONDS", "token host: default an hour"},
     {"seal-key", "FILE",
      "restore: the key that the CA's key was sealed with; default DIR/seal.key"},
@@ -55,6 +57,7 @@ constexpr std::string_view kUsage = R"(usage: chorok-manager COMMAND [OPTIONS]
 
 struct Run {
   StateDir state;
+  EngineSettings engine;
   std::vector<ListenAddress> listen;
   std::vector<ListenAddress> plain;
   net::AsioLoop loop;
@@ -79,12 +82,19 @@ struct Run {
     tls = TRY(net::TlsServerContext::create(own, pki->ca_pem()));
     store = TRY(sqlite::SqliteStore::open(loop, {.path = state.store(), .create = false}));
     ServiceSettings settings;
+    settings.engine = engine;
     settings.engine.owner = fmt::format("manager-{}", crypto::random_text(10));
     settings.api.scratch_folder = state.path;
     settings.api.backup = [this](std::string path, Done<Result<>> done) {
       store->backup_to(std::move(path), std::move(done));
     };
     service = std::make_unique<Service>(loop, *store, *pki, std::move(settings));
+    // systemd starts it again, and then it waits for its turn.
+    service->engine().on_lost([this](const Error& why) {
+      fmt::print(stderr, "error: {}\n", why.message);
+      exit_code = 1;
+      stop(0);
+    });
     return {};
   }
 
@@ -128,7 +138,7 @@ struct Run {
   void stop(int signal) {
     if (is_stopping) return;
     is_stopping = true;
-    log.info("stops on signal {}", signal);
+    if (signal != 0) log.info("stops on signal {}", signal);
     sd_notify("STOPPING=1");
     net::spawn(
         loop.executor(),
@@ -155,6 +165,9 @@ Result<int> run(const Options& options, const StateDir& state) {
       return fail(Code::kInvalid, "tokens would be readable on their way: use 127.0.0.1 or ::1",
                   "--http");
   }
+  self.engine.audit_max =
+      static_cast<std::size_t>(TRY(options.number("audit-max", 20'000, 1, 1'000'000)));
+  self.engine.audit_age = std::chrono::days(TRY(options.number("audit-days", 365, 1, 36'500)));
   // Every agent, console and browser is a descriptor.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -200,6 +200,9 @@ void Requests::hash_and_commit(const Caller& caller, model::User user, std::stri
                      if (!hashed)
                        return done(fail(hashed.error().code, hashed.error().message, "/password"));
                      user.password_hash = std::move(*hashed);
+                     // Whoever knew the old one may be logged in. API tokens go on: they were not
+                     // made with it, and are revoked one by one.
+                     if (verb == "changed") user.sessions_since = engine_.now();
                      commit_object(caller, std::move(user), verb, std::move(done));
                    });
 }

@@ -27,7 +27,10 @@ const Type& User::type() {
           .field("password_hash", &User::password_hash, "",
                  {.pattern = Pattern::kAny, .read_only = true, .secret = true})
           .field("grants", &User::grants, "Roles on parts of the inventory.")
-          .field("disabled", &User::disabled, "May not log in.");
+          .field("disabled", &User::disabled, "May not log in.")
+          .field("sessions_since", &User::sessions_since,
+                 "Logins from before it are over: the password was changed then.",
+                 {.read_only = true});
   return kType;
 }
 const Type& Token::type() {

@@ -28,6 +28,7 @@ struct User {
   std::string password_hash;  // argon2id
   std::vector<Grant> grants;
   bool disabled = false;
+  Time sessions_since{};  // logins from before it are over: the password was changed then
   static const Type& type();
 };
 
