@@ -109,9 +109,6 @@ man_page chorok-manager 8
 put 0644 "$here/chorok-manager/chorok-manager.service" chorok-manager/usr/lib/systemd/system/chorok-manager.service
 put 0644 "$here/chorok-manager/sysusers" chorok-manager/usr/lib/sysusers.d/chorok-manager.conf
 put 0644 "$here/chorok-manager/default" chorok-manager/etc/default/chorok-manager
-# The program's default folder, until it and the package's agree.
-mkdir -p "$work/chorok-manager/var/lib"
-ln -s chorok-manager "$work/chorok-manager/var/lib/chorok"
 finish_package chorok-manager "$arch"
 
 program chorok-agent /usr/sbin/chorok-agent

@@ -20,13 +20,13 @@
 namespace chorok::manager {
 namespace {
 
-constexpr std::string_view kStateDefault = "/var/lib/chorok";
+constexpr std::string_view kStateDefault = "/var/lib/chorok-manager";
 constexpr std::string_view kListenDefault = "0.0.0.0:8443";
 // A certificate is renewed with a month left; looking twice a day costs nothing.
 constexpr Duration kCertificateCheck = std::chrono::hours(12);
 
 constexpr OptionSpec kOptions[] = {
-    {"state", "DIR", "where the manager keeps itself; default /var/lib/chorok"},
+    {"state", "DIR", "where the manager keeps itself; default /var/lib/chorok-manager"},
     {"admin", "NAME", "init: name of the first user; default admin"},
     {"admin-password-file", "FILE", "init: its password; default a random one, printed once"},
     {"address", "NAME_OR_IP",
