@@ -88,11 +88,22 @@ bool Round::would_return(Index vm, Index host) const {
 
 bool Round::within_limits(Index vm, Index to) const {
   const model::BalanceSettings& settings = snapshot().settings.balance;
-  const bool again = why_[vm].has_value();
-  if (settings.moves_max > 0 && !again && moved_ >= settings.moves_max) return false;
+  const Index origin = origin_[vm];
+  if (to == origin) return true;
+  // A VM that is elsewhere already is counted.
+  const std::int32_t more = what.host_of(vm) == origin ? 1 : 0;
+  if (settings.moves_max > 0 && moved_ + more > settings.moves_max) return false;
   if (settings.moves_per_host <= 0) return true;
-  if (host_moves_[to] >= settings.moves_per_host) return false;
-  return again || origin_[vm] == kNone || host_moves_[origin_[vm]] < settings.moves_per_host;
+  if (host_moves_[to] + 1 > settings.moves_per_host) return false;
+  return origin == kNone || host_moves_[origin] + more <= settings.moves_per_host;
+}
+
+bool Round::beyond_limits() const {
+  const model::BalanceSettings& settings = snapshot().settings.balance;
+  if (settings.moves_max > 0 && moved_ > settings.moves_max) return true;
+  return settings.moves_per_host > 0 && std::ranges::any_of(host_moves_, [&](std::int32_t moves) {
+           return moves > settings.moves_per_host;
+         });
 }
 
 // Moves the VM and keeps the counts of what the plan will hold.

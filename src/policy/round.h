@@ -38,6 +38,8 @@ class Round {
   bool would_return(Index vm, Index host) const;
   // Whether the round's and the hosts' bounds on moves leave room for this one.
   bool within_limits(Index vm, Index to) const;
+  // Whether what has been moved exceeds them.
+  bool beyond_limits() const;
 
   void move(Index vm, Index to, Why why);
   std::size_t mark() const { return journal_.size(); }
