@@ -46,7 +46,8 @@ class Storage {
   virtual void info(std::string path, Done<Result<ImageInfo>> done) = 0;
   virtual void grow(std::string path, Mib size,
                     Done<Result<>> done) = 0;  // of a disk that is not in use
-  // Success when there is no such file.
+  // Success when there is no such file. kFailedPrecondition while anybody has the image open, on
+  // whatever host, as far as the file system carries QEMU's image locks.
   virtual void remove(std::string path, Done<Result<>> done) = 0;
 };
 

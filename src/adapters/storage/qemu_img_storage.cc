@@ -407,11 +407,39 @@ void QemuImgStorage::grow(std::string path, Mib size, Done<Result<>> done) {
       std::move(done));
 }
 
+namespace {
+
+// QEMU, and qemu-img while it writes, hold locks on bytes 100 to 299 of an image (file-posix.c:
+// RAW_LOCK_PERM_BASE, RAW_LOCK_SHARED_BASE), on every host where the file system carries locks. To
+// hold all of them for the moment of the removal is to know that nobody else holds any.
+Result<> lock_unused(int fd, const std::string& path) {
+  struct flock range{};
+  range.l_type = F_WRLCK;
+  range.l_whence = SEEK_SET;
+  range.l_start = 100;
+  range.l_len = 200;
+  if (fcntl(fd, F_OFD_SETLK, &range) == 0) return {};
+  if (errno != EAGAIN && errno != EACCES) return {};  // no locks there: nothing can be known
+  return fail(Code::kFailedPrecondition,
+              fmt::format("{} is in use by a guest or a copy, here or on another host", path));
+}
+
+Result<> remove_unused(const std::string& path) {
+  int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  Result<> unused = fd < 0 ? Result<>() : lock_unused(fd, path);
+  Result<> removed;
+  if (unused && unlink(path.c_str()) != 0 && errno != ENOENT)
+    removed = system_error(fmt::format("cannot remove {}", path));
+  if (fd >= 0) close(fd);
+  return unused ? removed : unused;
+}
+
+}  // namespace
+
 void QemuImgStorage::remove(std::string path, Done<Result<>> done) {
   impl_->run<void>(
       [path = std::move(path)](Impl&) -> Result<> {
-        if (unlink(path.c_str()) != 0 && errno != ENOENT)
-          return system_error(fmt::format("cannot remove {}", path));
+        TRY(remove_unused(path));
         // A VM's folder goes with its last file.
         rmdir(fs::path(path).parent_path().c_str());
         return {};

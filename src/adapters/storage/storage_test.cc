@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -138,6 +139,27 @@ TEST_F(StorageTest, RemovingTwiceIsFine) {
   EXPECT_TRUE(remove(at("vms/vm-1/d.qcow2")));
   EXPECT_TRUE(remove(at("vms/vm-1/d.qcow2")));
   EXPECT_FALSE(fs::exists(at("vms/vm-1")));
+}
+
+TEST_F(StorageTest, AFileInUseIsNotRemoved) {
+  ASSERT_TRUE(create({.path = at("vms/vm-1/used.qcow2"), .size = Mib(8)}));
+  const std::string path = at("vms/vm-1/used.qcow2");
+  // As QEMU holds it: a shared lock on a byte for each right that it has.
+  int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  struct flock byte{};
+  byte.l_type = F_RDLCK;
+  byte.l_start = 101;
+  byte.l_len = 1;
+  ASSERT_EQ(fcntl(fd, F_OFD_SETLK, &byte), 0);
+  auto refused = remove(path);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kFailedPrecondition);
+  EXPECT_THAT(refused.error().message, HasSubstr("in use"));
+  EXPECT_TRUE(fs::exists(path));
+  close(fd);
+  EXPECT_TRUE(remove(path));
+  EXPECT_FALSE(fs::exists(path));
 }
 
 TEST_F(StorageTest, AMarkerTellsDatastoresApart) {
