@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One bench: start, migrate, rest or api (./dev bench NAME builds first). README.md says what is measured and how.
+# One bench: start, migrate, rest, api or compat (./dev bench NAME builds first). README.md says what is measured and how.
 # What run.sh and the sourced parts set for each other looks unused to shellcheck.
 # shellcheck disable=SC2034
 set -euo pipefail
@@ -7,7 +7,7 @@ here=$(dirname "$(readlink -f "$0")")
 ROOT=${CHOROK_ROOT:-$(dirname "$here")}
 BIN=${CHOROK_BIN:-$ROOT/build/release/bin}
 OUT=$ROOT/build/bench
-NAME=${1:?start, migrate, rest or api}
+NAME=${1:?start, migrate, rest, api or compat}
 PAIRS=${BENCH_PAIRS:-}
 ROWS=()
 LOAD_BEFORE=$(cut -d' ' -f1-3 /proc/loadavg)
@@ -24,12 +24,13 @@ percentile() { # PERCENT FILE: nearest rank; a file of one number a line
 }
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { if (!NR) exit 1; m = int(NR / 2); print NR % 2 ? v[m + 1] : (v[m] + v[m + 1]) / 2 }'; }
 
-row() { # ID WHAT OURS PEER|- GOAL_OP(<=|>=|ratio<=|-) GOAL
+row() { # ID WHAT OURS PEER|- GOAL_OP(<=|>=|ratio<=|within|-) GOAL; within: that share of the peer, both ways
   ROWS+=("$(jq -cn --arg id "$1" --arg what "$2" --argjson ours "$3" --argjson peer "${4/#-/null}" --arg op "$5" --argjson goal "${6:-null}" '
     (if $peer != null and $peer > 0 then $ours / $peer else null end) as $ratio
     | {id: $id, what: $what, ours: $ours, peer: $peer, ratio: $ratio, goal: (if $op == "-" then null else "\($op) \($goal)" end),
        met: (if $op == "<=" then $ours <= $goal elif $op == ">=" then $ours >= $goal
-             elif $op == "ratio<=" then ($ratio != null and $ratio <= $goal) else true end)}')")
+             elif $op == "ratio<=" then ($ratio != null and $ratio <= $goal)
+             elif $op == "within" then ($peer != null and ($ours - $peer | fabs) <= $goal * $peer) else true end)}')")
 }
 
 finish() {
@@ -51,14 +52,14 @@ finish() {
 # --- the run -----------------------------------------------------------------------------------------------------------
 
 case $NAME in
-  start | migrate | rest | api) ;;
-  *) die "there is start, migrate, rest and api" ;;
+  start | migrate | rest | api | compat) ;;
+  *) die "there is start, migrate, rest, api and compat" ;;
 esac
 SAMPLES=$OUT/$NAME.samples
 rm -rf "$SAMPLES"
 mkdir -p "$SAMPLES"
 for tool in jq curl column awk; do command -v $tool >/dev/null || die "needs $tool"; done
-if [ "$NAME" != api ]; then
+if [ "$NAME" != api ] && [ "$NAME" != compat ]; then
   # shellcheck source=lab.sh
   . "$here/lab.sh"
 fi

@@ -409,12 +409,41 @@ void add_general(std::vector<CommandSpec>& all) {
                  .hidden = true});
 }
 
+void add_sim(std::vector<CommandSpec>& all) {
+  all.push_back({.group = "sim",
+                 .name = "run",
+                 .doc = "Run an experiment in virtual time and report energy, migrations and pain.",
+                 .operands = "EXPERIMENT",
+                 .args_min = 1,
+                 .args_max = 1,
+                 .flags = {{.name = "traces",
+                            .value = "PATH",
+                            .doc = "What VMs ask for: an archive, a folder or a file.",
+                            .completes = "file"},
+                           {.name = "policy",
+                            .value = "NAME",
+                            .doc = "Who decides; chorok if not said (chorok sim ls shows others)."},
+                           {.name = "ticks",
+                            .value = "FILE",
+                            .doc = "Also write a CSV row for each update point.",
+                            .completes = "file"}},
+                 .completes = {"experiment"},
+                 .example = "chorok sim run planetlab-compat --traces 20110303.tar.xz --policy "
+                            "lr-mmt-1.2 -o json",
+                 .handler = run_sim});
+  all.push_back({.group = "sim",
+                 .name = "ls",
+                 .doc = "List the experiments that are built in.",
+                 .handler = run_sim_list});
+}
+
 std::vector<CommandSpec> make_commands() {
   std::vector<CommandSpec> all;
   add_resources(all);
   add_machines(all);
   add_files(all);
   add_accounts(all);
+  add_sim(all);
   add_general(all);
   return all;
 }
@@ -469,8 +498,21 @@ const std::vector<GroupSpec>& groups() {
       {"audit", "Who asked for what."},
       {"user", "Who may log in."},
       {"token", "What stands for a user, or lets a host join."},
+      {"sim", "Data centres in virtual time."},
   };
   return kGroups;
+}
+
+std::string_view plural_of(const GroupSpec& group) {
+  const auto* kind = model::find_resource_kind(group.name);
+  return kind ? kind->plural : group.name;
+}
+
+const GroupSpec* find_group(std::string_view word) {
+  auto it = std::ranges::find_if(groups(), [&](const GroupSpec& group) {
+    return group.name == word || plural_of(group) == word;
+  });
+  return it == groups().end() ? nullptr : &*it;
 }
 
 }  // namespace chorok::cli

@@ -72,5 +72,9 @@ struct GroupSpec {
   std::string_view doc;
 };
 const std::vector<GroupSpec>& groups();
+// By its name or, where it is a kind of resource, its plural.
+const GroupSpec* find_group(std::string_view word);
+// The plural, or the name of a group that is no kind.
+std::string_view plural_of(const GroupSpec& group);
 
 }  // namespace chorok::cli

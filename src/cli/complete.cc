@@ -9,6 +9,7 @@
 #include "cli/objects.h"
 #include "cli/schema.h"
 #include "cli/session.h"
+#include "sim/datacenter/experiment.h"
 
 namespace chorok::cli {
 namespace {
@@ -37,10 +38,8 @@ const FlagSpec* find_flag(const Cursor& cursor, std::string_view word) {
 }
 
 std::string group_of(std::string_view word) {
-  for (const GroupSpec& group : groups())
-    if (group.name == word || model::find_resource_kind(group.name)->plural == word)
-      return std::string(group.name);
-  return {};
+  const GroupSpec* group = find_group(word);
+  return group ? std::string(group->name) : std::string();
 }
 
 void take_word(Cursor& cursor, const std::string& word) {
@@ -137,6 +136,9 @@ class Completer {
       any({"bash", "zsh"});
     else if (what == "method")
       any({"GET", "POST", "PATCH", "PUT", "DELETE"});
+    else if (what == "experiment")
+      for (const auto& known : sim::datacenter::known_experiments())
+        add(before + std::string(known.name));
     else if (what == "explain")
       explained();
     else if (!what.empty())

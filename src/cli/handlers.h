@@ -39,6 +39,9 @@ Result<int> run_console(Session& session, const Invocation& call);
 Result<int> run_vnc(Session& session, const Invocation& call);
 // status.cc
 Result<int> run_status(Session& session, const Invocation& call);
+// sim.cc
+Result<int> run_sim(Session& session, const Invocation& call);
+Result<int> run_sim_list(Session& session, const Invocation& call);
 // misc.cc
 Result<int> run_version(Session& session, const Invocation& call);
 Result<int> run_explain(Session& session, const Invocation& call);

@@ -46,8 +46,7 @@ class Tree {
     for (const GroupSpec& group : groups()) {
       CLI::App* app = root_.add_subcommand(std::string(group.name));
       app->require_subcommand(0, 1)->fallthrough();
-      if (const auto* kind = model::find_resource_kind(group.name); kind->plural != group.name)
-        app->alias(std::string(kind->plural));
+      if (plural_of(group) != group.name) app->alias(std::string(plural_of(group)));
       app->parse_complete_callback([this, &group] { group_ = &group; });
     }
     for (const CommandSpec& command : commands()) add(command);
@@ -98,13 +97,6 @@ class Tree {
 std::string suggestion(std::string_view typed, const std::vector<std::string_view>& known) {
   std::string_view near = nearest(typed, known);
   return near.empty() ? std::string{} : fmt::format("; did you mean '{}'?", near);
-}
-
-bool is_group(std::string_view word) {
-  return std::ranges::any_of(groups(), [&](const GroupSpec& group) {
-    const auto* kind = model::find_resource_kind(group.name);
-    return group.name == word || kind->plural == word;
-  });
 }
 
 // Flags of the root that stand before the command take a word with them.
@@ -161,9 +153,9 @@ Error explain_mistake(const Tree& tree, const std::vector<std::string>& args,
                       const CLI::ParseError& error) {
   auto words = words_of(args);
   if (tree.command() == nullptr && !words.empty()) {
-    if (!is_group(words[0])) return unknown_command("", words[0]);
-    const auto* kind = model::find_resource_kind(words[0]);
-    if (words.size() > 1) return unknown_command(kind->kind, words[1]);
+    const GroupSpec* group = find_group(words[0]);
+    if (group == nullptr) return unknown_command("", words[0]);
+    if (words.size() > 1) return unknown_command(group->name, words[1]);
   }
   if (tree.command() != nullptr)
     if (auto unknown = unknown_flag(*tree.command(), args)) return *unknown;
@@ -214,11 +206,7 @@ Result<Parsed> parse(const std::vector<std::string>& args) {
     tree.parse(args);
   } catch (const CLI::CallForHelp&) {
     auto words = words_of(args);
-    const GroupSpec* group = nullptr;
-    for (const GroupSpec& each : groups())
-      if (!words.empty() &&
-          model::find_resource_kind(words[0]) == model::find_resource_kind(each.name))
-        group = &each;
+    const GroupSpec* group = words.empty() ? nullptr : find_group(words[0]);
     parsed.help = tree.command() ? help_text(*tree.command())
                   : group        ? help_text(*group)
                                  : help_text();

@@ -1,0 +1,86 @@
+// chorok sim run: experiments of sim/datacenter from the command line.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "base/json.h"
+#include "cli/handlers.h"
+#include "cli/session.h"
+#include "sim/datacenter/experiment.h"
+
+namespace chorok::cli {
+
+namespace dc = sim::datacenter;
+
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+Result<File> open_ticks(const std::string& path) {
+  File file(std::fopen(path.c_str(), "w"));
+  if (!file)
+    return fail(Code::kInvalid,
+                fmt::format("cannot write {}; give a file in a folder that exists", path));
+  fmt::print(file.get(), "{}\n", dc::csv_header());
+  return file;
+}
+
+// Figures to six digits: shares and bounds are compared with each other.
+std::string report_text(const Value& report) {
+  std::string out;
+  for (const Field& field : dc::Report::type().fields) {
+    const Value& value = report.get(field.name);
+    out += fmt::format("{:<16}", field.name);
+    out += value.is_string() ? std::string(value.text())
+           : value.is_int()  ? std::to_string(value.integer())
+                             : fmt::format("{:.6g}", value.number());
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<int> run_sim(Session& session, const Invocation& call) {
+  dc::ExperimentRequest request;
+  request.experiment = call.args[0];
+  request.traces = call.value("traces");
+  request.policy = call.value("policy", "chorok");
+  if (request.traces.empty())
+    return usage_fail("say where the traces are: --traces FILE or FOLDER", "--traces");
+  File ticks;
+  if (call.has("ticks")) {
+    ticks = TRY(open_ticks(std::string(call.value("ticks"))));
+    request.row = [&](const dc::TickRow& row) {
+      fmt::print(ticks.get(), "{}\n", dc::csv_line(row));
+    };
+  }
+  const dc::Report report = TRY(dc::run_experiment(request));
+  const Value value = TRY(parse_json(json::encode(report)));
+  if (session.is_structured())
+    session.out_value(value);
+  else
+    session.out(report_text(value));
+  return exit_code::kOk;
+}
+
+Result<int> run_sim_list(Session& session, const Invocation&) {
+  Value list = Value::list();
+  for (const dc::KnownExperiment& known : dc::known_experiments()) {
+    Value policies = Value::list();
+    for (std::string_view policy : known.policies) policies.push(policy);
+    list.push(Value::object({{"name", known.name}, {"doc", known.doc}, {"policies", policies}}));
+    if (session.is_structured()) continue;
+    session.out(fmt::format("{}\n  {}\n  policies:", known.name, known.doc));
+    for (std::string_view policy : known.policies) session.out(fmt::format(" {}", policy));
+    session.out("\n");
+  }
+  if (session.is_structured()) session.out_value(list);
+  return exit_code::kOk;
+}
+
+}  // namespace chorok::cli

@@ -1,0 +1,80 @@
+// chorok sim: from the command line to a report, without a manager.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cli/session.h"
+#include "cli/test_support.h"
+
+namespace chorok::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Sim : public ::testing::Test {
+ protected:
+  Sim() : folder_(fs::temp_directory_path() / ("chorok-sim-" + std::to_string(getpid()))) {
+    fs::create_directories(folder_ / "day");
+    for (int vm = 0; vm < 4; ++vm) {
+      std::ofstream file(folder_ / "day" / ("vm" + std::to_string(vm)));
+      for (int k = 0; k < 288; ++k) file << (vm * 7 + k) % 40 + 1 << "\n";
+    }
+  }
+  ~Sim() override { fs::remove_all(folder_); }
+  int run_with(std::vector<std::string> args) {
+    args.insert(args.begin(), {"sim", "run"});
+    return run(args, terminal_);
+  }
+
+  fs::path folder_;
+  testing::FakeTerminal terminal_;
+};
+
+TEST_F(Sim, ReportsAsJson) {
+  EXPECT_EQ(run_with({"planetlab-compat", "--traces", folder_ / "day", "--policy", "lr-mmt-1.2",
+                      "-o", "json", "--ticks", folder_ / "ticks.csv"}),
+            0)
+      << terminal_.complained;
+  Value report = parse_json(terminal_.said).value();
+  EXPECT_EQ(report.get("policy").text(), "lr-mmt-1.2");
+  EXPECT_EQ(report.get("vms").integer(), 4);
+  EXPECT_GT(report.get("energy_kwh").number(), 0);
+  EXPECT_GE(report.get("energy_kwh").number(), report.get("lb0_kwh").number());
+  EXPECT_TRUE(report.get("peak_rss_mib").is_number());
+  std::ifstream ticks(folder_ / "ticks.csv");
+  std::string line;
+  std::getline(ticks, line);
+  EXPECT_THAT(line, StartsWith("time_s,active_hosts"));
+  std::getline(ticks, line);
+  EXPECT_THAT(line, StartsWith("300.100,"));
+}
+
+TEST_F(Sim, ReportsForPeople) {
+  EXPECT_EQ(run_with({"planetlab-compat", "--traces", folder_ / "day", "--policy", "dvfs"}), 0);
+  EXPECT_THAT(terminal_.said, HasSubstr("energy_kwh"));
+}
+
+TEST_F(Sim, SaysWhatIsWrong) {
+  EXPECT_EQ(run_with({"planetlab-compat", "--policy", "dvfs"}), 2);
+  EXPECT_THAT(terminal_.complained, HasSubstr("--traces"));
+  EXPECT_EQ(run_with({"planetlab-compat", "--traces", folder_ / "day", "--policy", "foo"}), 1);
+  EXPECT_THAT(terminal_.complained, HasSubstr("lr-mmt-1.2"));
+  EXPECT_EQ(run_with({"nothing", "--traces", folder_ / "day"}), 3);
+  EXPECT_THAT(terminal_.complained, HasSubstr("planetlab-compat"));
+  EXPECT_NE(run_with({"planetlab-compat", "--traces", folder_ / "day", "--policy", "dvfs",
+                      "--ticks", folder_ / "no" / "file"}),
+            0);
+}
+
+TEST_F(Sim, ListsExperiments) {
+  EXPECT_EQ(run({"sim", "ls"}, terminal_), 0);
+  EXPECT_THAT(terminal_.said, HasSubstr("planetlab-compat"));
+}
+
+}  // namespace
+}  // namespace chorok::cli
