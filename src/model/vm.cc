@@ -150,7 +150,8 @@ const Type& BootSpec::type() {
 const Type& AutostartSpec::type() {
   static const Type kType =
       describe<AutostartSpec>("AutostartSpec", "Whether the VM starts with its host.")
-          .field("enabled", &AutostartSpec::enabled, "Start it when its host comes up.")
+          .field("enabled", &AutostartSpec::enabled,
+                 "Start it again after its host has booted, if it was on.")
           .field("order", &AutostartSpec::order, "Lower starts first.", {.min = 0, .max = 10000})
           .field("delay", &AutostartSpec::delay, "Wait after the one before it.",
                  {.min = 0, .max = 3600});
