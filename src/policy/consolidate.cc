@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "policy/steps.h"
+#include "policy/survive.h"
 
 namespace chorok::policy {
 
@@ -113,6 +114,28 @@ bool forecast_allows(const Round& round, double expected, double variance, doubl
   return expected + settings.deviations * std::sqrt(variance) <= settings.target * capacity;
 }
 
+struct Emptied {
+  Index host;
+  std::size_t mark;  // of the round, before it was emptied
+};
+
+// Gives hosts back, the last emptied first, until any `failures` hosts may fail again: twice as
+// many each time, since the check is a placement of every host's VMs. What was given back too much
+// is tried again next round.
+void keep_reserve(Round& round, std::vector<Emptied>& emptied) {
+  const model::HaSettings& ha = round.snapshot().settings.ha;
+  if (!ha.enabled || emptied.empty()) return;
+  for (std::size_t give_back = 1; !emptied.empty(); give_back *= 2) {
+    if (check_failures(round.what, ha.failures).survives()) return;
+    for (std::size_t i = 0; i < give_back && !emptied.empty(); ++i) {
+      round.undo_power(emptied.back().host);
+      round.undo_to(emptied.back().mark);
+      round.turn_down(Why::kHaReserve);
+      emptied.pop_back();
+    }
+  }
+}
+
 }  // namespace
 
 void consolidate(Round& round) {
@@ -136,6 +159,7 @@ void consolidate(Round& round) {
   }
   std::vector<bool> taken(snapshot.hosts.size());
   std::int32_t switched = 0;
+  std::vector<Emptied> emptied;
   for (const Candidate& candidate : candidates(round)) {
     const Index h = candidate.host;
     if (running <= settings.hosts_on_min) break;
@@ -176,10 +200,12 @@ void consolidate(Round& round) {
                     "saves {:.0f} kJ at a cost of {:.0f} kJ",
                     at.name, saving, vms.size(), stay / 60, saving * stay / 1000,
                     (cost + at.boot_energy + at.shutdown_energy) / 1000));
+    emptied.push_back({h, mark});
     capacity = left;
     --running;
     ++switched;
   }
+  keep_reserve(round, emptied);
 }
 
 }  // namespace chorok::policy

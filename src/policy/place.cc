@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "policy/steps.h"
+#include "policy/survive.h"
 
 namespace chorok::policy {
 
@@ -98,6 +99,35 @@ bool place(Round& round, Index vm) {
   return make_room(round, vm, wanted, kDepth);
 }
 
+// Wakes hosts until any `failures` of those that run may fail, counting those on their way.
+void wake_for_reserve(Round& round, const std::vector<Index>& asleep) {
+  const Snapshot& snapshot = round.snapshot();
+  const model::HaSettings& ha = snapshot.settings.ha;
+  if (!ha.enabled) return;
+  std::vector<Index> on_their_way;
+  auto count = [&](Index h) {
+    if (round.what.usable(h)) return;
+    round.what.set_usable(h, true);
+    on_their_way.push_back(h);
+  };
+  for (Index h = 0; h < snapshot.hosts.size(); ++h) {
+    const bool waking = snapshot.hosts[h].power == HostPower::kWaking && round.what.could_run(h);
+    if (waking || round.powered_on(h)) count(h);
+  }
+  for (const Index h : asleep) {
+    if (check_failures(round.what, ha.failures).survives()) break;
+    if (round.powered_on(h)) continue;
+    wake(round, h, Why::kWakeReserve,
+         fmt::format("{} of the running hosts could not fail without VMs that stay down",
+                     ha.failures));
+    count(h);
+  }
+  for (const Index h : on_their_way) {
+    const bool at_once = round.powered_on(h) && starts_at_once(snapshot.hosts[h]);
+    round.what.set_usable(h, at_once);
+  }
+}
+
 }  // namespace
 
 void place_waiting(Round& round) {
@@ -178,6 +208,7 @@ void wake_ahead(Round& round) {
              cpu, now.memory, capacity.cpu, capacity.memory));
     capacity += snapshot.hosts[h].capacity;
   }
+  wake_for_reserve(round, asleep);
 }
 
 }  // namespace chorok::policy

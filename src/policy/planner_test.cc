@@ -255,6 +255,34 @@ TEST(Planner, BalanceMovesForWhatVmsDoNotGetAndNotForEvenNumbers) {
   EXPECT_TRUE(plan_balance(cluster.snapshot).actions.empty());
 }
 
+TEST(Planner, TheReserveForAFailedHostStaysOn) {
+  TestCluster cluster;
+  cluster.snapshot.settings.power.automation = Automation::kFull;
+  for (int h = 0; h < 4; ++h) cluster.vm(cluster.host(), 500, 3000);
+  EXPECT_EQ(of_kind(plan_power(cluster.snapshot), ActionKind::kPowerOff).size(), 2);
+  cluster.snapshot.settings.ha.enabled = true;  // 12,000 MiB must be left when one fails
+  const Plan plan = plan_power(cluster.snapshot);
+  EXPECT_EQ(of_kind(plan, ActionKind::kPowerOff).size(), 1);
+  EXPECT_TRUE(std::ranges::any_of(plan.turned_down,
+                                  [](const TurnedDown& t) { return t.why == Why::kHaReserve; }));
+}
+
+TEST(Planner, AMissingReserveWakesOneHostAndNotTwo) {
+  TestCluster cluster;
+  cluster.snapshot.settings.power.automation = Automation::kFull;
+  cluster.snapshot.settings.ha.enabled = true;
+  for (int h = 0; h < 2; ++h) cluster.vm(cluster.host(), 500, 6000);
+  for (int h = 0; h < 2; ++h) {
+    cluster.snapshot.hosts[cluster.host()].power = HostPower::kStandby;
+  }
+  const Plan plan = plan_power(cluster.snapshot);
+  const auto on = of_kind(plan, ActionKind::kPowerOn);
+  ASSERT_EQ(on.size(), 1);
+  EXPECT_EQ(on[0].why, Why::kWakeReserve);
+  cluster.snapshot.hosts[on[0].to].power = HostPower::kWaking;
+  EXPECT_TRUE(plan_power(cluster.snapshot).actions.empty());
+}
+
 // Random walks of load: no VM goes back to where it came from within the window, unless its load
 // changed by the factor; and the same snapshot gives the same plan.
 TEST(Planner, APlanIsNotUndoneByTheNext) {

@@ -220,6 +220,12 @@ void Round::power(Index host, bool on, Why why, double gain, double cost, std::s
   what.set_usable(host, on);
 }
 
+void Round::undo_power(Index host) {
+  if (!power_[host]) return;
+  what.set_usable(host, !power_[host]->on);
+  power_[host].reset();
+}
+
 double Round::copy_seconds(Index vm, Index to) const {
   const SnapshotVm& it = snapshot().vms[vm];
   double bandwidth = snapshot().hosts[to].migration_bandwidth;

@@ -69,6 +69,7 @@ class Round {
   bool spend(std::int64_t candidates);  // false: the round's bound on work is reached
 
   void power(Index host, bool on, Why why, double gain, double cost, std::string reason);
+  void undo_power(Index host);  // as it was before `power`
   bool powered_off(Index host) const { return power_[host].has_value() && !power_[host]->on; }
   bool powered_on(Index host) const { return power_[host].has_value() && power_[host]->on; }
 
