@@ -89,13 +89,14 @@ class Looker {
     look_at_pools();
     look_at_demand();
     look_at_failover(failures < 0 ? s_.settings.ha.failures : failures);
-    result_.sound = result_.violations.empty() &&
-                    (result_.failover.survives || (failures < 0 && !s_.settings.ha.enabled));
+    result_.sound =
+        !hard_ && (result_.failover.survives || (failures < 0 && !s_.settings.ha.enabled));
     return std::move(result_);
   }
 
  private:
-  void wrong(Why why, std::string host, std::string vm, std::string text) {
+  void wrong(Why why, std::string host, std::string vm, std::string text, bool hard = true) {
+    hard_ = hard_ || hard;
     result_.violations.push_back(
         {.why = why, .vm = std::move(vm), .host = std::move(host), .text = std::move(text)});
   }
@@ -140,7 +141,8 @@ class Looker {
       if (text.empty()) continue;
       wrong(Why::kRule, at, name,
             fmt::format("rule {} ({}, {}): {}", rule.name, name_of(rule.kind),
-                        rule.must ? "must" : "should", text));
+                        rule.must ? "must" : "should", text),
+            rule.must);
       return;
     }
   }
@@ -213,6 +215,7 @@ class Looker {
   const Snapshot& s_;
   WhatIf world_;
   ClusterCheck result_;
+  bool hard_ = false;
 };
 
 }  // namespace

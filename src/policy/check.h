@@ -54,7 +54,7 @@ struct ClusterCheck {
   ResourceCheck memory_mib;
   std::vector<NamedViolation> violations;
   FailoverCheck failover;
-  // Nothing wrong, and with HA enabled every failure is covered.
+  // Nothing wrong but rules that only should hold, and with HA enabled every failure is covered.
   bool sound = false;
   static const Type& type();
 };

@@ -65,6 +65,13 @@ TEST(CheckCluster, SaysWhatIsWrong) {
                                       "pool gold promises 500 of cpu and may promise 0"}));
 }
 
+TEST(CheckCluster, ARuleThatOnlyShouldHoldIsSaidAndNoFault) {
+  Snapshot s = cluster();
+  s.rules = {{.name = "with", .kind = RuleKind::kTogether, .must = false, .vms = {0, 1}}};
+  EXPECT_EQ(check_cluster(s).violations.size(), 1u);
+  EXPECT_TRUE(check_cluster(s).sound);
+}
+
 TEST(CheckCluster, HaMakesAnUncoveredFailureAFault) {
   Snapshot s = cluster();
   for (auto& vm : s.vms) vm.size.memory = 6000;

@@ -351,7 +351,7 @@ class Improver {
   void apply(const Trial& trial) {
     for (const Index h : {trial.from, trial.to}) forget(h);
     if (trial.back != kNone) round_.move(trial.back, kNone, Why::kBalance);
-    round_.move(trial.vm, trial.to, Why::kBalance);
+    round_.move(trial.vm, trial.to, Why::kBalance, trial.gain);
     if (trial.back != kNone) round_.move(trial.back, trial.from, Why::kBalance);
     for (const Index h : {trial.from, trial.to}) {
       remember(h);

@@ -82,7 +82,9 @@ class StartOrder {
       path.push_back(position);
     }
     const auto circle = std::ranges::find(path, position);
-    return *std::min_element(circle, path.end(), [&](Index a, Index b) { return key(a) < key(b); });
+    // By its own priority: on a circle everybody has inherited the most urgent one.
+    auto own = [&](Index i) { return std::pair(s_.vms[vms_[i]].restart_priority, i); };
+    return *std::min_element(circle, path.end(), [&](Index a, Index b) { return own(a) < own(b); });
   }
   Index open_dependency(Index position, const std::vector<bool>& taken) const {
     for (const Index other : s_.vms[vms_[position]].restart_after) {
@@ -189,8 +191,9 @@ class RestartPlanner {
       plan_.violations.push_back(
           {.why = result.work_limit ? Why::kWorkLimit : one.refusals.main(),
            .vm = one.vm,
-           .text = fmt::format("{} ({} vCPUs, {:.0f} MiB) finds no host: {}", vm.name, vm.vcpus,
-                               world_.vm_load(one.vm).size.memory, one.refusals.text())});
+           .text = fmt::format("{} ({} {}, {:.0f} MiB) finds no host: {}", vm.name, vm.vcpus,
+                               vm.vcpus == 1 ? "vCPU" : "vCPUs", world_.vm_load(one.vm).size.memory,
+                               one.refusals.text())});
       for (std::size_t w = 0; w < kWhyCount; ++w)
         if (one.refusals.count[w] > 0) turned_down_[static_cast<Why>(w)] += one.refusals.count[w];
     }
@@ -256,10 +259,10 @@ class RestartPlanner {
                   .delay = what.restart_delay};
     std::string waits;
     for (const Index other : what.restart_after) waits += wait_for(other, action);
-    std::ranges::sort(action.after);
     if (auto it = wakes_.find(to); it != wakes_.end()) action.after.push_back(it->second);
     if (auto it = moves_.find(vm); it != moves_.end()) action.after.push_back(it->second);
-    if (action.after.empty() && waits.empty()) action.delay = {};
+    std::ranges::sort(action.after);
+    if (waits.empty()) action.delay = {};
     action.reason = fmt::format(
         "{}; priority {}{}{}; {} then has {:.0f}% of its CPU and {:.0f}% of its memory in use",
         what.host == kNone ? "it waits for a host" : s_.hosts[what.host].name + " was lost",
@@ -280,6 +283,8 @@ class RestartPlanner {
       return fmt::format(", when {} is ready", name);
     }
     const bool runs = s_.vms[other].run == VmRun::kOn && !lost_[s_.vms[other].host];
+    if (!runs && world_.host_of(other) != kNone)
+      return fmt::format(", without {}, which waits for it in turn", name);
     return runs ? std::string() : fmt::format(", without {}, which does not run", name);
   }
 

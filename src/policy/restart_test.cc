@@ -116,7 +116,7 @@ TEST(Restart, WithTooLittleRoomTheImportantOnesComeBack) {
   ASSERT_EQ(plan.violations.size(), 2u);
   EXPECT_EQ(plan.violations[0].why, Why::kNoMemory);
   EXPECT_EQ(plan.violations[0].text,
-            "v0 (1 vCPUs, 4096 MiB) finds no host: 1 host: the host is off, lost, failing or in "
+            "v0 (1 vCPU, 4096 MiB) finds no host: 1 host: the host is off, lost, failing or in "
             "maintenance; 1 host: the host has not enough memory left");
   std::map<Why, std::int64_t> counts;
   for (const TurnedDown& t : plan.turned_down) counts[t.why] = t.count;

@@ -32,6 +32,7 @@ Round::Round(const Snapshot& snapshot)
     : what(snapshot),
       origin_(snapshot.vms.size()),
       why_(snapshot.vms.size()),
+      gain_(snapshot.vms.size()),
       closed_(snapshot.hosts.size()),
       host_moves_(snapshot.hosts.size()),
       power_(snapshot.hosts.size()),
@@ -121,7 +122,7 @@ void Round::place(Index vm, Index to) {
   count(to, 1);
 }
 
-void Round::move(Index vm, Index to, Why why) {
+void Round::move(Index vm, Index to, Why why, double gain) {
   journal_.push_back({vm, what.host_of(vm), why_[vm]});
   place(vm, to);
   if (to == origin_[vm]) {
@@ -129,6 +130,17 @@ void Round::move(Index vm, Index to, Why why) {
   } else if (!why_[vm]) {
     why_[vm] = why;
   }
+  gain_[vm] = gain;
+  if (weighed_for_ == vm) alternatives_[vm] = weighed_;
+}
+
+// Keeps one host for each reason, the first: what a person asks is what stood against the others.
+void Round::weigh(Index host, Why why, double value) {
+  turn_down(why);
+  for (const Alternative& known : weighed_) {
+    if (known.why == why) return;
+  }
+  weighed_.push_back({host, why, value});
 }
 
 void Round::undo_to(std::size_t mark) {
@@ -165,6 +177,8 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
   };
   Index best = kNone;
   Rank best_rank{};
+  weighed_.clear();
+  weighed_for_ = vm;
   const bool empty_ones_sleep = snapshot().settings.power.automation != Automation::kOff;
   const auto hosts = static_cast<Index>(snapshot().hosts.size());
   work_ += hosts;
@@ -177,19 +191,21 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
     const bool sleeps = empty_ones_sleep && snapshot().hosts[h].keep_on.empty();
     if (load.vms == 0 && sleeps && !wanted.empty_too) continue;
     if (!wanted.back && would_return(vm, h)) {
-      turn_down(Why::kTooSoon);
+      weigh(h, Why::kTooSoon, 0);
       continue;
     }
     if (!has_room(vm, h, wanted)) {
-      turn_down(Why::kNoCpu);
+      weigh(h, Why::kNoCpu,
+            what.upper_with(h, vm, wanted.deviations) -
+                wanted.target * snapshot().hosts[h].capacity.cpu);
       continue;
     }
     if (const auto why = what.forbids(vm, h)) {
-      turn_down(*why);
+      weigh(h, *why, 0);
       continue;
     }
     if (!within_limits(vm, h)) {
-      turn_down(Why::kMovesLimit);
+      weigh(h, Why::kMovesLimit, 0);
       continue;
     }
     const SnapshotHost& at = snapshot().hosts[h];
@@ -263,6 +279,11 @@ Action Round::migration(Index vm) const {
   action.to = to;
   action.why = why_[vm].value_or(Why::kBalance);
   action.cost = from == kNone ? 0 : move_cost(vm, to);
+  action.gain = gain_[vm];
+  if (auto weighed = alternatives_.find(vm); weighed != alternatives_.end()) {
+    action.alternatives = weighed->second;
+    std::erase_if(action.alternatives, [&](const Alternative& a) { return a.host == to; });
+  }
   action.priority = action.why <= Why::kReservation || action.why == Why::kPlace ? 1 : 3;
   action.reason = fmt::format("{} {:.0f} MHz to {} ({:.0f} of {:.0f} MHz used there then)", it.name,
                               it.cpu_demand.now, snapshot().hosts[to].name, what.load(to).now.cpu,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "policy/whatif.h"
@@ -41,7 +42,8 @@ class Round {
   // Whether what has been moved exceeds them.
   bool beyond_limits() const;
 
-  void move(Index vm, Index to, Why why);
+  // `gain`: joules that this move is worth, where the step knows it.
+  void move(Index vm, Index to, Why why, double gain = 0);
   std::size_t mark() const { return journal_.size(); }
   void undo_to(std::size_t mark);
 
@@ -94,11 +96,16 @@ class Round {
     std::string reason;
   };
   void place(Index vm, Index to);
+  void weigh(Index host, Why why, double value);
   void rate_hosts();
   Action migration(Index vm) const;
 
   std::vector<Index> origin_;            // host of each VM when the round began
   std::vector<std::optional<Why>> why_;  // of each VM that is elsewhere now
+  std::vector<double> gain_;             // of its last move
+  std::vector<Alternative> weighed_;     // by the last best_target, for the VM that asked
+  Index weighed_for_ = kNone;
+  std::unordered_map<Index, std::vector<Alternative>> alternatives_;  // of VMs that were moved
   std::vector<Moved> journal_;
   std::vector<bool> closed_;
   std::vector<double> watts_per_vm_;
