@@ -2,29 +2,23 @@
 
 #include <memory>
 
+#include "policy/planner.h"
+
 namespace chorok::sim::datacenter {
 
-model::PolicySettings ChorokPlannerSettings::defaults() {
+model::PolicySettings chorok_settings() {
   model::PolicySettings settings;
   settings.balance.automation = model::Automation::kFull;
   settings.power.automation = model::Automation::kFull;
   return settings;
 }
 
-Planner chorok_planner(const ChorokPlannerSettings& settings) {
-  auto forecast = std::make_shared<policy::ClusterForecast>(settings.forecast);
-  Planner planner;
-  planner.forecast = [forecast, settings](model::Snapshot& snapshot) {
-    snapshot.settings = settings.policy;
-    forecast->observe(snapshot);
-  };
-  planner.plan = [](const model::Snapshot& snapshot) { return policy::plan_cluster(snapshot); };
-  planner.place = [settings](const model::Snapshot& waiting) {
-    model::Snapshot snapshot = waiting;
-    snapshot.settings = settings.policy;
-    return policy::plan_place(snapshot);
-  };
-  return planner;
+Planner chorok_planner(const model::PolicySettings& settings) {
+  auto forecast = std::make_shared<policy::ClusterForecast>();
+  return {.settings = settings,
+          .forecast = [forecast](model::Snapshot& snapshot) { forecast->observe(snapshot); },
+          .plan = policy::plan_cluster,
+          .place = policy::plan_place};
 }
 
 }  // namespace chorok::sim::datacenter

@@ -1,21 +1,15 @@
-// Chorok's own policy behind the hook: the planner and the forecasts that production runs, with the
-// settings that an experiment states.
+// Chorok's own policy as a Planner: the very code that a manager runs, with its forecast.
 #pragma once
 
-#include "policy/planner.h"
 #include "sim/datacenter/planner.h"
 
 namespace chorok::sim::datacenter {
 
-struct ChorokPlannerSettings {
-  model::PolicySettings policy = defaults();
-  policy::ForecastSettings forecast;
+// One setting for all experiments and all days: full automation of balance and power, the rest as
+// policies default to.
+model::PolicySettings chorok_settings();
 
-  // Production's defaults with everything automatic.
-  static model::PolicySettings defaults();
-};
-
-// Serves one run.
-Planner chorok_planner(const ChorokPlannerSettings& settings = {});
+// For one run.
+Planner chorok_planner(const model::PolicySettings& settings = chorok_settings());
 
 }  // namespace chorok::sim::datacenter

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "sim/datacenter/bounds.h"
+#include "sim/datacenter/chorok_planner.h"
 #include "sim/datacenter/compat.h"
 
 namespace chorok::sim::datacenter {
@@ -45,13 +46,11 @@ void fill(Report& report, const Metrics& m) {
 Result<Metrics> compat(const ExperimentRequest& request, const TraceSet& traces) {
   const CompatSettings settings = planetlab_settings();
   CompatRun run;
-  if (request.policy != "chorok")
-    run = TRY(run_compat(traces, settings, TRY(parse_policy(request.policy)), request.row));
-  else if (request.planner)
-    run = TRY(run_compat(traces, settings, *request.planner, request.row));
+  if (request.policy == "chorok")
+    run =
+        TRY(run_compat(traces, settings, request.planner.value_or(chorok_planner()), request.row));
   else
-    return fail(Code::kUnsupported,
-                "Chorok's own policy is not in this build; name another, such as lr-mmt-1.2");
+    run = TRY(run_compat(traces, settings, TRY(parse_policy(request.policy)), request.row));
   std::vector<std::int32_t> counts(settings.host_types.size(), 0);
   for (std::int32_t h = 0; h < settings.hosts; ++h)
     ++counts[static_cast<std::size_t>(h) % counts.size()];

@@ -20,7 +20,7 @@ struct ExperimentRequest {
   std::string experiment = "planetlab-compat";
   std::filesystem::path traces;
   std::string policy = "chorok";   // or one of the experiment's own, by name
-  std::optional<Planner> planner;  // what "chorok" is
+  std::optional<Planner> planner;  // instead of the one "chorok" is; for one run
   RowSink row;                     // what to do with each update point; empty: nothing
   TraceLimits limits;
 };

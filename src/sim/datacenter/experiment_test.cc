@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "sim/datacenter/bounds.h"
+#include "sim/datacenter/chorok_planner.h"
 #include "sim/datacenter/compat.h"
 #include "sim/datacenter/curves.h"
 #include "sim/datacenter/test_support.h"
@@ -139,6 +140,20 @@ TEST(Experiment, ReportsWhatTheIssueAsksFor) {
   EXPECT_NEAR(report->energy_kwh, 163.48, 0.005);
   EXPECT_GT(report->wall_s, 0);
   EXPECT_GT(report->peak_rss_mib, 1);
+}
+
+TEST(Experiment, ChoroksOwnPolicyDrivesIt) {
+  CompatSettings settings = planetlab_settings();
+  settings.hosts = 60;
+  const TraceSet traces = synthetic_day(80, 7);
+  const auto lr = run_compat(traces, settings, parse_policy("lr-mmt-1.2").value());
+  const auto first = run_compat(traces, settings, chorok_planner());
+  const auto again = run_compat(traces, settings, chorok_planner());
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->metrics.energy_kwh, again->metrics.energy_kwh);
+  EXPECT_EQ(first->metrics.migrations, again->metrics.migrations);
+  EXPECT_LT(first->metrics.energy_kwh, lr->metrics.energy_kwh);
+  EXPECT_LT(first->metrics.migrations, lr->metrics.migrations);
 }
 
 TEST(Experiment, CsvLinesHaveTheHeadersColumns) {
