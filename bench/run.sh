@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One bench: start, migrate, rest, api or compat (./dev bench NAME builds first). README.md says what is measured and how.
+# One bench (./dev bench NAME builds first). README.md says what is measured and how.
 # What run.sh and the sourced parts set for each other looks unused to shellcheck.
 # shellcheck disable=SC2034
 set -euo pipefail
@@ -7,7 +7,7 @@ here=$(dirname "$(readlink -f "$0")")
 ROOT=${CHOROK_ROOT:-$(dirname "$here")}
 BIN=${CHOROK_BIN:-$ROOT/build/release/bin}
 OUT=$ROOT/build/bench
-NAME=${1:?start, migrate, rest, api or compat}
+NAME=${1:?the name of a bench, as in ./dev bench}
 PAIRS=${BENCH_PAIRS:-}
 ROWS=()
 LOAD_BEFORE=$(cut -d' ' -f1-3 /proc/loadavg)
@@ -51,18 +51,16 @@ finish() {
 
 # --- the run -----------------------------------------------------------------------------------------------------------
 
-case $NAME in
-  start | migrate | rest | api | compat) ;;
-  *) die "there is start, migrate, rest, api and compat" ;;
-esac
+[ -f "$here/$NAME.sh" ] || die "there is no such bench"
 SAMPLES=$OUT/$NAME.samples
 rm -rf "$SAMPLES"
 mkdir -p "$SAMPLES"
 for tool in jq curl column awk; do command -v $tool >/dev/null || die "needs $tool"; done
-if [ "$NAME" != api ] && [ "$NAME" != compat ]; then
-  # shellcheck source=lab.sh
-  . "$here/lab.sh"
-fi
+case $NAME in
+  start | migrate | rest)
+    # shellcheck source=lab.sh
+    . "$here/lab.sh" ;;
+esac
 # shellcheck source=/dev/null
 . "$here/$NAME.sh"
 "bench_$NAME"

@@ -7,3 +7,4 @@ DEPS_LAB=(qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-daemon libvir
   iproute2 iptables dnsmasq-base busybox-static linux-image-cloud-amd64 cpio zstd xz-utils jq xorriso curl
   grub-pc-bin grub-efi-amd64-bin mtools openssl)
 DEPS_PACKAGE=(dpkg-dev binutils python3 curl jq)
+DEPS_BENCH=(ganeti-htools coinor-cbc jq)
