@@ -444,6 +444,7 @@ std::vector<CommandSpec> make_commands() {
   add_files(all);
   add_accounts(all);
   add_sim(all);
+  std::ranges::move(plan_commands(), std::back_inserter(all));
   add_general(all);
   return all;
 }
@@ -498,6 +499,7 @@ const std::vector<GroupSpec>& groups() {
       {"audit", "Who asked for what."},
       {"user", "Who may log in."},
       {"token", "What stands for a user, or lets a host join."},
+      {"plan", "What the policies would do with a cluster from a file."},
       {"sim", "Data centres in virtual time."},
   };
   return kGroups;
