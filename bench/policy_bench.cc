@@ -7,6 +7,8 @@
 //   nplus1 HOSTS VMS SEED          the check that any host may fail
 //   gap CASE DIR                   a small cluster: Chorok's unevenness before and after, and the
 //                                  same problem as a linear program in DIR/case.lp for CBC
+//   forecast TRACES                ten minutes ahead on PlanetLab's VMs: the mean error of Chorok's
+//                                  forecast, of the last value, of the mean of the last hour
 // Each prints one line of numbers, named. Loads are steady: deviation 0.
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -27,6 +29,7 @@
 #include "model/snapshot_text.h"
 #include "policy/planner.h"
 #include "policy/survive.h"
+#include "sim/datacenter/trace.h"
 
 namespace {
 
@@ -273,6 +276,45 @@ void write_program(const Snapshot& snapshot, const std::string& path) {
   out << "\nEnd\n";
 }
 
+int forecast(const std::string& path) {
+  constexpr std::size_t kAhead = 2;
+  constexpr std::size_t kHour = 12;
+  constexpr double kSize = 1000;
+  const auto traces = sim::datacenter::read_planetlab(path);
+  if (!traces) {
+    fmt::print(stderr, "bench_policy: {}: {}\n", path, traces.error().message);
+    return 1;
+  }
+  const policy::ForecastSettings settings;
+  double ours = 0;
+  double last = 0;
+  double average = 0;
+  double count = 0;
+  double above = 0;
+  for (std::size_t v = 0; v < traces->vms.size(); ++v) {
+    policy::DemandHistory history;
+    double hour = 0;
+    for (std::size_t k = 0; k + kAhead < traces->samples; ++k) {
+      const double now = traces->cpu_at(k)[v] * kSize;
+      const Time at = Time(traces->interval * static_cast<std::int64_t>(k));
+      history.add(at, now, settings);
+      hour += now - (k >= kHour ? traces->cpu_at(k - kHour)[v] * kSize : 0);
+      if (k < kHour) continue;
+      const model::Demand demand = history.demand(at, kSize, settings);
+      const double then = traces->cpu_at(k + kAhead)[v] * kSize;
+      ours += std::abs(demand.expected - then);
+      last += std::abs(now - then);
+      average += std::abs(hour / kHour - then);
+      above += then > demand.upper ? 1 : 0;
+      ++count;
+    }
+  }
+  fmt::print("ours {:.4f} last {:.4f} average {:.4f} above_upper {:.5f} bytes {}\n",
+             100 * ours / count / kSize, 100 * last / count / kSize, 100 * average / count / kSize,
+             above / count, sizeof(policy::DemandHistory));
+  return 0;
+}
+
 int run(const std::vector<std::string>& a) {
   auto number = [&](std::size_t i) { return std::strtoull(a.at(i).c_str(), nullptr, 10); };
   const std::string& command = a.at(0);
@@ -301,6 +343,8 @@ int run(const std::vector<std::string>& a) {
         "seconds {:.6f} moves {} spread_before {:.6f} spread_after {:.6f} rss_mib {:.0f} "
         "candidates {}\n",
         seconds, plan.actions.size(), before, spread(snapshot), peak_mib(), plan.stats.candidates);
+  } else if (command == "forecast") {
+    return forecast(a.at(1));
   } else if (command == "gap") {
     constexpr std::size_t kHosts = 4;
     constexpr std::size_t kVms = 12;
