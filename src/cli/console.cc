@@ -17,8 +17,10 @@ namespace chorok::cli {
 namespace {
 
 constexpr char kEscape = 0x1d;  // ^]
-// After the end of what was piped in, the guest may answer: until it is quiet, or has had enough.
+// After the end of what was piped in, the guest may answer: until it has and is quiet, or has had
+// time enough to begin, or to end.
 constexpr Duration kQuiet = std::chrono::milliseconds(500);
+constexpr Duration kBeginMost = std::chrono::seconds(2);
 constexpr Duration kDrainMost = std::chrono::seconds(5);
 
 Result<net::Url> socket_url(const Api& api, const std::string& path) {
@@ -101,11 +103,13 @@ struct Typed {
 };
 
 net::awaitable<void> drain(std::shared_ptr<Typed> typed) {
-  Duration waited{};
-  for (std::uint64_t heard = typed->heard; waited < kDrainMost && !typed->escaped;) {
+  const std::uint64_t at_end = typed->heard;
+  std::uint64_t heard = at_end;
+  for (Duration waited{}; waited < kDrainMost && !typed->escaped; waited += kQuiet) {
     co_await net::sleep_for(kQuiet);
-    waited += kQuiet;
-    if (std::exchange(heard, typed->heard) == typed->heard) break;
+    bool is_quiet = std::exchange(heard, typed->heard) == typed->heard;
+    bool has_begun = typed->heard > at_end || waited + kQuiet >= kBeginMost;
+    if (is_quiet && has_begun) break;
   }
 }
 

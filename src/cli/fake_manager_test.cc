@@ -153,6 +153,7 @@ struct FakeManager::Impl {
     return net::Response::websocket(
         [](std::shared_ptr<net::WebSocket> socket) -> net::awaitable<void> {
           while (auto message = co_await socket->receive()) {
+            co_await net::sleep_for(std::chrono::milliseconds(1100));  // it is slow to begin
             (void)co_await socket->send_binary(message->data);
             co_await net::sleep_for(std::chrono::milliseconds(200));
             (void)co_await socket->send_binary(message->data);
