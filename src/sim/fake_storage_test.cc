@@ -58,13 +58,20 @@ TEST(FakeStorage, PathsStayBeneathTheirDatastore) {
     EXPECT_EQ(storage.resolve("/srv/shared", bad).error().code, Code::kInvalid) << bad;
 }
 
-TEST(FakeStorage, ADiskInUseIsNotRemovedUnnoticed) {
+TEST(FakeStorage, ADiskInUseIsNotRemovedAndTheWishIsNoticed) {
   FakeCluster cluster(1);
   model::DomainSpec spec = cluster.make_vm(0, "a");
   ASSERT_TRUE(cluster.start(0, spec.uuid));
-  EXPECT_TRUE(*cluster.ask(
-      [&](auto done) { cluster.storages[0]->remove(spec.disks[0].path, std::move(done)); }));
+  auto remove = [&] {
+    return *cluster.ask(
+        [&](auto done) { cluster.storages[0]->remove(spec.disks[0].path, std::move(done)); });
+  };
+  EXPECT_EQ(remove().error().code, Code::kFailedPrecondition);
   EXPECT_EQ(cluster.world.violations().size(), 1u);
+  cluster.world.kill_host(0);
+  cluster.world.start_host(0);
+  cluster.loop.run_for(std::chrono::seconds(5));
+  EXPECT_TRUE(remove());
 }
 
 TEST(FakeStorage, AFullDatastoreSaysSo) {
