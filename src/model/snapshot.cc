@@ -218,7 +218,11 @@ class Checker {
       return bad("balance/moves_max", "a bound is not negative");
     TRY(span("balance/stability", p.balance.stability));
     if (!(p.balance.changed_load >= 1)) return bad("balance/changed_load", "is a factor from 1 up");
+    TRY(amount("balance/deviations", p.balance.deviations));
+    TRY(amount("balance/performance_worth", p.balance.performance_worth));
+    TRY(fraction("balance/evenness", p.balance.evenness));
     TRY(fraction("power/target", p.power.target));
+    TRY(amount("power/deviations", p.power.deviations));
     TRY(fraction("power/memory_target", p.power.memory_target));
     if (!(p.power.memory_overcommit >= 1) || !std::isfinite(p.power.memory_overcommit))
       return bad("power/memory_overcommit", "is a factor from 1 up");

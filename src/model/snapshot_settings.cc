@@ -7,6 +7,13 @@ constexpr double kYear = 366 * 86400.0;  // seconds: longer than any of these is
 constexpr Limits kSeconds = {.min = 0, .max = kYear};
 constexpr Limits kFraction = {.min = 0, .max = 1};
 
+// Whoever adds a setting gives it its row below, a check in snapshot.cc and a line in
+// docs/snapshot.md, and then its size here.
+static_assert(sizeof(BalanceSettings) == 80);
+static_assert(sizeof(PowerSettings) == 80);
+static_assert(sizeof(HaSettings) == 8);
+static_assert(sizeof(PolicySettings) == 184);
+
 }  // namespace
 
 const Type& Allocation::type() {
@@ -31,10 +38,10 @@ const Type& BalanceSettings::type() {
           .field("level", &BalanceSettings::level,
                  "1 only repairs what is broken … 5 takes any gain that pays for its move.",
                  {.min = 1, .max = 5})
-          .field("moves_max", &BalanceSettings::moves_max, "Moves a round.",
+          .field("moves_max", &BalanceSettings::moves_max, "Moves a round; 0 is any number.",
                  {.min = 0, .max = 100000})
           .field("moves_per_host", &BalanceSettings::moves_per_host,
-                 "Moves a round, in and out of one host.", {.min = 0, .max = 1000})
+                 "The same in and out of one host.", {.min = 0, .max = 1000})
           .field("work_max", &BalanceSettings::work_max, "Candidate moves weighed a round.",
                  {.min = 0, .max = 1e12})
           .field("stability_s", &BalanceSettings::stability, "A VM does not move back within it …",
@@ -42,6 +49,14 @@ const Type& BalanceSettings::type() {
           .field("changed_load", &BalanceSettings::changed_load,
                  "… unless its demand changed by this factor.", {.min = 1, .max = 1000})
           .field("swaps", &BalanceSettings::swaps, "Two VMs may change places.")
+          .field("deviations", &BalanceSettings::deviations,
+                 "A target has room for its demand and this many standard deviations of it.",
+                 {.min = 0, .max = 100})
+          .field("performance_worth", &BalanceSettings::performance_worth,
+                 "CPU not delivered counts as this many times the energy to deliver it.",
+                 {.min = 0, .max = 1e6})
+          .field("evenness", &BalanceSettings::evenness,
+                 "How much mere unevenness counts: 0 not at all … 1.", kFraction)
           .field("memory_by_consumed", &BalanceSettings::memory_by_consumed,
                  "Memory counts as consumed; otherwise as active and overhead.");
   return kType;
@@ -52,9 +67,11 @@ const Type& PowerSettings::type() {
       describe<PowerSettings>("PowerSettings", "Which hosts run (DPM).")
           .field("automation", &PowerSettings::automation, "How far it acts by itself.")
           .field("target", &PowerSettings::target,
-                 "Upper-quantile CPU demand that a running host may carry.", kFraction)
-          .field("memory_target", &PowerSettings::memory_target, "The same of its memory.",
-                 kFraction)
+                 "Part of its CPU that a running host may carry …", kFraction)
+          .field("deviations", &PowerSettings::deviations,
+                 "… counting demand and this many standard deviations of it.",
+                 {.min = 0, .max = 100})
+          .field("memory_target", &PowerSettings::memory_target, "Part of its memory.", kFraction)
           .field("memory_overcommit", &PowerSettings::memory_overcommit,
                  "Configured memory over real memory; 1 is no overcommitment.",
                  {.min = 1, .max = 100})
@@ -69,8 +86,8 @@ const Type& PowerSettings::type() {
                  {.min = 0, .max = 1000})
           .field("hosts_on_min", &PowerSettings::hosts_on_min, "Hosts that always run.",
                  {.min = 0, .max = 100000})
-          .field("changes_max", &PowerSettings::changes_max, "Hosts switched a round, each way.",
-                 {.min = 0, .max = 100000});
+          .field("changes_max", &PowerSettings::changes_max,
+                 "Hosts switched a round, each way; 0 is any number.", {.min = 0, .max = 100000});
   return kType;
 }
 
