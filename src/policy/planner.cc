@@ -6,6 +6,14 @@ namespace chorok::policy {
 
 using model::VmRun;
 
+namespace {
+
+bool switches_hosts(const Snapshot& snapshot) {
+  return snapshot.settings.power.automation != model::Automation::kOff;
+}
+
+}  // namespace
+
 Plan plan_cluster(const Snapshot& snapshot) {
   Round round(snapshot);
   repair(round);
@@ -14,7 +22,9 @@ Plan plan_cluster(const Snapshot& snapshot) {
   consolidate(round);
   improve(round);
   return round.finish(
-      "every VM gets what it asks for, no rule is broken, and no host can be spared");
+      switches_hosts(snapshot)
+          ? "every VM gets what it asks for, no rule is broken, and no host can be spared"
+          : "every VM gets what it asks for and no rule is broken; automation of power is off");
 }
 
 Plan plan_balance(const Snapshot& snapshot) {
@@ -29,7 +39,8 @@ Plan plan_power(const Snapshot& snapshot) {
   repair(round);
   wake_ahead(round);
   consolidate(round);
-  return round.finish("no host is missing, and none can be spared");
+  return round.finish(switches_hosts(snapshot) ? "no host is missing, and none can be spared"
+                                               : "automation of power is off");
 }
 
 Plan plan_place(const Snapshot& snapshot) {

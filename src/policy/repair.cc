@@ -111,6 +111,7 @@ void mend_rules(Round& round) {
 // takes away most.
 Index to_leave(const Round& round, Index host, model::Resource of, double excess) {
   Index pick = kNone;
+  bool pick_fresh = false;
   bool pick_enough = false;
   double pick_copy = 0;
   double pick_amount = 0;
@@ -121,15 +122,19 @@ Index to_leave(const Round& round, Index host, model::Resource of, double excess
     const bool enough = amount >= excess;
     const SnapshotVm& it = round.snapshot().vms[vm];
     const double copy = std::max(it.consumed, it.memory_demand.now);
+    // One that came a while ago, and is as it was then, leaves only if no other can.
+    const bool fresh = round.would_return(vm, it.moved_from);
     const bool better =
-        pick == kNone || (enough != pick_enough ? enough
+        pick == kNone || (fresh != pick_fresh     ? pick_fresh
+                          : enough != pick_enough ? enough
                           : enough ? (copy != pick_copy ? copy < pick_copy : amount < pick_amount)
                                    : amount > pick_amount);
     // Ties by index, so that the order of a host's list never shows.
-    const bool tie = pick != kNone && enough == pick_enough && amount == pick_amount &&
-                     copy == pick_copy && vm < pick;
+    const bool tie = pick != kNone && fresh == pick_fresh && enough == pick_enough &&
+                     amount == pick_amount && copy == pick_copy && vm < pick;
     if (better || tie) {
       pick = vm;
+      pick_fresh = fresh;
       pick_enough = enough;
       pick_copy = copy;
       pick_amount = amount;

@@ -333,13 +333,18 @@ Plan Round::finish(const std::string& nothing) {
     action.after = leaving[h];
     plan.actions.push_back(std::move(action));
   }
+  // What one step could not mend a later one may have: an overload that a swap ended.
+  std::erase_if(violations_, [&](const Violation& v) {
+    return v.why == Why::kOverload && v.host != kNone && what.broken(v.host) != Why::kOverload;
+  });
   plan.violations = std::move(violations_);
   for (std::size_t why = 0; why < turned_down_.size(); ++why) {
     if (turned_down_[why] > 0) {
       plan.turned_down.push_back({static_cast<Why>(why), turned_down_[why]});
     }
   }
-  if (plan.actions.empty()) plan.nothing = nothing;
+  if (plan.actions.empty())
+    plan.nothing = plan.violations.empty() ? nothing : "no action mends what is wrong";
   plan.stats.candidates = work_;
   return plan;
 }
