@@ -125,10 +125,14 @@ class Fleet {
   std::array<double, 2> best_mhz_{};  // of one host, at its best watts per MHz
 };
 
-// Seconds that a tick's watts count for, by the trapezoid rule.
-std::vector<double> weights(std::span<const double> time) {
+// Seconds that a tick's watts count for: until the next, or by the trapezoid rule.
+std::vector<double> weights(std::span<const double> time, bool steps) {
   std::vector<double> weight(time.size(), 0);
   for (std::size_t k = 0; k + 1 < time.size(); ++k) {
+    if (steps) {
+      weight[k] = time[k + 1] - time[k];
+      continue;
+    }
     const double half = (time[k + 1] - time[k]) / 2;
     weight[k] += half;
     weight[k + 1] += half;
@@ -149,6 +153,7 @@ class BootTable {
     for (std::int32_t column = 0; column < columns_; ++column) pass(column, columns_, rows_);
   }
   void serve(double demand, double seconds) {
+    if (seconds == 0) return;
     for (std::int32_t n0 = 0; n0 < rows_; ++n0)
       for (std::int32_t n1 = 0; n1 < columns_; ++n1)
         at(n0 * columns_ + n1) += seconds * fleet_.watts({n0, n1}, demand);
@@ -191,7 +196,7 @@ double with_boots(const Fleet& fleet, const BoundInput& input, std::span<const d
 }  // namespace
 
 Bounds lower_bounds(const BoundInput& input) {
-  const std::vector<double> weight = weights(input.time_s);
+  const std::vector<double> weight = weights(input.time_s, input.steps);
   double fluid = kInfinity;
   for (const HostType& type : input.types) fluid = std::min(fluid, best_load(type).watts_per_mhz);
   Bounds bounds;

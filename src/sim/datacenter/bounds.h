@@ -28,6 +28,7 @@ struct BoundInput {
   std::vector<HostType> types;
   std::vector<std::int32_t> counts;  // hosts of each type
   double boot_j = 40'000;            // five minutes at 135 W
+  bool steps = false;  // demand holds until the next tick, instead of a straight line to it
 };
 
 // LB1 to LB3 are computed for up to two types of host; for more they are LB0, which is a bound too.

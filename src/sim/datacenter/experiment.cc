@@ -9,6 +9,7 @@
 #include "sim/datacenter/bounds.h"
 #include "sim/datacenter/chorok_planner.h"
 #include "sim/datacenter/compat.h"
+#include "sim/datacenter/honest.h"
 
 namespace chorok::sim::datacenter {
 
@@ -62,6 +63,35 @@ Result<Metrics> compat(const ExperimentRequest& request, const TraceSet& traces)
   return run.metrics;
 }
 
+Result<Metrics> honest(const ExperimentRequest& request, const TraceSet& traces) {
+  const bool is_bitbrains = request.experiment == "bitbrains";
+  HonestSettings settings = is_bitbrains ? bitbrains_settings(traces) : planetlab_honest_settings();
+  HonestRun run;
+  if (request.policy == "always-on") {
+    run = TRY(run_honest(traces, settings, HonestPolicy::kAlwaysOn, request.row));
+  } else if (request.policy == "dvfs") {
+    run = TRY(run_honest(traces, settings, HonestPolicy::kDvfs, request.row));
+  } else if (request.policy == "chorok") {
+    run =
+        TRY(run_honest(traces, settings, request.planner.value_or(chorok_planner()), request.row));
+  } else {
+    return fail(Code::kInvalid, fmt::format("'{}' is no policy of {}; there are chorok, always-on "
+                                            "and dvfs",
+                                            request.policy.substr(0, 40), request.experiment));
+  }
+  std::vector<std::int32_t> counts(settings.host_types.size(), 0);
+  for (std::int32_t h = 0; h < settings.hosts; ++h)
+    ++counts[static_cast<std::size_t>(h) % counts.size()];
+  run.metrics.bounds = lower_bounds({.time_s = run.tick_time,
+                                     .demand_mhz = run.demand,
+                                     .memory_mib = run.memory,
+                                     .types = settings.host_types,
+                                     .counts = counts,
+                                     .boot_j = settings.boot_j,
+                                     .steps = true});
+  return run.metrics;
+}
+
 Unexpected unknown(std::string_view name) {
   std::string names;
   for (const KnownExperiment& known : known_experiments())
@@ -77,6 +107,9 @@ const std::vector<KnownExperiment>& known_experiments() {
       {"planetlab-compat",
        "A PlanetLab day on 800 small hosts with CloudSim 3.0.3's released semantics, to compare.",
        {"chorok", "npa", "dvfs", "thr-mmt-0.8", "iqr-mmt-1.5", "mad-mmt-2.5", "lr-mmt-1.2"}},
+      {"planetlab-honest",
+       "The same day and hosts where VMs live on, memory is enforced and boots and idling cost.",
+       {"chorok", "always-on", "dvfs"}},
   };
   return kKnown;
 }
@@ -89,7 +122,8 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
   const TraceSet traces = TRY(read_planetlab(request.traces, request.limits));
   Report report{
       .experiment = request.experiment, .traces = traces.source, .policy = request.policy};
-  fill(report, TRY(compat(request, traces)));
+  fill(report, TRY(request.experiment == "planetlab-compat" ? compat(request, traces)
+                                                            : honest(request, traces)));
   report.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.peak_rss_mib = peak_rss_mib();
   return report;

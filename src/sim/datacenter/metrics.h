@@ -85,9 +85,12 @@ class VmMeter {
   bool migrating_ = false;
 };
 
-// One host over time.
+// One host over time. CloudSim takes a host for active before it has seen it, and so does a meter
+// that is not told.
 class HostMeter {
  public:
+  explicit HostMeter(bool was_active = true)
+      : entry_{.active = was_active}, was_active_(was_active) {}
   struct Entry {
     double allocated = 0;
     double requested = 0;
@@ -134,8 +137,8 @@ class HostMeter {
   }
 
   double time_ = -1;
-  Entry entry_{.active = true};  // CloudSim takes a host for active before it has seen it
-  bool was_active_ = true;
+  Entry entry_;
+  bool was_active_;
   double active_s_ = 0;
   double short_s_ = 0;
   double overload_s_ = 0;

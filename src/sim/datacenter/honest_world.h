@@ -1,0 +1,103 @@
+// Hosts, VMs and links of the honest data centre at one moment, and what can be done to them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/datacenter/honest.h"
+
+namespace chorok::sim::datacenter {
+
+class HonestWorld {
+ public:
+  using Id = std::uint32_t;
+  static constexpr Id kNowhere = 0xffffffff;
+
+  enum class Power : std::uint8_t { kOff, kBooting, kOn, kStopping };
+
+  struct Migration {
+    Id vm = 0;
+    Id from = 0;
+    Id to = 0;
+    double since = 0;
+    double left_mib = 0;  // to copy, what will be written meanwhile not counted
+    double rate = 0;      // MiB/s it gains on the VM
+  };
+
+  HonestWorld(const TraceSet& traces, const HonestSettings& settings);
+
+  // ---- Time ----
+  // From now on, VMs ask for what the sample says. Those that appear in it wait for a host.
+  void ask(std::size_t sample);
+  // The next end of a migration, boot or stop; infinity when nothing is under way.
+  double next_event() const;
+  // To `time`, at most next_event(); then ends what ends there.
+  void advance(double time);
+  // Everything before this moment is forgotten: energy and meters start here.
+  void start_meters();
+
+  // ---- Actions; each says whether it could start now ----
+  bool can_take(Id host, Id vm) const;  // on, not stopping, memory there
+  bool start_vm(Id vm, Id host);
+  bool migrate(Id vm, Id host);
+  bool power_on(Id host);
+  bool power_off(Id host);  // on, no VM on it or on the way
+
+  Metrics finish();
+
+  // ---- What can be asked ----
+  std::size_t hosts() const { return power.size(); }
+  std::size_t vms() const { return host.size(); }
+  const HostType& type_of(Id h) const {
+    return settings.host_types[h % settings.host_types.size()];
+  }
+  double needed_memory(Id v) const {
+    return settings.memory == MemoryRule::kProvisioned ? memory[v] : used_memory[v];
+  }
+  bool exists(Id v) const { return asked[v] >= 0; }
+  double energy_j() const;
+  TickRow row() const;
+
+  const TraceSet& traces;
+  const HonestSettings settings;
+  double now = 0;
+
+  // By VM.
+  std::vector<double> size;         // MHz
+  std::vector<double> memory;       // MiB configured
+  std::vector<double> used_memory;  // MiB, at this sample
+  std::vector<double> asked;        // MHz; negative: does not exist yet
+  std::vector<Id> host;             // kNowhere: waits
+  std::vector<std::uint8_t> moving;
+
+  // By host.
+  std::vector<Power> power;
+  std::vector<double> power_since;    // of the last change of `power`
+  std::vector<double> power_until;    // of a boot or stop under way
+  std::vector<std::vector<Id>> list;  // VMs that run there
+  std::vector<double> reserved;       // MiB, of incoming VMs too
+  std::vector<std::int32_t> links;    // migrations in and out
+  std::vector<std::int32_t> incoming;
+
+  std::vector<Migration> migrations;
+  std::int64_t migrations_started = 0;
+  double migration_s = 0;
+  double memory_short_s = 0;  // host seconds
+
+ private:
+  void refresh(Id h);  // meters up to now, then the host as it is
+  void share_links();
+  void set_power(Id h, Power p, double until);
+  void land(const Migration& migration);
+
+  std::vector<double> watts_;
+  std::vector<double> metered_until_;
+  std::vector<double> energy_;
+  std::vector<std::uint8_t> memory_is_short_;
+  std::vector<VmMeter> vm_meter_;
+  std::vector<HostMeter> host_meter_;
+  std::vector<std::int32_t> rate_in_;
+  std::vector<std::int32_t> rate_out_;
+};
+
+}  // namespace chorok::sim::datacenter
