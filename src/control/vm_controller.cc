@@ -100,6 +100,7 @@ class Pass {
           Error{Code::kNotFound, "the host of this step is no longer in the inventory", {}});
       return;
     }
+    if (step.compensation && step.kind == model::OpKind::kResume && !may_resume(step)) return;
     if (step.retry_at > view_.now) {
       out_.wake = step.retry_at - view_.now;
       return;
@@ -118,6 +119,30 @@ class Pass {
     ++task_->steps[task_->step].attempt;
     task_->message = fmt::format("{} on '{}'", traits(step.kind).doing, host->meta.name);
     out_.request = std::move(*operation);
+  }
+
+  // The source of a migration that failed goes on only when the target is seen to hold nothing of
+  // it: a half that has arrived may be let go there at any moment, and then it would run twice.
+  bool may_resume(const TaskStep& step) {
+    const model::Host* target = view_.world.host(task_->args.host);
+    for (const TaskStep& each : task_->steps)
+      if (each.kind == model::OpKind::kPrepareDisks) target = view_.world.host(each.host);
+    if (target != nullptr && !view_.world.fresh(target->meta.id)) {
+      task_->message = fmt::format(
+          "the migration failed; waits to see that '{}' does not run it before it goes on",
+          target->meta.name);
+      return false;
+    }
+    for (const Sighting& s : view_.sightings) {
+      if (s.host == step.host || !is_running(s.instance->state)) continue;
+      const model::Host* holder = view_.world.host(s.host);
+      step_failed(Error{Code::kFailedPrecondition,
+                        fmt::format("'{}' holds it too; it is not certain which half is whole",
+                                    holder != nullptr ? holder->meta.name : s.host),
+                        {}});
+      return false;
+    }
+    return true;
   }
 
   bool limited(const TaskStep& step) const {
