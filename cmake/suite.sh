@@ -74,13 +74,8 @@ test_all() {
     if [ "$part" = adapters_libvirt_test ]; then run_gtest "$part" "build/release/bin/$part" '-RealLibvirt*'; continue; fi
     run_gtest "$part" "build/release/bin/$part"
   done
-  local leaks
   for part in "${PURE_PARTS[@]}"; do
-    leaks=1
-    # These destroy agents and managers in the middle of an operation, as a kill does; the coroutine that waited is then
-    # never resumed, and its frame is not freed. Owed: a Flow that its root can cancel.
-    case $part in agent_test | manager_test) leaks=0 ;; esac
-    ASAN_OPTIONS=detect_leaks=$leaks CHOROK_SEEDS=${ASAN_SEEDS:-50} run_gtest "asan.$part" "build/asan/bin/$part"
+    ASAN_OPTIONS=detect_leaks=1 CHOROK_SEEDS=${ASAN_SEEDS:-50} run_gtest "asan.$part" "build/asan/bin/$part"
   done
   run_script tidy cmake/tidy.sh
   run_script tidy_test cmake/tidy_test.sh
