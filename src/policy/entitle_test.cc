@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>  // tidy: allow
 
 #include "policy/test_random.h"
 
@@ -127,16 +127,15 @@ TEST(Entitle, AHundredThousandVmsAreQuick) {
     const Snapshot s = random_cluster(100000, pools);
     double best = 1e9;
     for (int i = 0; i < 5; ++i) {
-      const auto start = std::chrono::steady_clock::now();  // tidy: allow
+      const std::clock_t start = std::clock();  // of this process: the machine may be busy
       const Entitlement e = entitle(s);
-      const std::chrono::duration<double, std::milli> took =
-          std::chrono::steady_clock::now() - start;  // tidy: allow
+      const double took = 1e3 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
       EXPECT_NEAR(e.given.cpu, 1500e5, 1);
-      best = std::min(best, took.count());
+      best = std::min(best, took);
     }
     RecordProperty(pools == 0 ? "flat_ms" : "tree_ms", std::to_string(best));
     std::printf("100,000 VMs in %zu pools: %.1f ms\n", pools, best);
-    EXPECT_LT(best, 500) << "a generous bound: the machine may be busy and the build sanitized";
+    EXPECT_LT(best, 500) << "a generous bound: the build may be sanitized";
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>  // tidy: allow
 #include <map>
 
 #include "policy/survive.h"
@@ -374,12 +375,11 @@ TEST(Survive, NPlusK) {
   EXPECT_EQ(check_percent(world, 9).needed.cpu, 1);
 }
 
+// Of CPU: the machine may be busy.
 double milliseconds(const Snapshot& s, Survival& survival) {
-  const auto start = std::chrono::steady_clock::now();  // tidy: allow
+  const std::clock_t start = std::clock();
   survival = check_failures(s, 1);
-  const std::chrono::duration<double, std::milli> took =
-      std::chrono::steady_clock::now() - start;  // tidy: allow
-  return took.count();
+  return 1e3 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 // The issue asks for every single failure of 1,000 hosts with 20,000 VMs in under a second. Half
@@ -403,7 +403,7 @@ TEST(Survive, AThousandHostsInUnderASecond) {
                 survival.uncovered.size(), survival.work_limit ? ", search cut short" : "");
     EXPECT_EQ(survival.cases, 1000);
     EXPECT_EQ(survival.uncovered.size(), fill == 2 ? 1000u : 0u);
-    EXPECT_LT(took, 20000) << "a generous bound: the machine may be busy and the build sanitized";
+    EXPECT_LT(took, 5000) << "a generous bound: the build may be sanitized";
   }
 }
 
