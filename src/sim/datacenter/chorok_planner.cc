@@ -2,20 +2,18 @@
 
 #include <memory>
 
-#include "policy/planner.h"
-
 namespace chorok::sim::datacenter {
 
-model::PolicySettings chorok_settings() {
+model::PolicySettings ChorokPlannerSettings::defaults() {
   model::PolicySettings settings;
   settings.balance.automation = model::Automation::kFull;
   settings.power.automation = model::Automation::kFull;
   return settings;
 }
 
-Planner chorok_planner(const model::PolicySettings& settings) {
-  auto forecast = std::make_shared<policy::ClusterForecast>();
-  return {.settings = settings,
+Planner chorok_planner(const ChorokPlannerSettings& settings) {
+  auto forecast = std::make_shared<policy::ClusterForecast>(settings.forecast);
+  return {.settings = settings.policy,
           .forecast = [forecast](model::Snapshot& snapshot) { forecast->observe(snapshot); },
           .plan = policy::plan_cluster,
           .place = policy::plan_place};

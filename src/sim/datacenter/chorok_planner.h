@@ -1,15 +1,21 @@
-// Chorok's own policy as a Planner: the very code that a manager runs, with its forecast.
+// Chorok's own policy behind the hook: the planner and the forecasts that production runs, with the
+// settings that an experiment states.
 #pragma once
 
+#include "policy/planner.h"
 #include "sim/datacenter/planner.h"
 
 namespace chorok::sim::datacenter {
 
-// One setting for all experiments and all days: full automation of balance and power, the rest as
-// policies default to.
-model::PolicySettings chorok_settings();
+struct ChorokPlannerSettings {
+  model::PolicySettings policy = defaults();
+  policy::ForecastSettings forecast;
 
-// For one run.
-Planner chorok_planner(const model::PolicySettings& settings = chorok_settings());
+  // Production's defaults with everything automatic: one setting for all experiments and days.
+  static model::PolicySettings defaults();
+};
+
+// Serves one run.
+Planner chorok_planner(const ChorokPlannerSettings& settings = {});
 
 }  // namespace chorok::sim::datacenter

@@ -15,6 +15,9 @@ namespace chorok::sim::datacenter {
 
 namespace {
 
+// How often a MiB may be sold where what counts is use.
+constexpr double kMemorySoldMost = 4;
+
 double peak_rss_mib() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -66,14 +69,21 @@ Result<Metrics> compat(const ExperimentRequest& request, const TraceSet& traces)
 Result<Metrics> honest(const ExperimentRequest& request, const TraceSet& traces) {
   const bool is_bitbrains = request.experiment == "bitbrains";
   HonestSettings settings = is_bitbrains ? bitbrains_settings(traces) : planetlab_honest_settings();
+  // Memory as used: what VMs have but do not use can be given to others.
+  ChorokPlannerSettings chorok;
+  const bool by_use = is_bitbrains && request.policy != "chorok-provisioned";
+  if (by_use) {
+    settings.memory = MemoryRule::kUsed;
+    chorok.policy.power.memory_overcommit = kMemorySoldMost;
+  }
   HonestRun run;
   if (request.policy == "always-on") {
     run = TRY(run_honest(traces, settings, HonestPolicy::kAlwaysOn, request.row));
   } else if (request.policy == "dvfs") {
     run = TRY(run_honest(traces, settings, HonestPolicy::kDvfs, request.row));
-  } else if (request.policy == "chorok") {
-    run =
-        TRY(run_honest(traces, settings, request.planner.value_or(chorok_planner()), request.row));
+  } else if (request.policy == "chorok" || (is_bitbrains && !by_use)) {
+    run = TRY(run_honest(traces, settings, request.planner.value_or(chorok_planner(chorok)),
+                         request.row));
   } else {
     return fail(Code::kInvalid, fmt::format("'{}' is no policy of {}; there are chorok, always-on "
                                             "and dvfs",
@@ -110,6 +120,9 @@ const std::vector<KnownExperiment>& known_experiments() {
       {"planetlab-honest",
        "The same day and hosts where VMs live on, memory is enforced and boots and idling cost.",
        {"chorok", "always-on", "dvfs"}},
+      {"bitbrains",
+       "Traces with sizes (Bitbrains, CSV) on two-socket hosts of 2023; memory counts as used.",
+       {"chorok", "chorok-provisioned", "always-on", "dvfs"}},
   };
   return kKnown;
 }
@@ -119,7 +132,7 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
   if (std::ranges::find(known_experiments(), std::string_view(request.experiment),
                         &KnownExperiment::name) == known_experiments().end())
     return unknown(request.experiment);
-  const TraceSet traces = TRY(read_planetlab(request.traces, request.limits));
+  const TraceSet traces = TRY(read_traces(request.traces, request.limits));
   Report report{
       .experiment = request.experiment, .traces = traces.source, .policy = request.policy};
   fill(report, TRY(request.experiment == "planetlab-compat" ? compat(request, traces)

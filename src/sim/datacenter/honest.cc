@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "sim/datacenter/curves.h"
 #include "sim/datacenter/honest_snapshot.h"
@@ -151,7 +152,7 @@ class Day {
     for (HonestWorld::Id h = 0; h < world_.hosts(); ++h)
       for (HonestWorld::Id v : world_.list[h]) sold[h] += world_.size[v];
     for (HonestWorld::Id v = 0; v < world_.vms(); ++v)
-      if (world_.host[v] == HonestWorld::kNowhere && world_.exists(v)) TRY(first_fit(v, sold));
+      if (world_.host[v] == HonestWorld::kNowhere && world_.exists(v)) TRY(fit(v, sold, all_on));
     if (all_on) std::ranges::fill(world_.power, HonestWorld::Power::kOn);
     return {};
   }
@@ -182,8 +183,17 @@ class Day {
   }
 
  private:
-  Result<void> first_fit(HonestWorld::Id v, std::vector<double>& sold) {
-    for (HonestWorld::Id h = 0; h < world_.hosts(); ++h) {
+  // The first host that fits, or the one of which least was sold.
+  Result<void> fit(HonestWorld::Id v, std::vector<double>& sold, bool evenly) {
+    order_.resize(world_.hosts());
+    std::iota(order_.begin(), order_.end(), 0);
+    if (evenly)
+      std::ranges::sort(order_, [&](HonestWorld::Id a, HonestWorld::Id b) {
+        const double share_a = sold[a] / world_.type_of(a).mhz();
+        const double share_b = sold[b] / world_.type_of(b).mhz();
+        return share_a != share_b ? share_a < share_b : a < b;
+      });
+    for (HonestWorld::Id h : order_) {
       const HostType& type = world_.type_of(h);
       const double core = world_.size[v] / world_.traces.vms[v].cores;
       if (core > type.core_mhz * (1 + 1e-9) && world_.settings.vm_types.size() > 0) continue;
@@ -241,6 +251,7 @@ class Day {
   HonestSnapshot snapshot_;
   Queue queue_;
   HonestRun run_;
+  std::vector<HonestWorld::Id> order_;
 };
 
 }  // namespace
@@ -262,7 +273,7 @@ HonestSettings bitbrains_settings(const TraceSet& traces) {
   HonestSettings s;
   const KnownCurve& curve = known_curve("spec-median-2023");
   const HostType host{
-      .core_mhz = 2700, .cores = curve.cores, .memory_mib = 1024 * 1024, .curve = curve.curve};
+      .core_mhz = 3000, .cores = curve.cores, .memory_mib = 1024 * 1024, .curve = curve.curve};
   s.host_types = {host};
   double mhz = 0;
   double memory = 0;

@@ -39,7 +39,8 @@ struct HonestSettings {
   double dirty_mib_s = 20;
   double slowed = 0.1;              // what a VM loses at its source while it migrates
   double migration_load_mhz = 200;  // at both ends, for copying: a tenth of a core at a gigabit
-  // Where VMs start when nobody plans: the first host whose memory and cores, so often sold, fit.
+  // Where VMs start when nobody plans: a host whose memory and cores, so often sold, fit; the first
+  // one, or with every host on the one of which least is sold.
   double cpu_overcommit = 1;
 };
 

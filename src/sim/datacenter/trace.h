@@ -49,4 +49,19 @@ struct TraceSet {
 Result<TraceSet> read_planetlab(const std::filesystem::path& source,
                                 const TraceLimits& limits = {});
 
+// A folder with vms.csv (vm,cores,cpu_mhz,mem_mb,samples), cpu_mhz.txt[.xz] and
+// mem_used_mb.txt[.xz]: a VM a line, its id and then a whole number a sample; -1 before the first.
+Result<TraceSet> read_bitbrains(const std::filesystem::path& folder,
+                                const TraceLimits& limits = {});
+
+// CSV with a header, a sample a line, in any order: time_s, vm, and cpu_percent (of the VM's size)
+// or cpu_mhz; optional memory_mib, size_mhz, size_mib, cores. Samples are averaged into slots of
+// `interval`; a gap repeats the value before it. cpu_mhz needs size_mhz.
+Result<TraceSet> read_csv(const std::filesystem::path& file, Duration interval,
+                          const TraceLimits& limits = {});
+
+// By what is there: a folder with vms.csv is Bitbrains, *.csv[.xz|.gz|.zst] is CSV, the rest
+// PlanetLab.
+Result<TraceSet> read_traces(const std::filesystem::path& source, const TraceLimits& limits = {});
+
 }  // namespace chorok::sim::datacenter

@@ -106,6 +106,69 @@ TEST_F(Traces, BoundsAreKept) {
   EXPECT_THAT(error_of(read_planetlab(folder_, limits)), HasSubstr("more than 1 bytes in all"));
 }
 
+TEST_F(Traces, BitbrainsFoldersHaveSizesAndMemory) {
+  write("vms.csv", "vm,cores,cpu_mhz,mem_mb,samples\n7,2,2000,1024,3\nx,1,1000,512,2\n");
+  write("cpu_mhz.txt", "x -1 250 500\n7 1000 0 3000\n");
+  write("mem_used_mb.txt", "7 100 200 300\nx -1 10 20\n");
+  auto set = read_traces(folder_);
+  ASSERT_TRUE(set) << error_of(set);
+  EXPECT_EQ(set->samples, 3U);
+  EXPECT_EQ(set->vms[0].cores, 2);
+  EXPECT_DOUBLE_EQ(set->vms[1].memory_mib, 512);
+  EXPECT_EQ(set->cpu, (std::vector<double>{0.5, -1, 0, 0.25, 1.5, 0.5}));
+  EXPECT_EQ(set->memory, (std::vector<double>{100, -1, 200, 10, 300, 20}));
+
+  write("cpu_mhz.txt", "x -1 250 500\n7 1000 -1 3000\n");
+  EXPECT_THAT(error_of(read_traces(folder_)), HasSubstr("cpu_mhz.txt:2: sample 2 of VM 7"));
+  write("cpu_mhz.txt", "x -1 250 500\n7 1000 0\n");
+  EXPECT_THAT(error_of(read_traces(folder_)), HasSubstr("sample 3 of VM 7"));
+  write("cpu_mhz.txt", "x -1 250 500\n7 1000 0 1 2\n");
+  EXPECT_THAT(error_of(read_traces(folder_)), HasSubstr("more than 3 samples"));
+  write("cpu_mhz.txt", "x -1 250 500\n");
+  EXPECT_THAT(error_of(read_traces(folder_)), HasSubstr("no line for VM 7"));
+  write("cpu_mhz.txt", "y 1 2 3\n");
+  EXPECT_THAT(error_of(read_traces(folder_)), HasSubstr("not in vms.csv"));
+  write("vms.csv", "vm,cores,cpu_mhz,mem_mb,samples\n7,2,0,1024,3\n");
+  EXPECT_THAT(error_of(read_traces(folder_)), HasSubstr("vms.csv:2: '7,2,0,1024,3'"));
+}
+
+TEST_F(Traces, CsvIsPutIntoSlots) {
+  write("day.csv",
+        "time_s,vm,cpu_mhz,memory_mib,size_mhz,size_mib\n"
+        "600,a,100,10,1000,64\n"
+        "700,a,300,30,1000,64\n"
+        "1200,a,500,,1000,64\n"
+        "900,b,1000,5,2000,128\n");
+  auto set = read_traces(folder_ / "day.csv");
+  ASSERT_TRUE(set) << error_of(set);
+  EXPECT_EQ(set->samples, 3U);
+  EXPECT_DOUBLE_EQ(set->vms[1].cpu_mhz, 2000);
+  // a: mean of two, a gap, half; b: nothing yet, half, and that again.
+  EXPECT_EQ(set->cpu, (std::vector<double>{0.2, -1, 0.2, 0.5, 0.5, 0.5}));
+  EXPECT_EQ(set->memory, (std::vector<double>{20, -1, 20, 5, 20, 5}));
+  write("day.csv", "vm,time_s,cpu_percent\na,2026-11-21T00:00:00Z,50\na,2026-11-21T00:05:00Z,25\n");
+  set = read_traces(folder_ / "day.csv");
+  ASSERT_TRUE(set) << error_of(set);
+  EXPECT_EQ(set->cpu, (std::vector<double>{0.5, 0.25}));
+}
+
+TEST_F(Traces, CsvErrorsNameTheColumn) {
+  auto error = [&](const std::string& text) {
+    write("day.csv", text);
+    return error_of(read_csv(folder_ / "day.csv", std::chrono::minutes(5)));
+  };
+  EXPECT_THAT(error("time,vm,cpu_percent\n"), HasSubstr("day.csv:1: column 'time' is unknown"));
+  EXPECT_THAT(error("time_s,vm\n"), HasSubstr("one of cpu_percent and cpu_mhz"));
+  EXPECT_THAT(error("time_s,vm,cpu_mhz\n"), HasSubstr("needs size_mhz"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\n"), HasSubstr("no sample"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\n0,a,nan\n"), HasSubstr("day.csv:2: cpu_percent"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\nx,a,1\n"), HasSubstr("time_s is 'x'"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\n0,,1\n"), HasSubstr("no VM's name"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\n0,a\n"), HasSubstr("cpu_percent is ''"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\n0,a,1\n1,a,1\n"), HasSubstr("in one interval"));
+  EXPECT_THAT(error("time_s,vm,cpu_percent\n0,a,1\n1e12,a,1\n"), HasSubstr("split the traces"));
+}
+
 TEST(PlanetLab, TheSharedDayIsAsDescribed) {
   CHOROK_NEED_SHARED_DATA();
   auto set = read_planetlab(*shared_data() / "planetlab/20110303.tar.xz");
