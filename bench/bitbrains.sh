@@ -4,7 +4,7 @@
 # sizes, power by load). All four are run here. Sourced by run.sh.
 
 bench_bitbrains() {
-  local data=${BENCH_DATA:-$ROOT/../shared/data} policy kwh
+  local data=${BENCH_DATA:-$ROOT/../shared/data} policy
   if [ ! -f "$data/bitbrains/vms.csv" ]; then
     say "SKIPPED, NOT MEASURED: no $data/bitbrains (BENCH_DATA names another folder)"
     exit 0
