@@ -94,9 +94,11 @@ test_long() {
   say "More seeds"
   CHOROK_SEED_FIRST=1001 CHOROK_SEEDS=5000 PART_TIMEOUT=3600 run_gtest seeds.long build/release/bin/manager_test 'Seeds.*'
   say "Fuzzers, two minutes each"
-  build fuzz >build/test/build-fuzz.log 2>&1 || { tail -40 build/test/build-fuzz.log; die "the fuzz build failed"; }
-  local fuzzer
-  for fuzzer in build/fuzz/bin/*_fuzz; do run_script "fuzz.$(basename "$fuzzer")" fuzz_for 120 "$(basename "$fuzzer")"; done
+  local fuzzers=(fuzz/*_fuzz.cc) fuzzer
+  fuzzers=("${fuzzers[@]#fuzz/}")
+  fuzzers=("${fuzzers[@]%.cc}")
+  build fuzz "${fuzzers[@]}" >build/test/build-fuzz.log 2>&1 || { tail -40 build/test/build-fuzz.log; die "the fuzz build failed"; }
+  for fuzzer in "${fuzzers[@]}"; do run_script "fuzz.$fuzzer" bash -c "$(declare -f fuzz_for); fuzz_for 120 $fuzzer"; done
 }
 
 summary() {
@@ -140,8 +142,9 @@ verb_sim() { # SEED: repeat one history of the seeds test
 }
 
 verb_fuzz() { # NAME [SECONDS]: run one fuzzer on its corpus
-  build fuzz >&2
-  fuzz_for "${2:-60}" "${1:?one of: $(ls fuzz/corpus 2>/dev/null | tr '\n' ' ')}"
+  local name=${1:?one of: $(ls fuzz/corpus 2>/dev/null | tr "\n" " ")}
+  build fuzz "${name%_fuzz}_fuzz" >&2
+  fuzz_for "${2:-60}" "$name"
 }
 
 # New inputs go to build/, the committed corpus is only read.

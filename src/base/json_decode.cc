@@ -197,6 +197,9 @@ class Decoder {
     if (in.is_null()) return {};
     if (!in.is_number()) return wrong_kind("a number", in);
     double number = in.to_number<double>();
+    // Also in stored records: no program of ours writes one.
+    if (!std::isfinite(number)) return bad("is larger than any number that can be kept");
+    if (number == 0) number = 0;  // "-0" and what is too small to keep are zero
     TRY(check_range(number, limits, type.unit));
     if (type.kind == Kind::kDouble) {
       type.access.set_double(object, number);

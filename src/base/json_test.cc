@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace chorok {
 namespace {
 
@@ -102,6 +104,25 @@ TEST(Json, BrokenAndHostileTextIsRefused) {
     EXPECT_EQ(error_of(text).code, Code::kInvalid) << text;
   EXPECT_EQ(error_of(std::string(100, '[')).code, Code::kInvalid);
   EXPECT_EQ(error_of("{\"fast\": true}", {.max_bytes = 5}).code, Code::kExhausted);
+}
+
+// An infinity was written as null and read back as the default. Found by fuzz/json_fuzz.
+TEST(Json, ANumberBeyondADoubleIsRefusedAndNotKeptAsInfinity) {
+  for (const bool stored : {false, true}) {
+    for (const char* text : {"{\"mass\": 1e999}", "{\"mass\": -66666666666e6650}"}) {
+      EXPECT_EQ(error_of(text, {.stored = stored}).field, "/mass") << text;
+    }
+    EXPECT_EQ(error_of("{\"age\": 1e999}", {.stored = stored}).field, "/age");
+  }
+}
+
+TEST(Json, WhatIsTooSmallToKeepIsZero) {
+  for (const char* text : {"{\"mass\": -1e-999}", "{\"mass\": -0.0}", "{\"mass\": -0}"}) {
+    const auto car = json::decode<Car>(text);
+    ASSERT_TRUE(car) << text;
+    EXPECT_EQ(car->mass, 0) << text;
+    EXPECT_FALSE(std::signbit(car->mass)) << text;
+  }
 }
 
 TEST(Json, ReadOnlyFieldsAreIgnoredAndStoredOnesAreTaken) {
