@@ -65,6 +65,8 @@ const Type& enum_type(const Why*) {
           {kValue(Why::kWorkLimit), "work_limit", "the search ended at its bound on work"},
           {kValue(Why::kBalanced), "balanced", "there is nothing to gain"},
           {kValue(Why::kInFlight), "in_flight", "something is still under way there"},
+          {kValue(Why::kSlowCores), "slow_cores",
+           "a core of the host gives less than a vCPU of the VM asks for"},
       });
   return kType;
 }

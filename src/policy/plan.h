@@ -59,6 +59,7 @@ enum class Why : std::uint8_t {
   kWorkLimit,   // the search stopped at its bound
   kBalanced,    // nothing is to gain
   kInFlight,    // something is still under way there
+  kSlowCores,   // why an action: a core of the host gives less than a vCPU asks for
 };
 const Type& enum_type(const Why*);
 

@@ -19,6 +19,7 @@ Plan plan_cluster(const Snapshot& snapshot) {
   repair(round);
   place_waiting(round);
   wake_ahead(round);
+  find_faster_cores(round);
   consolidate(round);
   improve(round);
   return round.finish(
@@ -30,6 +31,7 @@ Plan plan_cluster(const Snapshot& snapshot) {
 Plan plan_balance(const Snapshot& snapshot) {
   Round round(snapshot);
   repair(round);
+  find_faster_cores(round);
   improve(round);
   return round.finish("every VM gets what it asks for, and no move is worth its cost");
 }
@@ -38,6 +40,7 @@ Plan plan_power(const Snapshot& snapshot) {
   Round round(snapshot);
   repair(round);
   wake_ahead(round);
+  find_faster_cores(round);
   consolidate(round);
   return round.finish(switches_hosts(snapshot) ? "no host is missing, and none can be spared"
                                                : "automation of power is off");

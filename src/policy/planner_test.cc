@@ -255,6 +255,42 @@ TEST(Planner, BalanceMovesForWhatVmsDoNotGetAndNotForEvenNumbers) {
   EXPECT_TRUE(plan_balance(cluster.snapshot).actions.empty());
 }
 
+TEST(Planner, AVmThatAsksForMoreThanACoreGoesWhereCoresAreFaster) {
+  TestCluster cluster;
+  const Index slow = cluster.host();
+  const Index fast = cluster.host(20000);
+  cluster.snapshot.hosts[fast].core_mhz = 2000;
+  const Index hot = cluster.vm(slow, 1700, 5000, 1);  // one vCPU; a core here has 1,000 MHz
+  cluster.snapshot.vms[hot].size.cpu = 2000;
+  cluster.vm(slow, 300, 1000, 1);
+  const Plan plan = plan_balance(cluster.snapshot);
+  ASSERT_EQ(plan.actions.size(), 1);
+  EXPECT_EQ(plan.actions[0].vm, hot);
+  EXPECT_EQ(plan.actions[0].to, fast);
+  EXPECT_EQ(plan.actions[0].why, Why::kSlowCores);
+  carry_out(cluster.snapshot, plan);
+  EXPECT_TRUE(plan_balance(cluster.snapshot).actions.empty());
+}
+
+TEST(Planner, OnAFullFastHostItChangesPlacesWithOneThatDoesNotNeedIt) {
+  TestCluster cluster;
+  const Index slow = cluster.host();
+  const Index fast = cluster.host(20000);
+  cluster.snapshot.hosts[fast].core_mhz = 2000;
+  const Index hot = cluster.vm(slow, 1700, 5000, 1);
+  cluster.snapshot.vms[hot].size.cpu = 2000;
+  cluster.vm(slow, 300, 4000, 1);
+  const Index calm = cluster.vm(fast, 200, 5000, 1);
+  const Index also_hot = cluster.vm(fast, 1600, 5000, 1);
+  cluster.snapshot.vms[also_hot].size.cpu = 2000;
+  const Plan plan = plan_balance(cluster.snapshot);
+  ASSERT_EQ(plan.actions.size(), 2);
+  for (const Action& action : plan.actions) {
+    EXPECT_TRUE((action.vm == hot && action.to == fast) ||
+                (action.vm == calm && action.to == slow));
+  }
+}
+
 TEST(Planner, TheReserveForAFailedHostStaysOn) {
   TestCluster cluster;
   cluster.snapshot.settings.power.automation = Automation::kFull;

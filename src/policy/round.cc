@@ -158,8 +158,11 @@ bool Round::has_room(Index vm, Index host, const Wanted& wanted) const {
   const HostLoad after = what.with(what.load(host), vm);
   if (after.now.cpu > room) return false;
   if (what.upper(after, wanted.deviations) > room) return false;
-  const double vcpu_top = at.core_mhz * snapshot().vms[vm].vcpus;
-  return at.core_mhz <= 0 || what.vm_load(vm).now.cpu <= vcpu_top;
+  if (at.core_mhz <= 0) return true;
+  // No vCPU gets more than a core, however idle the host is.
+  const VmLoad& load = what.vm_load(vm);
+  return at.core_mhz >= wanted.core_mhz && std::max(load.now.cpu, load.mean + load.deviation) <=
+                                               at.core_mhz * snapshot().vms[vm].vcpus;
 }
 
 bool Round::spend(std::int64_t candidates) {

@@ -23,6 +23,7 @@ struct Wanted {
   bool empty_too = true;  // false: only hosts that carry VMs already
   Index except = kNone;   // not this one
   bool back = false;      // true: also where it came from within the stability window
+  double core_mhz = 0;    // at least as fast as this
 };
 
 class Round {

@@ -19,6 +19,11 @@ void place_waiting(Round& round);
 // hosts that are on their way.
 void wake_ahead(Round& round);
 
+// VMs whose vCPUs ask for more than a core of their host gives go to hosts with faster cores, in
+// exchange for one that does not need them where there is no room; such a host is woken when the
+// VMs it would hold are worth its watts.
+void find_faster_cores(Round& round);
+
 // Empties hosts onto others, all of a host's VMs or none, costliest watts first, and switches off
 // what is empty and may be. O(hosts tried x VMs x hosts), bounded by the work limit.
 void consolidate(Round& round);
