@@ -2,8 +2,6 @@
 # balance.*: Chorok's balance against hbal 3.0.2 on the same clusters, and against the optimum that CBC finds on small
 # ones. Sourced by run.sh.
 
-field() { awk -v name="$1" '{ for (i = 1; i < NF; i++) if ($i == name) print $(i + 1) }'; } # NAME: the word behind it
-
 # HOSTS VMS MOVES (0: as long as hbal finds a move)
 balance_against_hbal() {
   local hosts=$1 vms=$2 most=$3 dir=$SAMPLES/$1 limit=() began peer_s peer_moves peer_spread ours_s ours_moves ours_spread moves low high middle

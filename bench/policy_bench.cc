@@ -5,6 +5,7 @@
 //   scale HOSTS VMS SEED           balance of a large one: time, moves, memory
 //   place HOSTS VMS BATCH SEED     a batch placed on a running cluster
 //   nplus1 HOSTS VMS SEED          the check that any host may fail
+//   simulate HOSTS VMS TICKS SEED  honest mode with Chorok's planner on drawn loads, tick by tick
 //   gap CASE DIR                   a small cluster: Chorok's unevenness before and after, and the
 //                                  same problem as a linear program in DIR/case.lp for CBC
 //   forecast TRACES                ten minutes ahead on PlanetLab's VMs: the mean error of Chorok's
@@ -29,6 +30,8 @@
 #include "model/snapshot_text.h"
 #include "policy/planner.h"
 #include "policy/survive.h"
+#include "sim/datacenter/chorok_planner.h"
+#include "sim/datacenter/honest.h"
 #include "sim/datacenter/trace.h"
 
 namespace {
@@ -276,6 +279,53 @@ void write_program(const Snapshot& snapshot, const std::string& path) {
   out << "\nEnd\n";
 }
 
+// Loads that wander, each VM around a mean of its own, with a day's swing.
+sim::datacenter::TraceSet wandering(std::size_t vms, std::size_t ticks, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  sim::datacenter::TraceSet traces;
+  traces.source = "drawn";
+  traces.samples = ticks;
+  traces.cpu.resize(vms * ticks);
+  const std::vector<double> sizes = {2048, 4096, 4096, 8192, 8192, 16384};
+  for (std::size_t v = 0; v < vms; ++v) {
+    const int cores = 1 << (random() % 4);
+    traces.vms.push_back(
+        {fmt::format("vm{}", v), cores, cores * kCoreMhz, sizes[random() % sizes.size()]});
+    const double mean = 0.05 + 0.5 * uniform(random) * uniform(random);
+    double off = 0;
+    for (std::size_t k = 0; k < ticks; ++k) {
+      off = 0.9 * off + 0.1 * (uniform(random) - 0.5);
+      const double swing = 1 + 0.4 * std::sin(2 * 3.14159265 * static_cast<double>(k) / 288);
+      traces.cpu[k * vms + v] = std::clamp(mean * swing + off, 0.01, 1.0);
+    }
+  }
+  return traces;
+}
+
+int simulate(std::size_t hosts, std::size_t vms, std::size_t ticks, std::uint32_t seed) {
+  const sim::datacenter::TraceSet traces = wandering(vms, ticks, seed);
+  sim::datacenter::HonestSettings settings;
+  settings.hosts = static_cast<std::int32_t>(hosts);
+  settings.host_types.push_back(
+      {kCoreMhz, static_cast<std::int32_t>(kCores), kMemory, model::usual_curve()});
+  settings.cpu_overcommit = 4;
+  Result<sim::datacenter::HonestRun> run = sim::datacenter::HonestRun{};
+  const double seconds = timed([&] {
+    run = sim::datacenter::run_honest(traces, settings, sim::datacenter::chorok_planner());
+  });
+  if (!run) {
+    fmt::print(stderr, "bench_policy: {}\n", run.error().message);
+    return 1;
+  }
+  fmt::print(
+      "seconds {:.3f} ticks {} ticks_per_s {:.3f} migrations {} kwh {:.1f} unmet {:.6f} rss_mib "
+      "{:.0f}\n",
+      seconds, ticks, static_cast<double>(ticks) / seconds, run->metrics.migrations,
+      run->metrics.energy_kwh, run->metrics.unmet_demand, peak_mib());
+  return 0;
+}
+
 int forecast(const std::string& path) {
   constexpr std::size_t kAhead = 2;
   constexpr std::size_t kHour = 12;
@@ -343,6 +393,8 @@ int run(const std::vector<std::string>& a) {
         "seconds {:.6f} moves {} spread_before {:.6f} spread_after {:.6f} rss_mib {:.0f} "
         "candidates {}\n",
         seconds, plan.actions.size(), before, spread(snapshot), peak_mib(), plan.stats.candidates);
+  } else if (command == "simulate") {
+    return simulate(number(1), number(2), number(3), static_cast<std::uint32_t>(number(4)));
   } else if (command == "forecast") {
     return forecast(a.at(1));
   } else if (command == "gap") {

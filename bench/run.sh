@@ -24,6 +24,8 @@ percentile() { # PERCENT FILE: nearest rank; a file of one number a line
 }
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { if (!NR) exit 1; m = int(NR / 2); print NR % 2 ? v[m + 1] : (v[m] + v[m + 1]) / 2 }'; }
 
+field() { awk -v name="$1" '{ for (i = 1; i < NF; i++) if ($i == name) print $(i + 1) }'; } # NAME: the word behind it
+
 row() { # ID WHAT OURS PEER|- GOAL_OP(<=|>=|ratio<=|within|-) GOAL; within: that share of the peer, both ways
   ROWS+=("$(jq -cn --arg id "$1" --arg what "$2" --argjson ours "$3" --argjson peer "${4/#-/null}" --arg op "$5" --argjson goal "${6:-null}" '
     (if $peer != null and $peer > 0 then $ours / $peer else null end) as $ratio

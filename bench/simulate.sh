@@ -1,0 +1,13 @@
+# shellcheck shell=bash
+# simulate.*: the data centre in virtual time, Chorok's planner at every tick. Sourced by run.sh.
+
+bench_simulate() {
+  local hosts vms ticks line
+  while read -r hosts vms ticks; do
+    say "$hosts hosts, $vms VMs, $ticks ticks"
+    line=$("$BIN/bench_policy" simulate "$hosts" "$vms" "$ticks" "${BENCH_SEED:-1}" | tee "$SAMPLES/$hosts.log")
+    row "simulate.$hosts" "ticks a second, $vms VMs, $ticks ticks, $(field migrations <<<"$line") migrations, $(field rss_mib <<<"$line") MiB" \
+      "$(field ticks_per_s <<<"$line")" - - ''
+  done <<<"1000 10000 ${BENCH_TICKS:-288}
+10000 100000 ${BENCH_TICKS_LARGE:-24}"
+}
