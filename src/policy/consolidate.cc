@@ -77,6 +77,9 @@ bool empty(Round& round, Index host, std::vector<bool>& taken) {
     const double size_b = round.what.vm_load(b).size.memory;
     return size_a != size_b ? size_a > size_b : a < b;
   });
+  // What the host saves while it is off, in equal parts.
+  const double gain_each = idle_saving(round.snapshot(), host) * seconds(settings.judge_off) /
+                           static_cast<double>(std::max<std::size_t>(vms.size(), 1));
   const std::size_t mark = round.mark();
   std::vector<Index> targets;
   for (const Index vm : vms) {
@@ -87,7 +90,7 @@ bool empty(Round& round, Index host, std::vector<bool>& taken) {
       round.undo_to(mark);
       return false;
     }
-    round.move(vm, to, Why::kConsolidate);
+    round.move(vm, to, Why::kConsolidate, gain_each);
     targets.push_back(to);
   }
   for (const Index to : targets) taken[to] = true;

@@ -55,13 +55,6 @@ std::vector<Starving> starving(const Round& round, double fastest) {
   return out;
 }
 
-// Joules a second that what is missing is worth, at the prices of the balance settings.
-double worth_watts(const Round& round, Index host, double missing) {
-  const SnapshotHost& at = round.snapshot().hosts[host];
-  return missing * round.snapshot().curves[at.curve].watts[10] / std::max(at.capacity.cpu, 1.0) *
-         round.snapshot().settings.balance.performance_worth;
-}
-
 // For a VM on a faster host that can do with the cores of `vm`'s host.
 bool exchange(Round& round, Index vm, const Wanted& wanted, double gain) {
   const Index from = round.what.host_of(vm);
@@ -128,8 +121,8 @@ void wake_fast(Round& round, const std::vector<Starving>& left) {
     }
     memory += load.size.memory;
     cpu += load.mean;
-    worth +=
-        worth_watts(round, best, each.missing) + round.watts_per_vm(round.what.host_of(each.vm));
+    worth += round.worth(best, each.missing) / seconds(snapshot.settings.balance.stability) +
+             round.watts_per_vm(round.what.host_of(each.vm));
     ++count;
   }
   const model::PowerCurve& curve = snapshot.curves[host.curve];
@@ -162,8 +155,7 @@ void find_faster_cores(Round& round) {
                   .empty_too = true,
                   .except = from,
                   .core_mhz = snapshot.hosts[from].core_mhz * 1.01};
-    const double stay = seconds(snapshot.settings.balance.stability);
-    const double gain = worth_watts(round, from, each.missing) * stay;
+    const double gain = round.worth(from, each.missing);
     if (gain <= round.move_cost(each.vm, from)) {
       round.turn_down(Why::kCostExceedsGain);
       continue;

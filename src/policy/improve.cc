@@ -201,16 +201,6 @@ class Improver {
     return bad > missing_before_acting(settings_.level) * round_.snapshot().hosts[h].capacity.cpu;
   }
 
-  double joules_per_mhz(Index h) const {
-    const SnapshotHost& at = round_.snapshot().hosts[h];
-    return round_.snapshot().curves[at.curve].watts[10] / std::max(at.capacity.cpu, 1.0);
-  }
-
-  double worth(Index from, double delivered) const {
-    return delivered * seconds(settings_.stability) * joules_per_mhz(from) *
-           settings_.performance_worth;
-  }
-
   // Joules gained when `from` and `to` carry these loads instead of theirs; costs are not taken
   // off.
   double gained(Index from, const HostLoad& left, Index to, const HostLoad& after) const {
@@ -228,7 +218,7 @@ class Improver {
       then.add(target, after, 1);
       delivered += settings_.evenness * (uneven_.mhz() - then.mhz());
     }
-    return worth(from, delivered);
+    return round_.worth(from, delivered);
   }
 
   std::vector<Index> targets(Index except, std::size_t most) const {

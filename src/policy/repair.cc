@@ -30,7 +30,7 @@ bool starts_at_once(const SnapshotHost& host) {
 
 // Puts `vm` where it fits: with the room that is wanted, else on a host that takes no time to
 // start, else wherever it is not worse than here.
-bool send_away(Round& round, Index vm, Index from, Why why) {
+bool send_away(Round& round, Index vm, Index from, Why why, double gain = 0) {
   Wanted wanted = target_for_repair(round.snapshot(), from);
   Index to = round.best_target(vm, wanted);
   if (to == kNone) {
@@ -57,7 +57,7 @@ bool send_away(Round& round, Index vm, Index from, Why why) {
     round.power(to, true, Why::kWakeDemand, 0, round.snapshot().hosts[to].boot_energy,
                 fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
   }
-  round.move(vm, to, why);
+  round.move(vm, to, why, gain);
   return true;
 }
 
@@ -152,7 +152,13 @@ void relieve(Round& round, Index host) {
       if (excess <= 0) break;
       round.close(host);
       const Index vm = to_leave(round, host, of, excess);
-      if (vm == kNone || !send_away(round, vm, host, Why::kOverload)) break;
+      if (vm == kNone) break;
+      // What it gives back to the others, as long as placements are judged by; memory as the same
+      // share of the CPU.
+      const double back = std::min(excess, round.what.vm_load(vm).now[of]);
+      const double gain =
+          round.worth(host, back * at.capacity.cpu / std::max(at.capacity[of], 1.0));
+      if (!send_away(round, vm, host, Why::kOverload, gain)) break;
     }
   }
   const HostLoad& load = round.what.load(host);

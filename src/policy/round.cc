@@ -245,6 +245,14 @@ void Round::undo_power(Index host) {
   power_[host].reset();
 }
 
+double Round::worth(Index host, double mhz) const {
+  const SnapshotHost& at = snapshot().hosts[host];
+  const model::BalanceSettings& settings = snapshot().settings.balance;
+  const double joules_per_mhz =
+      snapshot().curves[at.curve].watts[10] / std::max(at.capacity.cpu, 1.0);
+  return mhz * seconds(settings.stability) * joules_per_mhz * settings.performance_worth;
+}
+
 double Round::copy_seconds(Index vm, Index to) const {
   const SnapshotVm& it = snapshot().vms[vm];
   double bandwidth = snapshot().hosts[to].migration_bandwidth;

@@ -76,6 +76,9 @@ class Round {
   bool powered_off(Index host) const { return power_[host].has_value() && !power_[host]->on; }
   bool powered_on(Index host) const { return power_[host].has_value() && power_[host]->on; }
 
+  // Joules that `mhz` delivered for the stability window are worth on this host: the energy of
+  // delivering them times the settings' performance_worth.
+  double worth(Index host, double mhz) const;
   // Seconds to copy a running VM's memory with what it writes meanwhile, and joules that costs: a
   // core at both ends, and what the VM loses.
   double copy_seconds(Index vm, Index to) const;
