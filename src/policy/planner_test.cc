@@ -226,6 +226,13 @@ TEST(Planner, ABatchIsPlacedTogetherWhereOneByOneWouldDeadEnd) {
   (void)right;
 }
 
+TEST(Planner, AVmThatUsesAllOfItsVcpusFindsAPlace) {
+  TestCluster cluster;
+  cluster.host();
+  cluster.vm(kNone, 980, 1000, 1);  // of a core of 1,000 MHz
+  EXPECT_EQ(of_kind(plan_place(cluster.snapshot), ActionKind::kStart).size(), 1);
+}
+
 TEST(Planner, WhatFitsNowhereIsToldAndTheRestStarts) {
   TestCluster cluster;
   cluster.host();

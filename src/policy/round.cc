@@ -159,10 +159,11 @@ bool Round::has_room(Index vm, Index host, const Wanted& wanted) const {
   if (after.now.cpu > room) return false;
   if (what.upper(after, wanted.deviations) > room) return false;
   if (at.core_mhz <= 0) return true;
-  // No vCPU gets more than a core, however idle the host is.
+  // No vCPU gets more than a core, however idle the host is; and no VM asks for more than its size.
   const VmLoad& load = what.vm_load(vm);
-  return at.core_mhz >= wanted.core_mhz && std::max(load.now.cpu, load.mean + load.deviation) <=
-                                               at.core_mhz * snapshot().vms[vm].vcpus;
+  const double asked =
+      std::min(std::max(load.now.cpu, load.mean + load.deviation), snapshot().vms[vm].size.cpu);
+  return at.core_mhz >= wanted.core_mhz && asked <= at.core_mhz * snapshot().vms[vm].vcpus;
 }
 
 bool Round::spend(std::int64_t candidates) {

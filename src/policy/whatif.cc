@@ -56,7 +56,7 @@ VmLoad load_of(const SnapshotVm& vm, const Snapshot& snapshot) {
       std::min(std::max(used, load.reserved.memory - vm.overhead), vm.size.memory) + vm.overhead;
   load.mean = std::min(vm.cpu_demand.mean, top);
   load.deviation = vm.cpu_demand.deviation;
-  if (vm.run == VmRun::kWaiting && load.deviation <= 0) {
+  if (vm.run == VmRun::kWaiting && load.deviation <= 0 && load.mean <= 0) {
     // Nobody has seen it run: a quarter of its size, give or take as much again.
     load.mean = std::max(load.mean, kUnknownDemand * top);
     load.now.cpu = std::max(load.now.cpu, load.mean);
