@@ -10,7 +10,7 @@ balance_against_hbal() {
   [ "$most" = 0 ] || limit=(-l "$most")
   say "hbal on $hosts hosts and $vms VMs"
   began=$(now_us)
-  hbal -t "$dir/cluster.txt" -U "$dir/loads.txt" -S "$dir/hbal" "${limit[@]}" >"$dir/hbal.log" || die "hbal failed: $dir/hbal.log"
+  hbal -t "$dir/cluster.txt" -U "$dir/loads.txt" -S "$dir/hbal" "${limit[@]}" >"$dir/hbal.log" 2>"$dir/hbal.err" || die "hbal failed: $dir/hbal.log"
   peer_s=$(awk -v us=$(($(now_us) - began)) 'BEGIN { print us / 1e6 }')
   peer_moves=$(sed -n 's/^Solution length=//p' "$dir/hbal.log")
   peer_spread=$("$BIN/bench_policy" spread "$dir/hbal.balanced" "$dir/loads.txt" | field spread)
