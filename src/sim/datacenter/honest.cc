@@ -176,6 +176,7 @@ class Day {
     note();
     if (row_) row_(world_.row());
     run_.metrics = world_.finish();
+    run_.off_s = world_.off_s;
     run_.dropped = queue_.dropped();
     run_.memory_short =
         run_.metrics.host_hours > 0 ? world_.memory_short_s / (run_.metrics.host_hours * 3600) : 0;

@@ -55,6 +55,7 @@ struct HonestRun {
   std::vector<double> tick_time;  // seconds, from the first metered tick to the end
   std::vector<double> demand;     // MHz asked for from then on
   std::vector<double> memory;     // MiB by the memory rule
+  std::vector<double> off_s;      // by host: seconds off, boots and stops not among them
 };
 
 // Who decides when no planner is given.

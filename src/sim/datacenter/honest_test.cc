@@ -85,6 +85,7 @@ TEST(Honest, BootsAndStopsTakeTimeAndEnergy) {
   EXPECT_NEAR(m.energy_kwh * kKwh, 7000, 1e-6);
   EXPECT_EQ(m.host_on_count, 1);
   EXPECT_EQ(m.host_off_count, 1);
+  EXPECT_NEAR(world.off_s[0], 840, 1e-9);
 }
 
 TEST(Honest, MigrationsShareLinksAndCopyWhatIsWritten) {
@@ -130,8 +131,10 @@ TEST(Honest, DemandAboveACoreOrAHostIsUnmet) {
     vm.cpu_mhz = 1000;
     vm.memory_mib = 100;
   }
-  result = run_honest(traces, s, HonestPolicy::kDvfs);
+  TickRow last;
+  result = run_honest(traces, s, HonestPolicy::kDvfs, [&last](const TickRow& row) { last = row; });
   ASSERT_TRUE(result) << result.error().message;
+  EXPECT_NEAR(last.unmet_mhz_s, 1000 * 900, 1e-6);
   EXPECT_NEAR(result->metrics.unmet_demand, 1.0 / 3, 1e-12);  // 3000 of 2000 MHz
   EXPECT_NEAR(result->metrics.true_overload, 1, 1e-12);
   EXPECT_NEAR(result->metrics.overload_depth, 0.5, 1e-12);

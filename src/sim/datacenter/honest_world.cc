@@ -42,6 +42,9 @@ HonestWorld::HonestWorld(const TraceSet& trace_set, const HonestSettings& s)
   metered_until_.assign(host_count, 0);
   energy_.assign(host_count, 0);
   memory_is_short_.assign(host_count, 0);
+  off_s.assign(host_count, 0);
+  is_off_.assign(host_count, 1);
+  missing_mhz_.assign(host_count, 0);
   host_meter_.resize(host_count);
   rate_in_.resize(host_count);
   rate_out_.resize(host_count);
@@ -52,12 +55,16 @@ HonestWorld::HonestWorld(const TraceSet& trace_set, const HonestSettings& s)
 void HonestWorld::ask(std::size_t sample) {
   const double* share = traces.cpu_at(sample);
   const double* used = traces.memory.empty() ? nullptr : traces.memory.data() + sample * vms();
+  waiting_mhz_ = 0;
   for (Id v = 0; v < vms(); ++v) {
     const double before = needed_memory(v);
     asked[v] = share[v] >= 0 ? share[v] * size[v] : host[v] == kNowhere ? -1 : 0;
     if (used && used[v] >= 0) used_memory[v] = used[v];
     if (host[v] != kNowhere) reserved[host[v]] += needed_memory(v) - before;
-    if (exists(v) && host[v] == kNowhere) vm_meter_[v].enter(now, 0, asked[v], false);
+    if (exists(v) && host[v] == kNowhere) {
+      vm_meter_[v].enter(now, 0, asked[v], false);
+      waiting_mhz_ += asked[v];
+    }
   }
   for (const Migration& m : migrations) {  // the target holds room for it too
     reserved[m.to] = 0;
@@ -78,6 +85,7 @@ double HonestWorld::next_event() const {
 void HonestWorld::advance(double time) {
   const double span = time - now;
   now = time;
+  unmet_mhz_s_ += waiting_mhz_ * span;
   for (Migration& m : migrations) m.left_mib -= m.rate * span;
   for (Id h = 0; h < hosts(); ++h)
     if (power_until[h] <= now + kTinySeconds)
@@ -138,6 +146,8 @@ void HonestWorld::refresh(Id h) {
   const double span = now - metered_until_[h];
   energy_[h] += watts_[h] * span;
   if (memory_is_short_[h]) memory_short_s += span;
+  if (is_off_[h]) off_s[h] += span;
+  unmet_mhz_s_ += missing_mhz_[h] * span;
   metered_until_[h] = now;
 
   const HostType& type = type_of(h);
@@ -154,12 +164,14 @@ void HonestWorld::refresh(Id h) {
   const double scale = demand > capacity ? capacity / demand : 1;
   double given = copying * scale;
   double requested = copying;
+  missing_mhz_[h] = 0;
   for (Id v : list[h]) {
     const double most = std::min(asked[v], type.core_mhz * traces.vms[v].cores) * scale;
     given += most;
     requested += asked[v];
-    vm_meter_[v].enter(now, moving[v] ? most * (1 - settings.slowed) : most, asked[v],
-                       moving[v] != 0);
+    const double got = moving[v] ? most * (1 - settings.slowed) : most;
+    missing_mhz_[h] += asked[v] - got;
+    vm_meter_[v].enter(now, got, asked[v], moving[v] != 0);
   }
   switch (power[h]) {
     case Power::kOff:
@@ -176,6 +188,7 @@ void HonestWorld::refresh(Id h) {
       break;
   }
   memory_is_short_[h] = used > type.memory_mib;
+  is_off_[h] = power[h] == Power::kOff;
   const bool on = power[h] == Power::kOn;
   const double accounted =
       std::min(1.0, sizes / capacity) / 2 + std::min(1.0, reserved[h] / type.memory_mib) / 2;
@@ -193,6 +206,8 @@ void HonestWorld::start_meters() {
   migrations_started = 0;
   migration_s = 0;
   memory_short_s = 0;
+  unmet_mhz_s_ = 0;
+  std::ranges::fill(off_s, 0);
   for (Id h = 0; h < hosts(); ++h) {
     host_meter_[h] = HostMeter(power[h] == Power::kOn);
     refresh(h);
@@ -202,6 +217,12 @@ void HonestWorld::start_meters() {
 double HonestWorld::energy_j() const {
   double sum = 0;
   for (Id h = 0; h < hosts(); ++h) sum += energy_[h] + watts_[h] * (now - metered_until_[h]);
+  return sum;
+}
+
+double HonestWorld::unmet_mhz_s() const {
+  double sum = unmet_mhz_s_;
+  for (Id h = 0; h < hosts(); ++h) sum += missing_mhz_[h] * (now - metered_until_[h]);
   return sum;
 }
 
@@ -219,6 +240,7 @@ TickRow HonestWorld::row() const {
   }
   r.energy_kwh = energy_j() / 3.6e6;
   r.migrations = migrations_started;
+  r.unmet_mhz_s = unmet_mhz_s();
   return r;
 }
 
@@ -249,6 +271,7 @@ bool HonestWorld::start_vm(Id v, Id h) {
   host[v] = h;
   list[h].push_back(v);
   reserved[h] += needed_memory(v);
+  waiting_mhz_ = std::max(0.0, waiting_mhz_ - asked[v]);
   refresh(h);
   return true;
 }

@@ -78,11 +78,13 @@ class HonestWorld {
   std::vector<double> reserved;       // MiB, of incoming VMs too
   std::vector<std::int32_t> links;    // migrations in and out
   std::vector<std::int32_t> incoming;
+  std::vector<double> off_s;  // seconds it was off, as of its last change
 
   std::vector<Migration> migrations;
   std::int64_t migrations_started = 0;
   double migration_s = 0;
-  double memory_short_s = 0;  // host seconds
+  double memory_short_s = 0;   // host seconds
+  double unmet_mhz_s() const;  // asked for and not given, of VMs that wait for a host too
 
  private:
   void refresh(Id h);  // meters up to now, then the host as it is
@@ -94,6 +96,10 @@ class HonestWorld {
   std::vector<double> metered_until_;
   std::vector<double> energy_;
   std::vector<std::uint8_t> memory_is_short_;
+  std::vector<std::uint8_t> is_off_;
+  std::vector<double> missing_mhz_;  // what its VMs ask for and do not get
+  double waiting_mhz_ = 0;           // of VMs without a host
+  double unmet_mhz_s_ = 0;
   std::vector<VmMeter> vm_meter_;
   std::vector<HostMeter> host_meter_;
   std::vector<std::int32_t> rate_in_;

@@ -49,6 +49,7 @@ struct TickRow {
   double requested_mhz = 0;
   double energy_kwh = 0;
   std::int64_t migrations = 0;
+  double unmet_mhz_s = 0;  // asked for before it and not given; honest mode alone counts it
 };
 using RowSink = std::function<void(const TickRow&)>;
 
