@@ -445,6 +445,7 @@ std::vector<CommandSpec> make_commands() {
   add_accounts(all);
   add_sim(all);
   std::ranges::move(plan_commands(), std::back_inserter(all));
+  all.push_back(advise_command());
   add_general(all);
   return all;
 }

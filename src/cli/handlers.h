@@ -42,6 +42,8 @@ Result<int> run_status(Session& session, const Invocation& call);
 // sim.cc
 Result<int> run_sim(Session& session, const Invocation& call);
 Result<int> run_sim_list(Session& session, const Invocation& call);
+// advise.cc
+CommandSpec advise_command();
 // plan.cc
 std::vector<CommandSpec> plan_commands();
 // misc.cc

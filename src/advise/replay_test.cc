@@ -1,0 +1,160 @@
+// Advice on data centres small enough to compute by hand.
+#include "advise/replay.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "advise/html.h"
+#include "base/json.h"
+#include "sim/datacenter/test_support.h"
+
+namespace chorok::advise {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Hosts of 2 x 1000 MHz and 1000 MiB, 100 W idle, 200 W full.
+HostClass small_hosts(std::int32_t count) {
+  HostClass hosts{.name = "small", .source = "made by hand", .count = count};
+  hosts.type = {.core_mhz = 1000, .cores = 2, .memory_mib = 1000};
+  for (std::size_t i = 0; i <= 10; ++i)
+    hosts.type.curve.watts[i] = 100 + 10 * static_cast<double>(i);
+  return hosts;
+}
+
+// `vms` of 1000 MHz that ask for `share` of it in each of 13 samples: an hour is judged.
+AdviceRequest steady(std::size_t vms, double share, double memory_mib, std::int32_t hosts) {
+  AdviceRequest request{.traces = sim::datacenter::traces_of(
+                            std::vector<std::vector<double>>(vms, std::vector<double>(13, share))),
+                        .hosts = small_hosts(hosts),
+                        .tariff = {.per_kwh = 100, .currency = "EUR", .source = "as given"},
+                        .carbon = {.kg_per_kwh = 0.5, .source = "as given"}};
+  for (auto& vm : request.traces.vms) {
+    vm.cpu_mhz = 1000;
+    vm.memory_mib = memory_mib;
+  }
+  return request;
+}
+
+TEST(Advise, TwoIdleVmsNeedOneHost) {
+  // Apart they draw 105 W each, together 110 W.
+  const auto advice = advise(steady(2, 0.1, 400, 2));
+  ASSERT_TRUE(advice) << advice.error().message;
+  EXPECT_EQ(advice->hosts, 2);
+  EXPECT_FALSE(advice->hosts_found);
+  EXPECT_NEAR(advice->days, 1.0 / 24, 1e-12);
+  EXPECT_NEAR(advice->always_on.energy_kwh, 0.210, 1e-9);
+  EXPECT_NEAR(advice->always_on.least_spare_share, 0.95, 1e-9);
+  ASSERT_EQ(advice->cases.size(), 3U);
+  const Case& mid = advice->cases[1];
+  EXPECT_EQ(mid.name, "mid");
+  EXPECT_NEAR(mid.energy_kwh, 0.110, 1e-9);
+  EXPECT_NEAR(mid.saved_kwh, 0.100, 1e-9);
+  EXPECT_NEAR(mid.saved_share, 10.0 / 21, 1e-9);
+  EXPECT_NEAR(mid.saved_money, 10, 1e-6);
+  EXPECT_NEAR(mid.saved_co2_kg, 0.05, 1e-9);
+  EXPECT_NEAR(mid.year_kwh, 876, 1e-6);
+  EXPECT_NEAR(mid.off_hours_per_host, 0.5, 1e-9);
+  EXPECT_NEAR(mid.least_spare_share, 0.9, 1e-9);
+  EXPECT_NEAR(mid.least_spare_mhz, 1800, 1e-6);
+  EXPECT_EQ(mid.migrations, 0);
+  EXPECT_EQ(mid.worst_shortfall_share, 0);
+  ASSERT_EQ(mid.hosts.size(), 2U);
+  // The one that is on carries what nobody else could.
+  EXPECT_NEAR(mid.hosts[0].off_hours + mid.hosts[1].off_hours, 1, 1e-9);
+  const HostAdvice& on = mid.hosts[mid.hosts[0].held.empty() ? 1 : 0];
+  ASSERT_EQ(on.held.size(), 1U);
+  EXPECT_EQ(on.held[0].why, Hold::kDemand);
+  EXPECT_NEAR(on.held[0].hours, 1, 1e-9);
+  EXPECT_THAT(held_text(on), HasSubstr("demand 1.0 h"));
+}
+
+TEST(Advise, MemoryHoldsHostsAndItsUseDoesNot) {
+  // Two VMs of 600 MiB do not fit one host of 1000, but they use 100 each.
+  AdviceRequest request = steady(2, 0.1, 600, 2);
+  request.traces.memory.assign(request.traces.cpu.size(), 100);
+  const auto advice = advise(std::move(request));
+  ASSERT_TRUE(advice) << advice.error().message;
+  const Case& mid = advice->cases[1];
+  EXPECT_NEAR(mid.saved_kwh, 0, 1e-9);
+  ASSERT_EQ(mid.hosts[0].held.size(), 1U);
+  EXPECT_EQ(mid.hosts[0].held[0].why, Hold::kMemory);
+  EXPECT_NEAR(advice->cases[2].saved_kwh, 0.100, 1e-9);
+}
+
+TEST(Advise, ShortfallsAreSeen) {
+  // 3000 MHz asked of 2000, all the time, with every host on too.
+  const auto advice = advise(steady(3, 1, 300, 1));
+  ASSERT_TRUE(advice) << advice.error().message;
+  EXPECT_NEAR(advice->cases[1].worst_shortfall_share, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(advice->cases[1].unmet_share, 1.0 / 3, 1e-9);
+  EXPECT_EQ(advice->cases[1].least_spare_share, 0);
+  EXPECT_NEAR(advice->always_on.worst_shortfall_share, 1.0 / 3, 1e-9);
+  EXPECT_THAT(advice->notes, ::testing::Contains(HasSubstr("33.333 %")));
+}
+
+TEST(Advise, FindsTheFewestHosts) {
+  // 4000 MHz and 1600 MiB: two hosts. VMs of 600 MiB take one each, whatever the sum.
+  const auto by_sum = advise(steady(4, 0.1, 400, 0));
+  ASSERT_TRUE(by_sum) << by_sum.error().message;
+  EXPECT_TRUE(by_sum->hosts_found);
+  EXPECT_EQ(by_sum->hosts, 2);
+  const auto one_each = advise(steady(3, 0.1, 600, 0));
+  ASSERT_TRUE(one_each) << one_each.error().message;
+  EXPECT_EQ(one_each->hosts, 3);  // two by the sum
+}
+
+TEST(Advise, SaysWhatIsWrong) {
+  AdviceRequest request = steady(2, 0.1, 400, 2);
+  request.traces.vms[1].memory_mib = 0;
+  EXPECT_THAT(advise(request).error().message, HasSubstr("--vm-memory"));
+  request.vm_memory_mib = 2000;
+  EXPECT_THAT(advise(request).error().message, HasSubstr("larger than a host"));
+  request.vm_memory_mib = 500;
+  const auto advice = advise(request);
+  ASSERT_TRUE(advice) << advice.error().message;
+  EXPECT_THAT(advice->notes, ::testing::Contains(HasSubstr("1 VMs have the size")));
+  request.traces.samples = 2;
+  EXPECT_THAT(advise(request).error().message, HasSubstr("three samples"));
+}
+
+TEST(Advise, HostsTariffsAndFactorsAreParsed) {
+  const auto hosts = parse_hosts("spec-median-2023:12");
+  ASSERT_TRUE(hosts);
+  EXPECT_EQ(hosts->count, 12);
+  EXPECT_EQ(hosts->type.cores, 120);
+  EXPECT_EQ(hosts->type.memory_mib, 120 * 8192);
+  EXPECT_EQ(parse_hosts("hp-ml110-g5", 0, 8192)->type.core_mhz, 2660);
+  EXPECT_THAT(parse_hosts("none").error().message, HasSubstr("spec-median-2023"));
+  for (const char* text : {"hp-ml110-g5:", "hp-ml110-g5:0", "hp-ml110-g5:x", "hp-ml110-g5:99999"})
+    EXPECT_THAT(parse_hosts(text).error().message, HasSubstr("1 to 10000")) << text;
+  EXPECT_EQ(parse_tariff("0.21EUR")->currency, "EUR");
+  EXPECT_EQ(parse_tariff("180 KRW")->per_kwh, 180);
+  EXPECT_EQ(parse_tariff("180")->currency, "KRW");
+  for (const char* text : {"", "KRW", "-1", "1e9", "inf", "nan", "5 eur", "5 EURO"})
+    EXPECT_FALSE(parse_tariff(text)) << text;
+  EXPECT_EQ(parse_carbon("0.5")->kg_per_kwh, 0.5);
+  for (const char* text : {"", "11", "-0.1", "0.5kg"}) EXPECT_FALSE(parse_carbon(text)) << text;
+}
+
+TEST(Advise, HtmlStandsAloneAndEscapes) {
+  AdviceRequest request = steady(2, 0.1, 400, 2);
+  request.traces.source = "<script>alert(1)</script>";
+  const auto advice = advise(std::move(request));
+  ASSERT_TRUE(advice) << advice.error().message;
+  const std::string html = html_of(*advice);
+  EXPECT_THAT(html, HasSubstr("Saved, EUR"));
+  EXPECT_THAT(html, HasSubstr("<svg"));
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("src=")));
+  EXPECT_THAT(html, Not(HasSubstr("href=")));
+  EXPECT_THAT(json::encode(*advice), HasSubstr("\"off_hours_per_host\""));
+  EXPECT_EQ(grouped(1234567.25, 1), "1,234,567.2");
+  EXPECT_EQ(grouped(-1234), "-1,234");
+  EXPECT_EQ(grouped(-123), "-123");
+  EXPECT_EQ(grouped(999), "999");
+}
+
+}  // namespace
+}  // namespace chorok::advise
