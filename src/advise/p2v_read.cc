@@ -199,6 +199,17 @@ class Sheet {
                                     columns_[column].name, value.substr(0, kShown), least, most));
     return number;
   }
+  // RVTools writes these without a point: one would be a thousands sign of the spreadsheet between.
+  Result<double> whole(const std::vector<std::string>& cells, std::size_t column,
+                       double most) const {
+    const std::string_view value = text(cells, column);
+    if (value.contains('.'))
+      return csv_.wrong(places_[column],
+                        fmt::format("{} is '{}'; write a whole number, without signs between its "
+                                    "digits",
+                                    columns_[column].name, value.substr(0, kShown)));
+    return amount(cells, column, 1, most);
+  }
   // Where the column or the cell is empty, `otherwise`.
   Result<double> amount_or(const std::vector<std::string>& cells, std::size_t column, double least,
                            double most, double otherwise) const {
@@ -307,9 +318,9 @@ class Reader {
   Result<void> take_host(const Sheet& sheet, const std::vector<std::string>& cells) {
     const std::string name = TRY(sheet.name(cells, kHost));
     TRY(once(name));
-    const double mhz = TRY(sheet.amount(cells, kSpeed, 1, kMhzMost));
-    const double cores = TRY(sheet.amount(cells, kHostCores, 1, kCoresMost));
-    const double memory = TRY(sheet.amount(cells, kHostMemory, 1, kMibMost));
+    const double mhz = TRY(sheet.whole(cells, kSpeed, kMhzMost));
+    const double cores = TRY(sheet.whole(cells, kHostCores, kCoresMost));
+    const double memory = TRY(sheet.whole(cells, kHostMemory, kMibMost));
     const double load = TRY(sheet.amount(cells, kCpuUsage, 0, 100)) / 100;
     const double used = TRY(sheet.amount(cells, kMemoryUsage, 0, 100)) / 100;
     const double vms = TRY(sheet.amount_or(cells, kVms, 0, 1e6, 1));
@@ -336,8 +347,8 @@ class Reader {
       return {};
     }
     const std::string host = TRY(sheet.name(cells, kVmHost));
-    const double cpus = TRY(sheet.amount(cells, kVmCpus, 1, kCoresMost));
-    const double memory = TRY(sheet.amount(cells, kVmMemory, 1, kMibMost));
+    const double cpus = TRY(sheet.whole(cells, kVmCpus, kCoresMost));
+    const double memory = TRY(sheet.whole(cells, kVmMemory, kMibMost));
     auto [known, fresh] = machine_.emplace(host, fleet_.machines.size());
     if (fresh) {
       fleet_.machines.push_back({.name = host, .watts = assumed_watts(0)});

@@ -158,5 +158,41 @@ TEST(P2v, ErrorsNameLineColumnAndFix) {
   EXPECT_THAT(wrong(header, {.columns_max = 3}), HasSubstr("more than 3 columns"));
 }
 
+TEST(P2v, ThousandsSignsAreNotTakenForPoints) {
+  EXPECT_THAT(wrong("VM;Powerstate;CPUs;Memory;Host\nweb;poweredOn;4;131.072;esx1\n"),
+              HasSubstr("servers.csv:2:4: Memory is '131.072'; write a whole number"));
+}
+
+TEST(P2v, AnyBytesAreAnErrorOrAFleet) {
+  const std::string_view texts[] = {
+      "name,cores,mhz,memory_mib,cpu_percent\na,4,1000,4000,1\n\"b\",4,1000,4000,1\r\n",
+      "Host;Speed;# Cores;CPU usage %;# Memory;Memory usage %;# VMs\nesx1;2000;16;50;65536;25;4\n",
+      "VM,Powerstate,Template,CPUs,Memory,Host\nweb,poweredOn,False,4,\"8192\",esx1\n"};
+  constexpr std::string_view kBytes = "\",;\n\r.-+e019aN#% \xef\xff";
+  std::uint32_t state = 7;
+  const auto dice = [&state](std::size_t most) {
+    state = state * 1664525U + 1013904223U;
+    return (state >> 8) % most;
+  };
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(texts[dice(3)]);
+    for (std::size_t change = dice(4) + 1; change > 0; --change) {
+      const std::size_t at = dice(text.size());
+      if (dice(2))
+        text[at] = kBytes[dice(kBytes.size())];
+      else
+        text.erase(at, dice(6));
+      if (text.empty()) text = "x";
+    }
+    const auto fleet = parse(text);
+    if (!fleet) {
+      EXPECT_THAT(fleet.error().message, ::testing::StartsWith("servers.csv:"));
+      continue;
+    }
+    const P2vPlan plan = plan_of(*fleet);
+    EXPECT_EQ(plan.cases.size(), 3U);
+  }
+}
+
 }  // namespace
 }  // namespace chorok::advise
