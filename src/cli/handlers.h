@@ -41,6 +41,7 @@ Result<int> run_vnc(Session& session, const Invocation& call);
 Result<int> run_status(Session& session, const Invocation& call);
 // sim.cc
 Result<int> run_sim(Session& session, const Invocation& call);
+Result<int> run_sim_show(Session& session, const Invocation& call);
 Result<int> run_sim_list(Session& session, const Invocation& call);
 // advise.cc
 CommandSpec advise_command();

@@ -1,4 +1,4 @@
-// chorok sim run: experiments of sim/datacenter from the command line.
+// chorok sim: experiments of sim/datacenter from the command line.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/handlers.h"
 #include "cli/session.h"
+#include "cli/text.h"
 #include "sim/datacenter/experiment.h"
 
 namespace chorok::cli {
@@ -43,15 +44,34 @@ std::string report_text(const Value& report) {
   return out;
 }
 
+// A built-in experiment by its name, or a file; what the command line says wins.
+Result<dc::ExperimentRequest> experiment_request(const Invocation& call) {
+  const std::string& name = call.args[0];
+  dc::ExperimentRequest request{.experiment = name};
+  request.traces = call.value("traces");
+  request.policy = call.value("policy");
+  auto known = dc::find_experiment(name);
+  if (known)
+    request.file = TRY(dc::parse_experiment((*known)->toml));
+  else if (name.ends_with(".toml"))
+    request.file = TRY(dc::read_experiment(name));
+  else
+    return std::unexpected(known.error());
+  if (request.traces.empty() && request.file->traces.empty() && !request.file->synthetic)
+    return usage_fail("say where the traces are: --traces FILE or FOLDER", "--traces");
+  return request;
+}
+
 }  // namespace
 
 Result<int> run_sim(Session& session, const Invocation& call) {
-  dc::ExperimentRequest request;
-  request.experiment = call.args[0];
-  request.traces = call.value("traces");
-  request.policy = call.value("policy", "chorok");
-  if (request.traces.empty())
-    return usage_fail("say where the traces are: --traces FILE or FOLDER", "--traces");
+  dc::ExperimentRequest request = TRY(experiment_request(call));
+  for (const std::string& setting : call.values("set")) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos)
+      return usage_fail(fmt::format("'{}': say --set NAME=VALUE", printable(setting)), "--set");
+    TRY(dc::set_field(*request.file, setting.substr(0, equals), setting.substr(equals + 1)));
+  }
   File ticks;
   if (call.has("ticks")) {
     ticks = TRY(open_ticks(std::string(call.value("ticks"))));
@@ -65,6 +85,15 @@ Result<int> run_sim(Session& session, const Invocation& call) {
     session.out_value(value);
   else
     session.out(report_text(value));
+  return exit_code::kOk;
+}
+
+Result<int> run_sim_show(Session& session, const Invocation& call) {
+  const dc::KnownExperiment& known = *TRY(dc::find_experiment(call.args[0]));
+  if (session.is_structured())
+    session.out_value(TRY(parse_json(json::encode(TRY(dc::parse_experiment(known.toml))))));
+  else
+    session.out(known.toml);
   return exit_code::kOk;
 }
 

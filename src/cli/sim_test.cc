@@ -71,6 +71,27 @@ TEST_F(Sim, SaysWhatIsWrong) {
             0);
 }
 
+TEST_F(Sim, RunsFilesAndWhatIsSet) {
+  EXPECT_EQ(run({"sim", "show", "planetlab-honest"}, terminal_), 0);
+  EXPECT_THAT(terminal_.said, HasSubstr("# The same day"));
+  std::ofstream(folder_ / "mine.toml") << terminal_.said;
+  terminal_.said.clear();
+  const std::string mine = folder_ / "mine.toml";
+  EXPECT_EQ(run_with({mine, "--traces", folder_ / "day", "--set", "hosts.0.count=4", "--set",
+                      "hosts.1.count=4", "--set", "policy=always-on", "-o", "json"}),
+            0)
+      << terminal_.complained;
+  const Value report = parse_json(terminal_.said).value();
+  EXPECT_EQ(report.get("host_hours").number(), 8 * 287.0 / 12);
+  EXPECT_EQ(run_with({mine, "--traces", folder_ / "day", "--set", "power.deviaton=4"}), 1);
+  EXPECT_THAT(terminal_.complained, HasSubstr("deviations"));
+  EXPECT_EQ(run_with({mine, "--traces", folder_ / "day", "--set", "power"}), 2);
+  std::ofstream(folder_ / "mine.toml") << "[[hosts]]\ncurv = 1\n";
+  EXPECT_EQ(run_with({mine}), 1);
+  EXPECT_THAT(terminal_.complained, HasSubstr("/hosts/0"));
+  EXPECT_EQ(run({"sim", "show", "nothing"}, terminal_), 3);
+}
+
 TEST_F(Sim, ListsExperiments) {
   EXPECT_EQ(run({"sim", "ls"}, terminal_), 0);
   EXPECT_THAT(terminal_.said, HasSubstr("planetlab-compat"));

@@ -15,9 +15,6 @@ namespace chorok::sim::datacenter {
 
 namespace {
 
-// How often a MiB may be sold where what counts is use.
-constexpr double kMemorySoldMost = 4;
-
 double peak_rss_mib() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -47,96 +44,93 @@ void fill(Report& report, const Metrics& m) {
   report.vms_left = m.vms_left;
 }
 
-Result<Metrics> compat(const ExperimentRequest& request, const TraceSet& traces) {
-  const CompatSettings settings = planetlab_settings();
+// One data centre, its demand and who decides, ready to run.
+struct Setup {
+  const ExperimentFile& file;
+  const ExperimentRequest& request;
+  const TraceSet& traces;
+  const HostMix& mix;
+  Planner planner() const {
+    return request.planner ? *request.planner : chorok_planner({.policy = file.settings});
+  }
+};
+
+Result<Metrics> compat(const Setup& setup) {
+  const ExperimentFile& file = setup.file;
+  const CompatSettings settings = TRY(compat_settings(file, setup.mix, setup.traces));
   CompatRun run;
-  if (request.policy == "chorok")
-    run =
-        TRY(run_compat(traces, settings, request.planner.value_or(chorok_planner()), request.row));
+  if (file.policy == "chorok")
+    run = TRY(run_compat(setup.traces, settings, setup.planner(), setup.request.row));
   else
-    run = TRY(run_compat(traces, settings, TRY(parse_policy(request.policy)), request.row));
-  std::vector<std::int32_t> counts(settings.host_types.size(), 0);
-  for (std::int32_t h = 0; h < settings.hosts; ++h)
-    ++counts[static_cast<std::size_t>(h) % counts.size()];
+    run =
+        TRY(run_compat(setup.traces, settings, TRY(parse_policy(file.policy)), setup.request.row));
   run.metrics.bounds = lower_bounds({.time_s = run.tick_time,
                                      .demand_mhz = run.demand,
                                      .memory_mib = run.memory,
-                                     .types = settings.host_types,
-                                     .counts = counts});
+                                     .types = setup.mix.types,
+                                     .counts = setup.mix.counts});
   return run.metrics;
 }
 
-Result<Metrics> honest(const ExperimentRequest& request, const TraceSet& traces) {
-  const bool is_bitbrains = request.experiment == "bitbrains";
-  HonestSettings settings = is_bitbrains ? bitbrains_settings(traces) : planetlab_honest_settings();
-  // Memory as used: what VMs have but do not use can be given to others.
-  ChorokPlannerSettings chorok;
-  const bool by_use = is_bitbrains && request.policy != "chorok-provisioned";
-  if (by_use) {
-    settings.memory = MemoryRule::kUsed;
-    chorok.policy.power.memory_overcommit = kMemorySoldMost;
-  }
-  HonestRun run;
-  if (request.policy == "always-on") {
-    run = TRY(run_honest(traces, settings, HonestPolicy::kAlwaysOn, request.row));
-  } else if (request.policy == "dvfs") {
-    run = TRY(run_honest(traces, settings, HonestPolicy::kDvfs, request.row));
-  } else if (request.policy == "chorok" || (is_bitbrains && !by_use)) {
-    run = TRY(run_honest(traces, settings, request.planner.value_or(chorok_planner(chorok)),
-                         request.row));
-  } else {
-    return fail(Code::kInvalid, fmt::format("'{}' is no policy of {}; there are chorok, always-on "
-                                            "and dvfs",
-                                            request.policy.substr(0, 40), request.experiment));
-  }
-  std::vector<std::int32_t> counts(settings.host_types.size(), 0);
-  for (std::int32_t h = 0; h < settings.hosts; ++h)
-    ++counts[static_cast<std::size_t>(h) % counts.size()];
+Result<HonestRun> honest_run(const Setup& setup, const HonestSettings& settings) {
+  const std::string& policy = setup.file.policy;
+  const RowSink& row = setup.request.row;
+  if (policy == "always-on")
+    return run_honest(setup.traces, settings, HonestPolicy::kAlwaysOn, row);
+  if (policy == "dvfs") return run_honest(setup.traces, settings, HonestPolicy::kDvfs, row);
+  if (policy == "chorok") return run_honest(setup.traces, settings, setup.planner(), row);
+  return fail(Code::kInvalid,
+              fmt::format("'{}' is no policy of {}; there are chorok, chorok-provisioned, "
+                          "always-on and dvfs",
+                          policy.substr(0, 40), setup.file.name),
+              "/policy");
+}
+
+Result<Metrics> honest(const Setup& setup) {
+  const HonestSettings settings = TRY(honest_settings(setup.file, setup.mix, setup.traces));
+  HonestRun run = TRY(honest_run(setup, settings));
+  double boot_j = setup.mix.types[0].boot_j;  // the least: the bound stays one
+  for (const HostType& type : setup.mix.types) boot_j = std::min(boot_j, type.boot_j);
   run.metrics.bounds = lower_bounds({.time_s = run.tick_time,
                                      .demand_mhz = run.demand,
                                      .memory_mib = run.memory,
-                                     .types = settings.host_types,
-                                     .counts = counts,
-                                     .boot_j = settings.boot_j,
+                                     .types = setup.mix.types,
+                                     .counts = setup.mix.counts,
+                                     .boot_j = boot_j,
                                      .steps = true});
   return run.metrics;
 }
 
-Unexpected unknown(std::string_view name) {
-  std::string names;
-  for (const KnownExperiment& known : known_experiments())
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", known.name);
-  return fail(Code::kNotFound,
-              fmt::format("there is no experiment '{}'; there are {}", name.substr(0, 60), names));
-}
-
 }  // namespace
 
-const std::vector<KnownExperiment>& known_experiments() {
-  static const std::vector<KnownExperiment> kKnown = {
-      {"planetlab-compat",
-       "A PlanetLab day on 800 small hosts with CloudSim 3.0.3's released semantics, to compare.",
-       {"chorok", "npa", "dvfs", "thr-mmt-0.8", "iqr-mmt-1.5", "mad-mmt-2.5", "lr-mmt-1.2"}},
-      {"planetlab-honest",
-       "The same day and hosts where VMs live on, memory is enforced and boots and idling cost.",
-       {"chorok", "always-on", "dvfs"}},
-      {"bitbrains",
-       "Traces with sizes (Bitbrains, CSV) on two-socket hosts of 2023; memory counts as used.",
-       {"chorok", "chorok-provisioned", "always-on", "dvfs"}},
-  };
-  return kKnown;
+Result<ExperimentFile> experiment_of(const ExperimentRequest& request) {
+  ExperimentFile file;
+  if (request.file)
+    file = *request.file;
+  else
+    file = TRY(parse_experiment(TRY(find_experiment(request.experiment))->toml));
+  if (!request.traces.empty()) file.traces = request.traces.string();
+  if (!request.policy.empty()) file.policy = request.policy;
+  if (file.name.empty()) file.name = request.experiment;
+  // Chorok where memory counts as it was sold, and once.
+  if (file.policy == "chorok-provisioned" && file.mode == Mode::kHonest) {
+    file.memory = MemoryRule::kProvisioned;
+    file.settings.power.memory_overcommit = 1;
+  }
+  return file;
 }
 
 Result<Report> run_experiment(const ExperimentRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  if (std::ranges::find(known_experiments(), std::string_view(request.experiment),
-                        &KnownExperiment::name) == known_experiments().end())
-    return unknown(request.experiment);
-  const TraceSet traces = TRY(read_traces(request.traces, request.limits));
-  Report report{
-      .experiment = request.experiment, .traces = traces.source, .policy = request.policy};
-  fill(report, TRY(request.experiment == "planetlab-compat" ? compat(request, traces)
-                                                            : honest(request, traces)));
+  ExperimentFile file = TRY(experiment_of(request));
+  TraceSet own;
+  if (request.read_already == nullptr) own = TRY(open_traces(file, request.limits));
+  const TraceSet& traces = request.read_already != nullptr ? *request.read_already : own;
+  Report report{.experiment = file.name, .traces = traces.source, .policy = file.policy};
+  if (file.policy == "chorok-provisioned" && file.mode == Mode::kHonest) file.policy = "chorok";
+  const HostMix mix = TRY(host_mix(file, traces));
+  const Setup setup{.file = file, .request = request, .traces = traces, .mix = mix};
+  fill(report, TRY(file.mode == Mode::kCompat ? compat(setup) : honest(setup)));
   report.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.peak_rss_mib = peak_rss_mib();
   return report;

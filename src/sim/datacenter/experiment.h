@@ -1,5 +1,5 @@
-// Experiments by name: traces, a data centre, a policy; and the report of one run, whose fields are
-// what `chorok sim run -o json` prints.
+// Experiments by name or file: traces, a data centre, a policy; and the report of one run, whose
+// fields are what `chorok sim run -o json` prints.
 #pragma once
 
 #include <filesystem>
@@ -10,6 +10,7 @@
 
 #include "base/reflect.h"
 #include "base/result.h"
+#include "sim/datacenter/experiment_file.h"
 #include "sim/datacenter/metrics.h"
 #include "sim/datacenter/planner.h"
 #include "sim/datacenter/trace.h"
@@ -17,11 +18,13 @@
 namespace chorok::sim::datacenter {
 
 struct ExperimentRequest {
-  std::string experiment = "planetlab-compat";
-  std::filesystem::path traces;
-  std::string policy = "chorok";   // or one of the experiment's own, by name
-  std::optional<Planner> planner;  // instead of the one "chorok" is; for one run
-  RowSink row;                     // what to do with each update point; empty: nothing
+  std::string experiment = "planetlab-compat";  // a built-in one, by name …
+  std::optional<ExperimentFile> file;           // … or this
+  std::filesystem::path traces;                 // empty: the experiment's own
+  const TraceSet* read_already = nullptr;       // instead of reading them; for sweeps
+  std::string policy;                           // empty: the experiment's own
+  std::optional<Planner> planner;               // instead of the one "chorok" is; for one run
+  RowSink row;                                  // what to do with each update point
   TraceLimits limits;
 };
 
@@ -54,16 +57,11 @@ struct Report {
   static const Type& type();
 };
 
-struct KnownExperiment {
-  std::string_view name;
-  std::string_view doc;
-  std::vector<std::string_view> policies;  // examples; the first is the default
-};
-const std::vector<KnownExperiment>& known_experiments();
-
 // Reads the traces, runs, computes the bounds. Errors: unknown names (with what there is), traces
 // that cannot be read or do not fit.
 Result<Report> run_experiment(const ExperimentRequest& request);
+// The experiment that is asked for, with its traces and policy as the request says.
+Result<ExperimentFile> experiment_of(const ExperimentRequest& request);
 
 // One row of the per-tick CSV, and its header; no line end.
 std::string_view csv_header();

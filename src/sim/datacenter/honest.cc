@@ -196,7 +196,7 @@ class Day {
       });
     for (HonestWorld::Id h : order_) {
       const HostType& type = world_.type_of(h);
-      const double core = world_.size[v] / world_.traces.vms[v].cores;
+      const double core = world_.size[v] / world_.cores[v];
       if (core > type.core_mhz * (1 + 1e-9) && world_.settings.vm_types.size() > 0) continue;
       if (sold[h] + world_.size[v] > type.mhz() * world_.settings.cpu_overcommit) continue;
       const auto before = world_.power[h];

@@ -54,7 +54,7 @@ HonestSnapshot::HonestSnapshot(const HonestWorld& world,
   for (HonestWorld::Id v = 0; v < world.vms(); ++v) {
     model::SnapshotVm& vm = snapshot_.vms[v];
     vm.name = world.traces.vms[v].name;
-    vm.vcpus = world.traces.vms[v].cores;
+    vm.vcpus = world.cores[v];
     vm.size = {.cpu = world.size[v], .memory = world.memory[v]};
   }
 }
@@ -112,12 +112,12 @@ const model::Snapshot& HonestSnapshot::at_tick(const Planner& planner) {
   snapshot_.now = at(world_.now);
   ++snapshot_.revision;
   snapshot_.operations.clear();
-  const HonestSettings& settings = world_.settings;
-  for (model::SnapshotHost& host : snapshot_.hosts) {
-    host.time_on = from_seconds(settings.boot_s);
-    host.time_off = from_seconds(settings.shutdown_s);
-    host.boot_energy = settings.boot_j;
-    host.shutdown_energy = settings.shutdown_j;
+  for (HonestWorld::Id h = 0; h < world_.hosts(); ++h) {
+    model::SnapshotHost& host = snapshot_.hosts[h];
+    host.time_on = from_seconds(world_.boot_s(h));
+    host.time_off = from_seconds(world_.shutdown_s(h));
+    host.boot_energy = world_.boot_j(h);
+    host.shutdown_energy = world_.shutdown_j(h);
   }
   look_at_hosts();
   if (planner.forecast) {

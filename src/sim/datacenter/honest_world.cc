@@ -24,6 +24,8 @@ HonestWorld::HonestWorld(const TraceSet& trace_set, const HonestSettings& s)
   for (std::size_t v = 0; v < vm_count; ++v) {
     const TraceVm& vm = traces.vms[v];
     size.push_back(kinds ? settings.vm_types[v / part].mhz : vm.cpu_mhz);
+    const std::int32_t own_cores = kinds ? settings.vm_types[v / part].cores : 0;
+    cores.push_back(own_cores > 0 ? own_cores : vm.cores);
     memory.push_back(kinds ? settings.vm_types[v / part].memory_mib : vm.memory_mib);
   }
   used_memory = memory;
@@ -156,7 +158,7 @@ void HonestWorld::refresh(Id h) {
   double sizes = 0;
   double used = 0;
   for (Id v : list[h]) {
-    demand += std::min(asked[v], type.core_mhz * traces.vms[v].cores);
+    demand += std::min(asked[v], type.core_mhz * cores[v]);
     sizes += size[v];
     used += used_memory[v];
   }
@@ -166,7 +168,7 @@ void HonestWorld::refresh(Id h) {
   double requested = copying;
   missing_mhz_[h] = 0;
   for (Id v : list[h]) {
-    const double most = std::min(asked[v], type.core_mhz * traces.vms[v].cores) * scale;
+    const double most = std::min(asked[v], type.core_mhz * cores[v]) * scale;
     given += most;
     requested += asked[v];
     const double got = moving[v] ? most * (1 - settings.slowed) : most;
@@ -178,10 +180,10 @@ void HonestWorld::refresh(Id h) {
       watts_[h] = type.curve.standby;
       break;
     case Power::kBooting:
-      watts_[h] = settings.boot_j / settings.boot_s;
+      watts_[h] = boot_j(h) / boot_s(h);
       break;
     case Power::kStopping:
-      watts_[h] = settings.shutdown_j / settings.shutdown_s;
+      watts_[h] = shutdown_j(h) / shutdown_s(h);
       break;
     case Power::kOn:
       watts_[h] = type.curve.at(given / capacity);
@@ -229,10 +231,15 @@ double HonestWorld::unmet_mhz_s() const {
 TickRow HonestWorld::row() const {
   TickRow r;
   r.time_s = now;
+  const HostType& first = settings.host_types[0];
+  auto is_first_type = [&](const HostType& type) {
+    return type.curve == first.curve && type.core_mhz == first.core_mhz &&
+           type.cores == first.cores && type.memory_mib == first.memory_mib;
+  };
   for (Id h = 0; h < hosts(); ++h) {
     const bool on = power[h] == Power::kOn;
     r.active_hosts += on;
-    r.active_first_type += on && h % settings.host_types.size() == 0;
+    r.active_first_type += on && is_first_type(type_of(h));
   }
   for (Id v = 0; v < vms(); ++v) {
     r.vms += exists(v);
@@ -297,13 +304,13 @@ bool HonestWorld::migrate(Id v, Id h) {
 
 bool HonestWorld::power_on(Id h) {
   if (power[h] != Power::kOff) return false;
-  set_power(h, Power::kBooting, now + settings.boot_s);
+  set_power(h, Power::kBooting, now + boot_s(h));
   return true;
 }
 
 bool HonestWorld::power_off(Id h) {
   if (power[h] != Power::kOn || !list[h].empty() || incoming[h] > 0) return false;
-  set_power(h, Power::kStopping, now + settings.shutdown_s);
+  set_power(h, Power::kStopping, now + shutdown_s(h));
   return true;
 }
 

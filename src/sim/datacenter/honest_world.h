@@ -51,6 +51,11 @@ class HonestWorld {
   const HostType& type_of(Id h) const {
     return settings.host_types[h % settings.host_types.size()];
   }
+  // The host's own, or everybody's.
+  double boot_s(Id h) const { return own(type_of(h).boot_s, settings.boot_s); }
+  double boot_j(Id h) const { return own(type_of(h).boot_j, settings.boot_j); }
+  double shutdown_s(Id h) const { return own(type_of(h).shutdown_s, settings.shutdown_s); }
+  double shutdown_j(Id h) const { return own(type_of(h).shutdown_j, settings.shutdown_j); }
   double needed_memory(Id v) const {
     return settings.memory == MemoryRule::kProvisioned ? memory[v] : used_memory[v];
   }
@@ -63,8 +68,9 @@ class HonestWorld {
   double now = 0;
 
   // By VM.
-  std::vector<double> size;         // MHz
-  std::vector<double> memory;       // MiB configured
+  std::vector<double> size;    // MHz
+  std::vector<double> memory;  // MiB configured
+  std::vector<std::int32_t> cores;
   std::vector<double> used_memory;  // MiB, at this sample
   std::vector<double> asked;        // MHz; negative: does not exist yet
   std::vector<Id> host;             // kNowhere: waits
@@ -87,6 +93,7 @@ class HonestWorld {
   double unmet_mhz_s() const;  // asked for and not given, of VMs that wait for a host too
 
  private:
+  static double own(double its, double everybodys) { return its > 0 ? its : everybodys; }
   void refresh(Id h);  // meters up to now, then the host as it is
   void share_links();
   void set_power(Id h, Power p, double until);

@@ -61,7 +61,19 @@ Result<TraceSet> read_csv(const std::filesystem::path& file, Duration interval,
                           const TraceLimits& limits = {});
 
 // By what is there: a folder with vms.csv is Bitbrains, *.csv[.xz|.gz|.zst] is CSV, the rest
-// PlanetLab.
-Result<TraceSet> read_traces(const std::filesystem::path& source, const TraceLimits& limits = {});
+// PlanetLab. `interval` is for CSV.
+Result<TraceSet> read_traces(const std::filesystem::path& source, const TraceLimits& limits = {},
+                             Duration interval = std::chrono::minutes(5));
+
+// Demand that nobody measured: each VM has a level, a time of day and noise of its own. The same
+// for a seed, on every machine; no VM asks for nothing. For trying things without data, and tests.
+struct SyntheticSettings {
+  std::size_t vms = 100;
+  double days = 1;
+  double level = 0.12;  // mean share of its CPU that a VM asks for, about
+  Duration interval = std::chrono::minutes(5);
+  std::uint64_t seed = 1;
+};
+TraceSet synthetic_traces(const SyntheticSettings& settings);
 
 }  // namespace chorok::sim::datacenter

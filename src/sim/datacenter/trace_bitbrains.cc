@@ -113,13 +113,13 @@ Result<TraceSet> read_bitbrains(const fs::path& folder, const TraceLimits& limit
   return set;
 }
 
-Result<TraceSet> read_traces(const fs::path& source, const TraceLimits& limits) {
+Result<TraceSet> read_traces(const fs::path& source, const TraceLimits& limits, Duration interval) {
   std::error_code error;
   if (fs::exists(source / "vms.csv", error)) return read_bitbrains(source, limits);
   std::string name = source.filename().string();
   for (std::string_view packed : {".xz", ".gz", ".zst", ".bz2"})
     if (name.ends_with(packed)) name.resize(name.size() - packed.size());
-  if (name.ends_with(".csv")) return read_csv(source, std::chrono::minutes(5), limits);
+  if (name.ends_with(".csv")) return read_csv(source, interval, limits);
   return read_planetlab(source, limits);
 }
 
