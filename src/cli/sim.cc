@@ -9,6 +9,7 @@
 #include "cli/session.h"
 #include "cli/text.h"
 #include "sim/datacenter/experiment.h"
+#include "sim/datacenter/html_report.h"
 
 namespace chorok::cli {
 
@@ -21,12 +22,11 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-Result<File> open_ticks(const std::string& path) {
+Result<File> open_file(const std::string& path) {
   File file(std::fopen(path.c_str(), "w"));
   if (!file)
     return fail(Code::kInvalid,
                 fmt::format("cannot write {}; give a file in a folder that exists", path));
-  fmt::print(file.get(), "{}\n", dc::csv_header());
   return file;
 }
 
@@ -74,12 +74,23 @@ Result<int> run_sim(Session& session, const Invocation& call) {
   }
   File ticks;
   if (call.has("ticks")) {
-    ticks = TRY(open_ticks(std::string(call.value("ticks"))));
+    ticks = TRY(open_file(std::string(call.value("ticks"))));
+    fmt::print(ticks.get(), "{}\n", dc::csv_header());
     request.row = [&](const dc::TickRow& row) {
       fmt::print(ticks.get(), "{}\n", dc::csv_line(row));
     };
   }
+  dc::Recording recording;
+  File page;
+  if (call.has("report")) {
+    page = TRY(open_file(std::string(call.value("report"))));
+    request.recording = &recording;
+  }
   const dc::Report report = TRY(dc::run_experiment(request));
+  if (page) {
+    fmt::print(page.get(), "{}", dc::html_report(report, recording));
+    session.note(fmt::format("report: {}\n", call.value("report")));
+  }
   const Value value = TRY(parse_json(json::encode(report)));
   if (session.is_structured())
     session.out_value(value);

@@ -92,6 +92,20 @@ TEST_F(Sim, RunsFilesAndWhatIsSet) {
   EXPECT_EQ(run({"sim", "show", "nothing"}, terminal_), 3);
 }
 
+TEST_F(Sim, WritesAPage) {
+  const fs::path page = folder_ / "page.html";
+  EXPECT_EQ(run_with({"planetlab-honest", "--traces", folder_ / "day", "--report", page}), 0)
+      << terminal_.complained;
+  std::ifstream file(page);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(text, StartsWith("<!doctype html>"));
+  EXPECT_THAT(text, HasSubstr("</html>"));
+  EXPECT_THAT(terminal_.complained, HasSubstr("page.html"));
+  EXPECT_NE(run_with({"planetlab-honest", "--traces", folder_ / "day", "--report",
+                      folder_ / "no" / "page.html"}),
+            0);
+}
+
 TEST_F(Sim, ListsExperiments) {
   EXPECT_EQ(run({"sim", "ls"}, terminal_), 0);
   EXPECT_THAT(terminal_.said, HasSubstr("planetlab-compat"));

@@ -195,6 +195,21 @@ double with_boots(const Fleet& fleet, const BoundInput& input, std::span<const d
 
 }  // namespace
 
+std::vector<double> least_watts(const BoundInput& input) {
+  double fluid = kInfinity;
+  for (const HostType& type : input.types) fluid = std::min(fluid, best_load(type).watts_per_mhz);
+  std::vector<double> watts;
+  for (double demand : input.demand_mhz) watts.push_back(demand * fluid);
+  if (input.types.empty() || input.types.size() > 2) return watts;
+  const Fleet fleet(input);
+  for (std::size_t k = 0; k < watts.size(); ++k) {
+    const double memory = input.memory_mib.empty() ? 0 : input.memory_mib[k];
+    const double least = fleet.least_watts(input.demand_mhz[k], memory);
+    if (std::isfinite(least)) watts[k] = least;
+  }
+  return watts;
+}
+
 Bounds lower_bounds(const BoundInput& input) {
   const std::vector<double> weight = weights(input.time_s, input.steps);
   double fluid = kInfinity;

@@ -35,5 +35,7 @@ struct BoundInput {
 // O(ticks * hosts) for LB2, O(ticks * n0 * n1) for LB3, where n is what the peak needs of a type;
 // beyond 50 million cells LB3 is LB1.
 Bounds lower_bounds(const BoundInput& input);
+// Watts of LB2 at each tick: whole hosts, and memory fits; of LB0 where that cannot be said.
+std::vector<double> least_watts(const BoundInput& input);
 
 }  // namespace chorok::sim::datacenter

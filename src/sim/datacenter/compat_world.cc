@@ -281,6 +281,13 @@ void CompatWorld::report(const RowSink& row) const {
   r.requested_mhz = requested_sum();
   r.energy_kwh = energy_j / 3.6e6;
   r.migrations = migrations;
+  std::vector<float> loads(hosts(), -1);
+  for (HostId h = 0; h < hosts(); ++h) {
+    if (!is_active(h)) continue;
+    loads[h] = static_cast<float>(load(h));
+    r.capacity_mhz += capacity[type_of(h)];
+  }
+  r.host_load = loads;
   row(r);
 }
 

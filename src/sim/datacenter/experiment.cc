@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
+#include "base/json.h"
 #include "sim/datacenter/bounds.h"
 #include "sim/datacenter/chorok_planner.h"
 #include "sim/datacenter/compat.h"
@@ -50,31 +52,38 @@ struct Setup {
   const ExperimentRequest& request;
   const TraceSet& traces;
   const HostMix& mix;
+  const RowSink& row;
+  std::function<void(const BoundInput&)> bound;  // told what the bounds were computed from
   Planner planner() const {
     return request.planner ? *request.planner : chorok_planner({.policy = file.settings});
   }
 };
+
+Metrics judged(Metrics metrics, const Setup& setup, const BoundInput& input) {
+  metrics.bounds = lower_bounds(input);
+  if (setup.bound) setup.bound(input);
+  return metrics;
+}
 
 Result<Metrics> compat(const Setup& setup) {
   const ExperimentFile& file = setup.file;
   const CompatSettings settings = TRY(compat_settings(file, setup.mix, setup.traces));
   CompatRun run;
   if (file.policy == "chorok")
-    run = TRY(run_compat(setup.traces, settings, setup.planner(), setup.request.row));
+    run = TRY(run_compat(setup.traces, settings, setup.planner(), setup.row));
   else
-    run =
-        TRY(run_compat(setup.traces, settings, TRY(parse_policy(file.policy)), setup.request.row));
-  run.metrics.bounds = lower_bounds({.time_s = run.tick_time,
-                                     .demand_mhz = run.demand,
-                                     .memory_mib = run.memory,
-                                     .types = setup.mix.types,
-                                     .counts = setup.mix.counts});
-  return run.metrics;
+    run = TRY(run_compat(setup.traces, settings, TRY(parse_policy(file.policy)), setup.row));
+  const BoundInput input{.time_s = run.tick_time,
+                         .demand_mhz = run.demand,
+                         .memory_mib = run.memory,
+                         .types = setup.mix.types,
+                         .counts = setup.mix.counts};
+  return judged(run.metrics, setup, input);
 }
 
 Result<HonestRun> honest_run(const Setup& setup, const HonestSettings& settings) {
   const std::string& policy = setup.file.policy;
-  const RowSink& row = setup.request.row;
+  const RowSink& row = setup.row;
   if (policy == "always-on")
     return run_honest(setup.traces, settings, HonestPolicy::kAlwaysOn, row);
   if (policy == "dvfs") return run_honest(setup.traces, settings, HonestPolicy::kDvfs, row);
@@ -91,14 +100,28 @@ Result<Metrics> honest(const Setup& setup) {
   HonestRun run = TRY(honest_run(setup, settings));
   double boot_j = setup.mix.types[0].boot_j;  // the least: the bound stays one
   for (const HostType& type : setup.mix.types) boot_j = std::min(boot_j, type.boot_j);
-  run.metrics.bounds = lower_bounds({.time_s = run.tick_time,
-                                     .demand_mhz = run.demand,
-                                     .memory_mib = run.memory,
-                                     .types = setup.mix.types,
-                                     .counts = setup.mix.counts,
-                                     .boot_j = boot_j,
-                                     .steps = true});
-  return run.metrics;
+  const BoundInput input{.time_s = run.tick_time,
+                         .demand_mhz = run.demand,
+                         .memory_mib = run.memory,
+                         .types = setup.mix.types,
+                         .counts = setup.mix.counts,
+                         .boot_j = boot_j,
+                         .steps = true};
+  return judged(run.metrics, setup, input);
+}
+
+Recorder record(Recording& out, const ExperimentFile& file, const HostMix& mix,
+                const TraceSet& traces) {
+  std::vector<std::size_t> sets;
+  for (std::int32_t h = 0; h < mix.hosts; ++h)
+    sets.push_back(mix.sets[static_cast<std::size_t>(h) % mix.sets.size()]);
+  const double end_s = static_cast<double>(traces.samples) * seconds(traces.interval);
+  Recorder recorder(out, sets, traces.samples,
+                    file.mode == Mode::kCompat && file.duration_s > 0 ? file.duration_s : end_s);
+  for (std::size_t set = 0; set < out.bands.size(); ++set)
+    out.bands[set].name = mix.types[set].curve.name;
+  out.experiment_json = json::encode(file, {.pretty = true});
+  return recorder;
 }
 
 }  // namespace
@@ -129,7 +152,17 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
   Report report{.experiment = file.name, .traces = traces.source, .policy = file.policy};
   if (file.policy == "chorok-provisioned" && file.mode == Mode::kHonest) file.policy = "chorok";
   const HostMix mix = TRY(host_mix(file, traces));
-  const Setup setup{.file = file, .request = request, .traces = traces, .mix = mix};
+  std::optional<Recorder> recorder;
+  if (request.recording != nullptr) recorder.emplace(record(*request.recording, file, mix, traces));
+  const RowSink row = !recorder ? request.row : [&](const TickRow& tick) {
+    recorder->take(tick);
+    if (request.row) request.row(tick);
+  };
+  Setup setup{.file = file, .request = request, .traces = traces, .mix = mix, .row = row};
+  if (recorder)
+    setup.bound = [&](const BoundInput& input) {
+      recorder->finish({input.time_s.begin(), input.time_s.end()}, least_watts(input));
+    };
   fill(report, TRY(file.mode == Mode::kCompat ? compat(setup) : honest(setup)));
   report.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.peak_rss_mib = peak_rss_mib();

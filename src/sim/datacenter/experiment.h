@@ -13,6 +13,7 @@
 #include "sim/datacenter/experiment_file.h"
 #include "sim/datacenter/metrics.h"
 #include "sim/datacenter/planner.h"
+#include "sim/datacenter/recording.h"
 #include "sim/datacenter/trace.h"
 
 namespace chorok::sim::datacenter {
@@ -25,6 +26,7 @@ struct ExperimentRequest {
   std::string policy;                           // empty: the experiment's own
   std::optional<Planner> planner;               // instead of the one "chorok" is; for one run
   RowSink row;                                  // what to do with each update point
+  Recording* recording = nullptr;               // filled, for html_report.h
   TraceLimits limits;
 };
 

@@ -149,7 +149,8 @@ Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& trace
     if (mix.counts[i] == 0)
       return fail(Code::kInvalid, "how many of these? only a single set can do without",
                   fmt::format("/hosts/{}/count", i));
-  for (std::size_t set : turns(mix.counts)) mix.pattern.push_back(mix.types[set]);
+  mix.sets = turns(mix.counts);
+  for (std::size_t set : mix.sets) mix.pattern.push_back(mix.types[set]);
   mix.hosts = std::reduce(mix.counts.begin(), mix.counts.end());
   return mix;
 }

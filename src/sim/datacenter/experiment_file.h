@@ -108,7 +108,8 @@ Result<const KnownExperiment*> find_experiment(std::string_view name);
 struct HostMix {
   std::vector<HostType> types;       // one a set
   std::vector<std::int32_t> counts;  // of each
-  std::vector<HostType> pattern;     // host i is pattern[i % size]
+  std::vector<HostType> pattern;     // host i is pattern[i % size] …
+  std::vector<std::size_t> sets;     // … of this set
   std::int32_t hosts = 0;
 };
 Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& traces);

@@ -40,6 +40,8 @@ HonestWorld::HonestWorld(const TraceSet& trace_set, const HonestSettings& s)
   reserved.assign(host_count, 0);
   links.assign(host_count, 0);
   incoming.assign(host_count, 0);
+  load_.assign(host_count, 0);
+  shown_load_.assign(host_count, -1);
   watts_.assign(host_count, 0);
   metered_until_.assign(host_count, 0);
   energy_.assign(host_count, 0);
@@ -163,6 +165,7 @@ void HonestWorld::refresh(Id h) {
     used += used_memory[v];
   }
   const double capacity = type.mhz();
+  load_[h] = static_cast<float>(demand / capacity);
   const double scale = demand > capacity ? capacity / demand : 1;
   double given = copying * scale;
   double requested = copying;
@@ -228,7 +231,7 @@ double HonestWorld::unmet_mhz_s() const {
   return sum;
 }
 
-TickRow HonestWorld::row() const {
+TickRow HonestWorld::row() {
   TickRow r;
   r.time_s = now;
   const HostType& first = settings.host_types[0];
@@ -238,6 +241,8 @@ TickRow HonestWorld::row() const {
   };
   for (Id h = 0; h < hosts(); ++h) {
     const bool on = power[h] == Power::kOn;
+    shown_load_[h] = on ? load_[h] : -1;
+    r.capacity_mhz += on ? type_of(h).mhz() : 0;
     r.active_hosts += on;
     r.active_first_type += on && is_first_type(type_of(h));
   }
@@ -248,6 +253,7 @@ TickRow HonestWorld::row() const {
   r.energy_kwh = energy_j() / 3.6e6;
   r.migrations = migrations_started;
   r.unmet_mhz_s = unmet_mhz_s();
+  r.host_load = shown_load_;
   return r;
 }
 

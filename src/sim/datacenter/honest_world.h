@@ -61,7 +61,7 @@ class HonestWorld {
   }
   bool exists(Id v) const { return asked[v] >= 0; }
   double energy_j() const;
-  TickRow row() const;
+  TickRow row();
 
   const TraceSet& traces;
   const HonestSettings settings;
@@ -99,6 +99,8 @@ class HonestWorld {
   void set_power(Id h, Power p, double until);
   void land(const Migration& migration);
 
+  std::vector<float> load_;        // demand over capacity
+  std::vector<float> shown_load_;  // the same, negative where off
   std::vector<double> watts_;
   std::vector<double> metered_until_;
   std::vector<double> energy_;

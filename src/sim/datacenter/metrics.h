@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 namespace chorok::sim::datacenter {
@@ -49,7 +50,9 @@ struct TickRow {
   double requested_mhz = 0;
   double energy_kwh = 0;
   std::int64_t migrations = 0;
-  double unmet_mhz_s = 0;  // asked for before it and not given; honest mode alone counts it
+  double unmet_mhz_s = 0;   // asked for before it and not given; honest mode alone counts it
+  double capacity_mhz = 0;  // of active hosts
+  std::span<const float> host_load;  // demand over capacity by host, negative: off; for this call
 };
 using RowSink = std::function<void(const TickRow&)>;
 
