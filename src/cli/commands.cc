@@ -439,6 +439,26 @@ void add_sim(std::vector<CommandSpec>& all) {
                  .example = "chorok sim run planetlab-compat --traces 20110303.tar.xz --policy "
                             "lr-mmt-1.2 -o json",
                  .handler = run_sim});
+  all.push_back(
+      {.group = "sim",
+       .name = "sweep",
+       .doc = "Run an experiment in every combination of what is varied, on all cores.",
+       .operands = "EXPERIMENT|FILE.toml",
+       .args_min = 1,
+       .args_max = 1,
+       .flags = {{.name = "set",
+                  .value = "NAME=A,B,…",
+                  .doc = "Values of a field: power.deviations=2,2.5,3.",
+                  .repeats = true},
+                 {.name = "traces",
+                  .value = "PATH",
+                  .doc = "What VMs ask for; once for each.",
+                  .repeats = true,
+                  .completes = "file"},
+                 {.name = "policy", .value = "A,B,…", .doc = "Who decides.", .repeats = true}},
+       .completes = {"experiment"},
+       .example = "chorok sim sweep mine.toml --set power.deviations=2,2.5,3 -o csv",
+       .handler = run_sim_sweep});
   all.push_back({.group = "sim",
                  .name = "show",
                  .doc = "Print an experiment that is built in, as TOML to copy and change.",

@@ -43,6 +43,8 @@ Result<int> run_status(Session& session, const Invocation& call);
 Result<int> run_sim(Session& session, const Invocation& call);
 Result<int> run_sim_show(Session& session, const Invocation& call);
 Result<int> run_sim_list(Session& session, const Invocation& call);
+// sim_sweep.cc
+Result<int> run_sim_sweep(Session& session, const Invocation& call);
 // advise.cc
 CommandSpec advise_command();
 // plan.cc

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/handlers.h"
 #include "cli/session.h"
+#include "cli/sim.h"
 #include "cli/text.h"
 #include "sim/datacenter/experiment.h"
 #include "sim/datacenter/html_report.h"
@@ -44,12 +45,11 @@ std::string report_text(const Value& report) {
   return out;
 }
 
-// A built-in experiment by its name, or a file; what the command line says wins.
+}  // namespace
+
 Result<dc::ExperimentRequest> experiment_request(const Invocation& call) {
   const std::string& name = call.args[0];
   dc::ExperimentRequest request{.experiment = name};
-  request.traces = call.value("traces");
-  request.policy = call.value("policy");
   auto known = dc::find_experiment(name);
   if (known)
     request.file = TRY(dc::parse_experiment((*known)->toml));
@@ -57,20 +57,25 @@ Result<dc::ExperimentRequest> experiment_request(const Invocation& call) {
     request.file = TRY(dc::read_experiment(name));
   else
     return std::unexpected(known.error());
-  if (request.traces.empty() && request.file->traces.empty() && !request.file->synthetic)
+  if (!call.has("traces") && request.file->traces.empty() && !request.file->synthetic)
     return usage_fail("say where the traces are: --traces FILE or FOLDER", "--traces");
   return request;
 }
 
-}  // namespace
+Result<std::pair<std::string, std::string>> split_setting(const std::string& setting) {
+  const std::size_t equals = setting.find('=');
+  if (equals == std::string::npos)
+    return usage_fail(fmt::format("'{}': say --set NAME=VALUE", printable(setting)), "--set");
+  return std::pair{setting.substr(0, equals), setting.substr(equals + 1)};
+}
 
 Result<int> run_sim(Session& session, const Invocation& call) {
   dc::ExperimentRequest request = TRY(experiment_request(call));
+  request.traces = call.value("traces");
+  request.policy = call.value("policy");
   for (const std::string& setting : call.values("set")) {
-    const std::size_t equals = setting.find('=');
-    if (equals == std::string::npos)
-      return usage_fail(fmt::format("'{}': say --set NAME=VALUE", printable(setting)), "--set");
-    TRY(dc::set_field(*request.file, setting.substr(0, equals), setting.substr(equals + 1)));
+    const auto [name, value] = TRY(split_setting(setting));
+    TRY(dc::set_field(*request.file, name, value));
   }
   File ticks;
   if (call.has("ticks")) {

@@ -106,6 +106,33 @@ TEST_F(Sim, WritesAPage) {
             0);
 }
 
+TEST_F(Sim, SweepsInOrder) {
+  terminal_.is_terminal = true;
+  EXPECT_EQ(run({"sim", "sweep", "planetlab-honest", "--traces", folder_ / "day", "--policy",
+                 "always-on,dvfs", "--set", "hosts.0.count=4,8", "-o", "json"},
+                terminal_),
+            0)
+      << terminal_.complained;
+  const Value runs = parse_json(terminal_.said).value();
+  ASSERT_EQ(runs.items().size(), 4U);
+  EXPECT_EQ(runs.get("1/set/policy").text(), "always-on");
+  EXPECT_EQ(runs.items()[1].get("set").find("hosts.0.count")->text(), "8");
+  EXPECT_EQ(runs.get("2/set/policy").text(), "dvfs");
+  EXPECT_GT(runs.get("3/report/energy_kwh").number(), 0);
+  EXPECT_THAT(terminal_.complained, HasSubstr("4 of 4 runs"));
+
+  terminal_ = {};
+  EXPECT_EQ(run({"sim", "sweep", "planetlab-honest", "--traces", folder_ / "day", "--policy",
+                 "dvfs,nobody", "-o", "csv"},
+                terminal_),
+            1);
+  EXPECT_THAT(terminal_.said, StartsWith("traces,policy,experiment,"));
+  EXPECT_EQ(std::ranges::count(terminal_.said, '\n'), 3);
+  EXPECT_THAT(terminal_.complained, HasSubstr("run 2"));
+  EXPECT_THAT(terminal_.complained, ::testing::Not(HasSubstr("runs")));
+  EXPECT_EQ(run({"sim", "sweep", "planetlab-honest"}, terminal_), 2);
+}
+
 TEST_F(Sim, ListsExperiments) {
   EXPECT_EQ(run({"sim", "ls"}, terminal_), 0);
   EXPECT_THAT(terminal_.said, HasSubstr("planetlab-compat"));

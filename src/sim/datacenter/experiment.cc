@@ -95,9 +95,11 @@ Result<HonestRun> honest_run(const Setup& setup, const HonestSettings& settings)
               "/policy");
 }
 
-Result<Metrics> honest(const Setup& setup) {
+Result<Metrics> honest(const Setup& setup, Report& report) {
   const HonestSettings settings = TRY(honest_settings(setup.file, setup.mix, setup.traces));
   HonestRun run = TRY(honest_run(setup, settings));
+  report.actions_dropped = run.dropped;
+  report.memory_short = run.memory_short;
   double boot_j = setup.mix.types[0].boot_j;  // the least: the bound stays one
   for (const HostType& type : setup.mix.types) boot_j = std::min(boot_j, type.boot_j);
   const BoundInput input{.time_s = run.tick_time,
@@ -149,7 +151,8 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
   TraceSet own;
   if (request.read_already == nullptr) own = TRY(open_traces(file, request.limits));
   const TraceSet& traces = request.read_already != nullptr ? *request.read_already : own;
-  Report report{.experiment = file.name, .traces = traces.source, .policy = file.policy};
+  Report report{
+      .experiment = file.name, .traces = traces.source, .policy = file.policy, .mode = file.mode};
   if (file.policy == "chorok-provisioned" && file.mode == Mode::kHonest) file.policy = "chorok";
   const HostMix mix = TRY(host_mix(file, traces));
   std::optional<Recorder> recorder;
@@ -161,9 +164,11 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
   Setup setup{.file = file, .request = request, .traces = traces, .mix = mix, .row = row};
   if (recorder)
     setup.bound = [&](const BoundInput& input) {
-      recorder->finish({input.time_s.begin(), input.time_s.end()}, least_watts(input));
+      BoundInput reachable = input;
+      if (file.mode == Mode::kCompat) reachable.memory_mib = {};  // as Report::bound_kwh()
+      recorder->finish({input.time_s.begin(), input.time_s.end()}, least_watts(reachable));
     };
-  fill(report, TRY(file.mode == Mode::kCompat ? compat(setup) : honest(setup)));
+  fill(report, TRY(file.mode == Mode::kCompat ? compat(setup) : honest(setup, report)));
   report.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.peak_rss_mib = peak_rss_mib();
   return report;
@@ -185,6 +190,7 @@ const Type& Report::type() {
           .field("experiment", &Report::experiment, "Its name.")
           .field("traces", &Report::traces, "The file or folder that the demand came from.")
           .field("policy", &Report::policy, "Who decided.")
+          .field("mode", &Report::mode, "By whose rules.")
           .field("energy_kwh", &Report::energy_kwh, "Energy of all hosts.")
           .field("migrations", &Report::migrations, "Migrations that were started.")
           .field("migration_s", &Report::migration_s, "Seconds of VMs in migration, added up.")
@@ -211,6 +217,10 @@ const Type& Report::type() {
           .field("lb3_kwh", &Report::lb3_kwh, "Lower bound: whole hosts, and boots cost energy.")
           .field("vms", &Report::vms, "VMs at the start.")
           .field("vms_left", &Report::vms_left, "VMs at the end.")
+          .field("actions_dropped", &Report::actions_dropped,
+                 "Honest mode: planned actions that could not start before the next plan.")
+          .field("memory_short", &Report::memory_short,
+                 "Honest mode: share of hosts' active time with more memory in use than there is.")
           .field("wall_s", &Report::wall_s, "Seconds this took, reading and bounds included.")
           .field("peak_rss_mib", &Report::peak_rss_mib, "The most memory the process held.");
   return kType;

@@ -34,6 +34,7 @@ struct Report {
   std::string experiment;
   std::string traces;
   std::string policy;
+  Mode mode = Mode::kHonest;
   double energy_kwh = 0;
   std::int64_t migrations = 0;
   double migration_s = 0;
@@ -54,8 +55,12 @@ struct Report {
   double lb3_kwh = 0;
   std::int64_t vms = 0;
   std::int64_t vms_left = 0;
+  std::int64_t actions_dropped = 0;
+  double memory_short = 0;
   double wall_s = 0;
   double peak_rss_mib = 0;
+  // The bound that this mode's rules allow to be reached: memory counts in honest mode alone.
+  double bound_kwh() const { return mode == Mode::kHonest ? lb2_kwh : lb1_kwh; }
   static const Type& type();
 };
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "base/json.h"
 #include "sim/datacenter/experiment.h"
 #include "sim/datacenter/test_support.h"
 #include "sim/datacenter/toml.h"
@@ -172,6 +173,10 @@ TEST(ExperimentFile, RunsInBothModesAndEndsWhenItSays) {
     ASSERT_TRUE(report) << report.error().message;
     EXPECT_EQ(report->vms, 30);
     EXPECT_GT(report->energy_kwh, report->lb0_kwh);
+    EXPECT_GE(report->actions_dropped, 0);
+    EXPECT_EQ(report->memory_short, 0);  // memory as it was given always fits
+    EXPECT_THAT(json::encode(*report), HasSubstr("\"memory_short\":0"));
+    EXPECT_THAT(json::encode(*report), HasSubstr("\"actions_dropped\":"));
     EXPECT_NEAR(last, 6 * 3600, 300);
   }
 }

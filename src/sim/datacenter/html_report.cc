@@ -178,7 +178,7 @@ double most_of(const Recording& recording, double Point::* value) {
   return most;
 }
 
-std::vector<Chart> charts(const Recording& recording) {
+std::vector<Chart> charts(const Recording& recording, Mode mode) {
   const double watts = most_of(recording, &Point::watts);
   const double mhz = most_of(recording, &Point::capacity_mhz);
   std::vector<Chart> all;
@@ -189,8 +189,10 @@ std::vector<Chart> charts(const Recording& recording) {
        .lines = {{.value = &Point::hosts_on, .key = "on", .name = "on", .is_area = true}}});
   all.push_back(
       {.title = "Power",
-       .about = "What all hosts drew, and the least that any policy could have drawn for this "
-                "demand: whole hosts, and memory fits (LB2).",
+       .about = fmt::format(
+           "What all hosts drew, and the least that any policy could have drawn for "
+           "this demand: {}.",
+           mode == Mode::kHonest ? "whole hosts, and memory fits (LB2)" : "whole hosts (LB1)"),
        .unit = watts >= 2e6    ? "MW"
                : watts >= 2000 ? "kW"
                                : "W",
@@ -255,8 +257,9 @@ std::string amount(double value) {
 
 std::string cards(const Report& r, const Recording& recording) {
   std::string over = "as little as possible";
-  if (r.lb2_kwh > 0)
-    over = fmt::format("{:+.1f} % against the lower bound", 100 * (r.energy_kwh / r.lb2_kwh - 1));
+  if (r.bound_kwh() > 0)
+    over =
+        fmt::format("{:+.1f} % against the lower bound", 100 * (r.energy_kwh / r.bound_kwh() - 1));
   const double hours = recording.end_s / 3600;
   return "<div class=\"cards\">" + card(amount(r.energy_kwh), "kWh", "energy; " + over) +
          card(fmt::format("{:.3g}", 100 * r.unmet_demand), "%", "of CPU asked for, not given") +
@@ -323,7 +326,7 @@ std::string html_report(const Report& report, const Recording& recording) {
       escaped(report.experiment), escaped(report.policy), kHtmlStyle, report.vms,
       escaped(report.traces));
   out += cards(report, recording);
-  for (const Chart& chart : charts(recording)) out += section(recording, chart);
+  for (const Chart& chart : charts(recording, report.mode)) out += section(recording, chart);
   out += heat_map(recording);
   out += figures(report);
   out += fmt::format(

@@ -84,7 +84,7 @@ TEST(HtmlReport, NamesNothingOutsideOfItself) {
       EXPECT_GT(p.capacity_mhz, 0);
     }
     EXPECT_NEAR(kwh, report->energy_kwh, 0.02 * kwh);
-    EXPECT_NEAR(bound, report->lb2_kwh, 0.02 * bound);
+    EXPECT_NEAR(bound, report->bound_kwh(), 0.02 * bound);
     const std::string page = html_report(*report, recording);
     for (const char* outside : {"http://", "https://", "src=", "@import", "url("})
       EXPECT_THAT(page, Not(HasSubstr(outside))) << outside;
