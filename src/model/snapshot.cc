@@ -226,7 +226,6 @@ class Checker {
     TRY(fraction("power/memory_target", p.power.memory_target));
     if (!(p.power.memory_overcommit >= 1) || !std::isfinite(p.power.memory_overcommit))
       return bad("power/memory_overcommit", "is a factor from 1 up");
-    TRY(span("power/judge_on", p.power.judge_on));
     TRY(span("power/judge_off", p.power.judge_off));
     TRY(span("power/uptime_min", p.power.uptime_min));
     TRY(amount("power/break_even_factor", p.power.break_even_factor));

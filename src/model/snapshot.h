@@ -236,11 +236,10 @@ struct BalanceSettings {
 
 struct PowerSettings {
   Automation automation = Automation::kOff;
-  double target = 0.98;   // of its CPU that a running host may carry …
+  double target = 0.98;     // of its CPU that a running host may carry …
   double deviations = 2.7;  // … counting its VMs' demand and this many standard deviations of it
   double memory_target = 0.95;                     // of its memory
   double memory_overcommit = 1.0;                  // 1: reserved and used memory must fit
-  Duration judge_on = std::chrono::minutes(5);     // power-on is judged over this
   Duration judge_off = std::chrono::minutes(40);   // power-off is judged over this
   Duration uptime_min = std::chrono::minutes(20);  // a host that was woken stays on
   double break_even_factor = 3;                    // off at least this often the break-even time

@@ -10,9 +10,9 @@ constexpr Limits kFraction = {.min = 0, .max = 1};
 // Whoever adds a setting gives it its row below, a check in snapshot.cc and a line in
 // docs/snapshot.md, and then its size here.
 static_assert(sizeof(BalanceSettings) == 80);
-static_assert(sizeof(PowerSettings) == 80);
+static_assert(sizeof(PowerSettings) == 72);
 static_assert(sizeof(HaSettings) == 8);
-static_assert(sizeof(PolicySettings) == 184);
+static_assert(sizeof(PolicySettings) == 176);
 
 }  // namespace
 
@@ -75,8 +75,6 @@ const Type& PowerSettings::type() {
           .field("memory_overcommit", &PowerSettings::memory_overcommit,
                  "Configured memory over real memory; 1 is no overcommitment.",
                  {.min = 1, .max = 100})
-          .field("judge_on_s", &PowerSettings::judge_on, "Switching on is judged over this.",
-                 kSeconds)
           .field("judge_off_s", &PowerSettings::judge_off, "Switching off is judged over this.",
                  kSeconds)
           .field("uptime_min_s", &PowerSettings::uptime_min, "A host that was woken stays on.",

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
+#include "policy/normal.h"
 #include "policy/steps.h"
 
 namespace chorok::policy {
@@ -26,13 +25,8 @@ struct Starving {
   double missing;  // MHz expected not to be had, on average
 };
 
-// E[(demand - given)+] of one VM whose vCPUs get `given` MHz.
 double missing_mhz(const VmLoad& load, double given) {
-  if (load.deviation <= 0) return std::max(0.0, load.mean - given);
-  const double k = (given - load.mean) / load.deviation;
-  if (k > 8) return 0;
-  const double density = std::exp(-0.5 * k * k) / std::sqrt(2 * std::numbers::pi);
-  return load.deviation * (density - k * 0.5 * std::erfc(k / std::numbers::sqrt2));
+  return expected_above(load.mean, load.deviation, given);
 }
 
 double given_mhz(const Round& round, Index vm, Index host) {
@@ -132,10 +126,10 @@ void wake_fast(Round& round, const std::vector<Starving>& left) {
     round.turn_down(Why::kCostExceedsGain);
     return;
   }
-  round.power(best, true, Why::kSlowCores, worth * stay, price * stay,
-              fmt::format("{} VMs ask for more than a core of their hosts gives; {} has {:.0f} MHz",
-                          count, host.name, host.core_mhz));
-  round.what.set_usable(best, host.time_on <= Duration::zero());
+  round.wake(best, Why::kSlowCores,
+             fmt::format("{} VMs ask for more than a core of their hosts gives; {} has {:.0f} MHz",
+                         count, host.name, host.core_mhz),
+             worth * stay);
 }
 
 }  // namespace

@@ -24,10 +24,6 @@ struct ForecastSettings {
   double prior_slots = 4;
 };
 
-// The standard normal quantile of p in (0, 1), by Acklam's rational approximation (relative error
-// below 1.2e-9).
-double normal_quantile(double p);
-
 class DemandHistory {
  public:
   static constexpr int kRecent = 36;    // three hours of five minutes

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "policy/normal.h"
+
 namespace chorok::policy {
 namespace {
 

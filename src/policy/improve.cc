@@ -142,7 +142,8 @@ class Improver {
       }
       const std::size_t mark = round_.mark();
       apply(trial);
-      if (round_.beyond_limits()) {  // others have used them up since it was considered
+      // Others may have used them up since it was considered.
+      if (round_.beyond_limits(trial.from, trial.to)) {
         undo(trial, mark);
         round_.turn_down(Why::kMovesLimit);
         continue;

@@ -64,8 +64,6 @@ const Type& NamedPlan::type() {
           .field("turned_down", &NamedPlan::turned_down, "Counted by why.", kMany)
           .field("nothing", &NamedPlan::nothing, "Why there is nothing to do.", kMany)
           .field("candidates", &NamedPlan::candidates, "How many moves were weighed.")
-          .field("score_before", &NamedPlan::score_before, "")
-          .field("score_after", &NamedPlan::score_after, "")
           .field("hosts_on_before", &NamedPlan::hosts_on_before, "")
           .field("hosts_on_after", &NamedPlan::hosts_on_after, "");
   return kType;
@@ -103,8 +101,6 @@ NamedPlan named(const Plan& plan, const Snapshot& snapshot) {
     out.turned_down.push_back({t.why, t.count, std::string(sentence(t.why))});
   out.nothing = plan.nothing;
   out.candidates = plan.stats.candidates;
-  out.score_before = plan.stats.score_before;
-  out.score_after = plan.stats.score_after;
   out.hosts_on_before = plan.stats.hosts_on_before;
   out.hosts_on_after = plan.stats.hosts_on_after;
   return out;

@@ -53,8 +53,6 @@ struct NamedPlan {
   std::vector<NamedTurnedDown> turned_down;
   std::string nothing;
   std::int64_t candidates = 0;
-  double score_before = 0;
-  double score_after = 0;
   std::int32_t hosts_on_before = 0;
   std::int32_t hosts_on_after = 0;
   static const Type& type();

@@ -19,25 +19,6 @@ namespace {
 
 constexpr int kDepth = 3;  // VMs that move aside, one for the other
 
-bool starts_at_once(const SnapshotHost& host) {
-  return host.time_on <= Duration::zero();
-}
-
-void wake(Round& round, Index host, Why why, std::string reason) {
-  const SnapshotHost& at = round.snapshot().hosts[host];
-  if (round.powered_on(host) || at.power == HostPower::kWaking) return;
-  round.power(host, true, why, 0, at.boot_energy, std::move(reason));
-  round.what.set_usable(host, starts_at_once(at));
-}
-
-Wanted place_wanted(const Snapshot& snapshot) {
-  return {.deviations = snapshot.settings.power.deviations,
-          .target = snapshot.settings.power.target,
-          .running_only = true,
-          .empty_too = true,
-          .except = kNone};
-}
-
 // Finds a place for `vm` by letting one VM of a host move aside, which may push another, and so on.
 bool make_room(Round& round, Index vm, const Wanted& wanted, int depth) {
   const auto hosts = static_cast<Index>(round.snapshot().hosts.size());
@@ -74,28 +55,16 @@ bool make_room(Round& round, Index vm, const Wanted& wanted, int depth) {
 }
 
 bool place(Round& round, Index vm) {
-  Wanted wanted = place_wanted(round.snapshot());
-  Index to = round.best_target(vm, wanted);
-  if (to == kNone) {
-    wanted.running_only = false;
-    to = round.best_target(vm, wanted);
-    if (to != kNone) {
-      const SnapshotHost& at = round.snapshot().hosts[to];
-      wake(round, to, Why::kWakeDemand,
-           fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
-      // It starts when the host is there: the next round places it.
-      if (!starts_at_once(at)) return true;
-    }
+  const model::PowerSettings& settings = round.snapshot().settings.power;
+  Wanted wanted{.deviations = settings.deviations, .target = settings.target};
+  switch (round.settle(vm, wanted, Why::kPlace)) {
+    case Settled::kThere:
+    case Settled::kLater:  // it starts when the host is there: the next round places it
+      return true;
+    case Settled::kNowhere:
+      break;
   }
-  if (to == kNone) {
-    wanted.running_only = true;
-    wanted.deviations = 0;  // less margin rather than no start
-    to = round.best_target(vm, wanted);
-  }
-  if (to != kNone) {
-    round.move(vm, to, Why::kPlace);
-    return true;
-  }
+  wanted.deviations = 0;
   return make_room(round, vm, wanted, kDepth);
 }
 
@@ -117,13 +86,13 @@ void wake_for_reserve(Round& round, const std::vector<Index>& asleep) {
   for (const Index h : asleep) {
     if (check_failures(round.what, ha.failures).survives()) break;
     if (round.powered_on(h)) continue;
-    wake(round, h, Why::kWakeReserve,
-         fmt::format("{} of the running hosts could not fail without VMs that stay down",
-                     ha.failures));
+    round.wake(h, Why::kWakeReserve,
+               fmt::format("{} of the running hosts could not fail without VMs that stay down",
+                           ha.failures));
     count(h);
   }
   for (const Index h : on_their_way) {
-    const bool at_once = round.powered_on(h) && starts_at_once(snapshot.hosts[h]);
+    const bool at_once = round.powered_on(h) && snapshot.hosts[h].time_on <= Duration::zero();
     round.what.set_usable(h, at_once);
   }
 }
@@ -201,11 +170,11 @@ void wake_ahead(Round& round) {
     const bool memory_fits =
         sizes <= capacity.memory || now.memory <= settings.memory_target * capacity.memory;
     if (cpu <= capacity.cpu && memory_fits) break;
-    wake(round, h, Why::kWakeDemand,
-         fmt::format(
-             "{:.0f} MHz and {:.0f} MiB are about to be asked for; {:.0f} MHz and {:.0f} MiB "
-             "are running or waking",
-             cpu, now.memory, capacity.cpu, capacity.memory));
+    round.wake(h, Why::kWakeDemand,
+               fmt::format(
+                   "{:.0f} MHz and {:.0f} MiB are about to be asked for; {:.0f} MHz and {:.0f} MiB "
+                   "are running or waking",
+                   cpu, now.memory, capacity.cpu, capacity.memory));
     capacity += snapshot.hosts[h].capacity;
   }
   wake_for_reserve(round, asleep);

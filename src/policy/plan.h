@@ -101,8 +101,6 @@ struct TurnedDown {
 
 struct PlanStats {
   std::int64_t candidates = 0;  // moves scored
-  double score_before = 0;      // see the policy's header
-  double score_after = 0;
   std::int32_t hosts_on_before = 0;
   std::int32_t hosts_on_after = 0;
 };

@@ -53,6 +53,9 @@ Plan plan_place(const Snapshot& snapshot) {
 }
 
 void ClusterForecast::observe(Snapshot& snapshot) {
+  // How far ahead and how surely is the cluster's to say, and said once.
+  settings_.horizon = snapshot.settings.horizon;
+  settings_.quantile = snapshot.settings.forecast_quantile;
   cpu_.resize(snapshot.vms.size());
   memory_.resize(snapshot.vms.size());
   for (Index v = 0; v < snapshot.vms.size(); ++v) {

@@ -177,6 +177,30 @@ TEST(Planner, DemandAheadWakesAHost) {
   EXPECT_TRUE(plan_power(cluster.snapshot).actions.empty());
 }
 
+// It was switched on again each round until it was there.
+TEST(Planner, AHostOnItsWayIsNotSwitchedOnAgain) {
+  TestCluster cluster;
+  cluster.snapshot.settings.power.automation = Automation::kFull;
+  const Index full = cluster.host();
+  cluster.snapshot.hosts[cluster.host()].power = HostPower::kWaking;
+  for (int i = 0; i < 4; ++i) cluster.vm(full, 3000);
+  for (const Plan& plan : {plan_balance(cluster.snapshot), plan_cluster(cluster.snapshot)}) {
+    EXPECT_TRUE(of_kind(plan, ActionKind::kPowerOn).empty());
+    EXPECT_FALSE(plan.violations.empty());
+  }
+}
+
+TEST(Planner, WherePowerIsAPersonsMatterNoHostIsSwitchedOn) {
+  TestCluster cluster;
+  const Index full = cluster.host();
+  cluster.snapshot.hosts[cluster.host()].power = HostPower::kStandby;
+  for (int i = 0; i < 4; ++i) cluster.vm(full, 3000);
+  cluster.vm(kNone, 3000, 9000);
+  const Plan plan = plan_cluster(cluster.snapshot);
+  EXPECT_TRUE(of_kind(plan, ActionKind::kPowerOn).empty());
+  EXPECT_FALSE(plan.violations.empty());
+}
+
 TEST(Planner, AHostThatCannotWakeIsNotCountedOn) {
   TestCluster cluster;
   cluster.snapshot.settings.power.automation = Automation::kFull;

@@ -22,43 +22,9 @@ Wanted target_for_repair(const Snapshot& snapshot, Index from) {
           .except = from};
 }
 
-// A host that is off and starts at once counts as a target; one that takes its time is woken, and
-// the VM waits for it.
-bool starts_at_once(const SnapshotHost& host) {
-  return host.time_on <= Duration::zero();
-}
-
-// Puts `vm` where it fits: with the room that is wanted, else on a host that takes no time to
-// start, else wherever it is not worse than here.
+// Whether it left. A VM whose new host is on its way leaves in a later round.
 bool send_away(Round& round, Index vm, Index from, Why why, double gain = 0) {
-  Wanted wanted = target_for_repair(round.snapshot(), from);
-  Index to = round.best_target(vm, wanted);
-  if (to == kNone) {
-    wanted.running_only = false;
-    to = round.best_target(vm, wanted);
-    if (to != kNone && !starts_at_once(round.snapshot().hosts[to])) {
-      if (!round.powered_on(to)) {
-        round.power(to, true, Why::kWakeDemand, 0, round.snapshot().hosts[to].boot_energy,
-                    fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
-        round.what.set_usable(to, false);
-      }
-      return false;
-    }
-  }
-  if (to == kNone) {
-    // Without a margin: it fits by what is asked for at this moment.
-    wanted.running_only = true;
-    wanted.deviations = 0;
-    wanted.back = true;
-    to = round.best_target(vm, wanted);
-  }
-  if (to == kNone) return false;
-  if (!round.what.usable(to)) {
-    round.power(to, true, Why::kWakeDemand, 0, round.snapshot().hosts[to].boot_energy,
-                fmt::format("{} finds room on no running host", round.snapshot().vms[vm].name));
-  }
-  round.move(vm, to, why, gain);
-  return true;
+  return round.settle(vm, target_for_repair(round.snapshot(), from), why, gain) == Settled::kThere;
 }
 
 std::vector<Index> largest_first(const Round& round, std::vector<Index> vms) {

@@ -99,12 +99,12 @@ bool Round::within_limits(Index vm, Index to) const {
   return origin == kNone || host_moves_[origin] + more <= settings.moves_per_host;
 }
 
-bool Round::beyond_limits() const {
+bool Round::beyond_limits(Index from, Index to) const {
   const model::BalanceSettings& settings = snapshot().settings.balance;
   if (settings.moves_max > 0 && moved_ > settings.moves_max) return true;
-  return settings.moves_per_host > 0 && std::ranges::any_of(host_moves_, [&](std::int32_t moves) {
-           return moves > settings.moves_per_host;
-         });
+  if (settings.moves_per_host <= 0) return false;
+  // A third host, where a VM of these came from, is touched only by a VM that leaves or returns.
+  return std::max(host_moves_[from], host_moves_[to]) > settings.moves_per_host;
 }
 
 // Moves the VM and keeps the counts of what the plan will hold.
@@ -153,9 +153,12 @@ void Round::undo_to(std::size_t mark) {
 }
 
 bool Round::has_room(Index vm, Index host, const Wanted& wanted) const {
+  return has_room(vm, host, wanted, what.with(what.load(host), vm));
+}
+
+bool Round::has_room(Index vm, Index host, const Wanted& wanted, const HostLoad& after) const {
   const SnapshotHost& at = snapshot().hosts[host];
   const double room = wanted.target * at.capacity.cpu;
-  const HostLoad after = what.with(what.load(host), vm);
   if (after.now.cpu > room) return false;
   if (what.upper(after, wanted.deviations) > room) return false;
   if (at.core_mhz <= 0) return true;
@@ -198,10 +201,11 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
       weigh(h, Why::kTooSoon, 0);
       continue;
     }
-    if (!has_room(vm, h, wanted)) {
-      weigh(h, Why::kNoCpu,
-            what.upper_with(h, vm, wanted.deviations) -
-                wanted.target * snapshot().hosts[h].capacity.cpu);
+    const HostLoad after = what.with(load, vm);
+    if (!has_room(vm, h, wanted, after)) {
+      weigh(
+          h, Why::kNoCpu,
+          what.upper(after, wanted.deviations) - wanted.target * snapshot().hosts[h].capacity.cpu);
       continue;
     }
     if (const auto why = what.forbids(vm, h)) {
@@ -213,7 +217,6 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
       continue;
     }
     const SnapshotHost& at = snapshot().hosts[h];
-    const HostLoad after = what.with(load, vm);
     Rank rank{};
     rank.soft_rules = what.soft_rules(vm, h);
     rank.wakes = load.vms == 0 && (!running || sleeps);
@@ -238,6 +241,36 @@ void Round::violate(Why why, Index vm, Index host, std::string text) {
 void Round::power(Index host, bool on, Why why, double gain, double cost, std::string reason) {
   power_[host] = Switch{on, why, gain, cost, std::move(reason)};
   what.set_usable(host, on);
+}
+
+void Round::wake(Index host, Why why, std::string reason, double gain) {
+  const SnapshotHost& at = snapshot().hosts[host];
+  if (powered_on(host) || at.power == HostPower::kWaking) return;
+  power(host, true, why, gain, at.boot_energy, std::move(reason));
+  what.set_usable(host, at.time_on <= Duration::zero());
+}
+
+Settled Round::settle(Index vm, const Wanted& wanted, Why why, double gain) {
+  Wanted place = wanted;
+  Index to = best_target(vm, place);
+  if (to == kNone && snapshot().settings.power.automation != Automation::kOff) {
+    place.running_only = false;
+    to = best_target(vm, place);
+    if (to != kNone) {
+      wake(to, Why::kWakeDemand,
+           fmt::format("{} finds room on no running host", snapshot().vms[vm].name));
+      if (!what.usable(to)) return Settled::kLater;
+    }
+  }
+  if (to == kNone) {
+    place.running_only = true;
+    place.deviations = 0;
+    place.back = true;
+    to = best_target(vm, place);
+  }
+  if (to == kNone) return Settled::kNowhere;
+  move(vm, to, why, gain);
+  return Settled::kThere;
 }
 
 void Round::undo_power(Index host) {

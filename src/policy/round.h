@@ -26,6 +26,13 @@ struct Wanted {
   double core_mhz = 0;    // at least as fast as this
 };
 
+// What became of a VM that was to go somewhere.
+enum class Settled : std::uint8_t {
+  kThere,    // it was moved
+  kLater,    // a host is on its way for it
+  kNowhere,  // no host has room
+};
+
 class Round {
  public:
   explicit Round(const Snapshot& snapshot);
@@ -40,8 +47,8 @@ class Round {
   bool would_return(Index vm, Index host) const;
   // Whether the round's and the hosts' bounds on moves leave room for this one.
   bool within_limits(Index vm, Index to) const;
-  // Whether what has been moved exceeds them.
-  bool beyond_limits() const;
+  // Whether what has been moved between these two exceeds them. O(1).
+  bool beyond_limits(Index from, Index to) const;
 
   // `gain`: joules that this move is worth, where the step knows it.
   void move(Index vm, Index to, Why why, double gain = 0);
@@ -60,6 +67,11 @@ class Round {
   // memory runs out first: what makes one host a better one to run than another.
   double watts_per_vm(Index host) const { return watts_per_vm_[host]; }
 
+  // Puts `vm` where it fits best: on a running host with the room that is wanted; else on one that
+  // is woken for it, where power is automatic; else wherever it fits by what is asked for at this
+  // moment.
+  Settled settle(Index vm, const Wanted& wanted, Why why, double gain = 0);
+
   // Hosts that nothing is moved to for the rest of the round (overloaded, being emptied).
   void close(Index host) { closed_[host] = true; }
   void open(Index host) { closed_[host] = false; }
@@ -72,6 +84,9 @@ class Round {
   bool spend(std::int64_t candidates);  // false: the round's bound on work is reached
 
   void power(Index host, bool on, Why why, double gain, double cost, std::string reason);
+  // Switches the host on, unless it is on its way; one that takes no time to start is usable at
+  // once.
+  void wake(Index host, Why why, std::string reason, double gain = 0);
   void undo_power(Index host);  // as it was before `power`
   bool powered_off(Index host) const { return power_[host].has_value() && !power_[host]->on; }
   bool powered_on(Index host) const { return power_[host].has_value() && power_[host]->on; }
@@ -87,6 +102,7 @@ class Round {
   Plan finish(const std::string& nothing);
 
  private:
+  bool has_room(Index vm, Index host, const Wanted& wanted, const HostLoad& after) const;
   struct Moved {
     Index vm;
     Index from;

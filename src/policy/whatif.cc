@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "base/result.h"
+#include "policy/normal.h"
 
 namespace chorok::policy {
 
@@ -241,26 +241,16 @@ std::optional<Why> WhatIf::broken(Index host) const {
   return std::nullopt;
 }
 
+double WhatIf::deviation(const HostLoad& load) const {
+  return std::sqrt(load.variance + correlation * load.deviations * load.deviations);
+}
+
 double WhatIf::upper(const HostLoad& load, double z) const {
-  return load.mean +
-         (z * std::sqrt(load.variance + correlation * load.deviations * load.deviations));
+  return load.mean + z * deviation(load);
 }
 
-double WhatIf::upper_with(Index host, Index vm, double z) const {
-  return upper(with(loads_[host], vm), z);
-}
-
-// E[(X - C)+] for X normal: s * (phi(k) - k * (1 - Phi(k))), k = (C - m) / s.
 double WhatIf::shortfall(const HostLoad& load, double capacity) const {
-  const double mean = std::max(load.mean, load.now.cpu);
-  const double deviation =
-      std::sqrt(load.variance + correlation * load.deviations * load.deviations);
-  if (deviation <= 0) return std::max(0.0, mean - capacity);
-  const double k = (capacity - mean) / deviation;
-  if (k > 8) return 0;
-  const double density = std::exp(-0.5 * k * k) / std::sqrt(2 * std::numbers::pi);
-  const double above = 0.5 * std::erfc(k / std::numbers::sqrt2);
-  return deviation * (density - k * above);
+  return expected_above(std::max(load.mean, load.now.cpu), deviation(load), capacity);
 }
 
 double WhatIf::watts(Index host, const HostLoad& load) const {

@@ -66,10 +66,10 @@ class WhatIf {
   int soft_rules(Index vm, Index host) const;
 
   // ---- demand ----
+  // Of the sum of the host's VMs, MHz: their own variances and the part that all have in common.
+  double deviation(const HostLoad& load) const;
   // CPU that the host's VMs ask for with a certainty of `z` standard deviations, MHz.
   double upper(const HostLoad& load, double z) const;
-  // The same with `vm` there as well.
-  double upper_with(Index host, Index vm, double z) const;
   // CPU that is expected not to be delivered on the host, MHz: of a normal distribution, its part
   // above the capacity. The newest demand counts where it is more than expected.
   double shortfall(const HostLoad& load, double capacity) const;

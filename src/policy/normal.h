@@ -1,0 +1,13 @@
+// The normal distribution, as far as policies need it.
+#pragma once
+
+namespace chorok::policy {
+
+// The quantile of p in (0, 1), by Acklam's rational approximation (relative error below 1.2e-9).
+double normal_quantile(double p);
+
+// E[(X - limit)+] of a normal X: s * (phi(k) - k * (1 - Phi(k))), k = (limit - mean) / s. What of a
+// demand is expected not to be had where there is only so much. deviation >= 0.
+double expected_above(double mean, double deviation, double limit);
+
+}  // namespace chorok::policy
