@@ -6,6 +6,7 @@
 #include <queue>
 #include <set>
 
+#include "policy/gains.h"
 #include "policy/steps.h"
 
 namespace chorok::policy {
@@ -17,45 +18,6 @@ namespace {
 constexpr std::size_t kTargets = 8;  // least loaded hosts looked at for a VM
 constexpr std::size_t kSwapTargets = 4;
 constexpr std::size_t kSmallCluster = 128;  // up to here all hosts are
-
-// Loads of all usable hosts, as shares of their capacity, so that a move's effect on their standard
-// deviations is known in O(1) (as Ganeti's htools do it: n, sum, sum of squares).
-class Unevenness {
- public:
-  void add(const SnapshotHost& host, const HostLoad& load, double sign) {
-    count_ += sign;
-    capacity_ += sign * host.capacity.cpu;
-    for (const model::Resource of : model::kResources) {
-      const double x = share(host, load, of);
-      sum_[of] += sign * x;
-      squares_[of] += sign * x * x;
-    }
-  }
-  // MHz: the standard deviations of CPU and memory load together, of the whole capacity.
-  double mhz() const {
-    double deviations = 0;
-    for (const model::Resource of : model::kResources) {
-      const double mean = sum_[of] / count_;
-      deviations += std::sqrt(std::max(0.0, squares_[of] / count_ - mean * mean));
-    }
-    return deviations * capacity_;
-  }
-  // Whether the host carries more than the mean of one of them: those give, the others take.
-  bool above_mean(const SnapshotHost& host, const HostLoad& load) const {
-    return load.vms > 0 && std::ranges::any_of(model::kResources, [&](model::Resource of) {
-             return share(host, load, of) > sum_[of] / count_;
-           });
-  }
-
- private:
-  static double share(const SnapshotHost& host, const HostLoad& load, model::Resource of) {
-    return host.capacity[of] > 0 ? load.now[of] / host.capacity[of] : 0;
-  }
-  double count_ = 0;
-  double capacity_ = 0;
-  Amounts sum_;
-  Amounts squares_;
-};
 
 // How often its cost a move must gain, by level; level 1 only repairs.
 double gain_over_cost(std::int32_t level) {
@@ -102,11 +64,14 @@ struct Trial {
 };
 
 class Improver {
+  using Standing = Gains::Standing;
+
  public:
   explicit Improver(Round& round)
       : round_(round),
         settings_(round.snapshot().settings.balance),
         need_(gain_over_cost(settings_.level)),
+        gains_(round),
         version_(round.snapshot().hosts.size()) {
     for (Index h = 0; h < round.snapshot().hosts.size(); ++h) {
       if (!round.what.usable(h)) continue;
@@ -167,17 +132,6 @@ class Improver {
     return round_.what.upper(load, settings_.deviations) / std::max(at.capacity.cpu, 1.0);
   }
 
-  // MHz that are not delivered, or likely not; memory above its target counts as CPU.
-  double badness(Index h, const HostLoad& load) const {
-    const SnapshotHost& at = round_.snapshot().hosts[h];
-    double bad = round_.what.shortfall(load, at.capacity.cpu);
-    const double memory = at.capacity.memory > 0 ? load.now.memory / at.capacity.memory : 0;
-    const double over = memory - round_.snapshot().settings.power.memory_target;
-    // Memory that swaps hurts from the first page on: an overload of 1 % costs 10 % of the CPU.
-    if (over > 0 && load.size.memory > at.capacity.memory) bad += 10 * over * at.capacity.cpu;
-    return bad;
-  }
-
   void consider(Index h, bool swaps) {
     if (!in_need(h)) return;
     Trial trial = best_move(h);
@@ -191,43 +145,19 @@ class Improver {
   }
 
   bool in_need(Index h) const {
-    if (settings_.evenness > 0) {
-      const HostLoad& load = round_.what.load(h);
-      if (loads_.size() <= kSmallCluster ? load.vms > 0
-                                         : uneven_.above_mean(round_.snapshot().hosts[h], load)) {
-        return true;
-      }
-    }
-    const double bad = badness(h, round_.what.load(h));
-    return bad > missing_before_acting(settings_.level) * round_.snapshot().hosts[h].capacity.cpu;
+    const HostLoad& load = round_.what.load(h);
+    const bool small = settings_.evenness > 0 && loads_.size() <= kSmallCluster;
+    if (small ? load.vms > 0 : gains_.above_mean(h)) return true;
+    return gains_.badness(h, load) >
+           missing_before_acting(settings_.level) * round_.snapshot().hosts[h].capacity.cpu;
   }
 
-  // Joules gained when `from` and `to` carry these loads instead of theirs; costs are not taken
-  // off.
-  double gained(Index from, const HostLoad& left, Index to, const HostLoad& after) const {
-    const HostLoad& here = round_.what.load(from);
-    const HostLoad& there = round_.what.load(to);
-    double delivered =
-        badness(from, here) - badness(from, left) + badness(to, there) - badness(to, after);
-    if (settings_.evenness > 0) {
-      Unevenness then = uneven_;
-      const SnapshotHost& source = round_.snapshot().hosts[from];
-      const SnapshotHost& target = round_.snapshot().hosts[to];
-      then.add(source, here, -1);
-      then.add(source, left, 1);
-      then.add(target, there, -1);
-      then.add(target, after, 1);
-      delivered += settings_.evenness * (uneven_.mhz() - then.mhz());
-    }
-    return round_.worth(from, delivered);
-  }
-
-  std::vector<Index> targets(Index except, std::size_t most) const {
-    std::vector<Index> out;
+  std::vector<Standing> targets(Index except, std::size_t most) const {
+    std::vector<Standing> out;
     if (loads_.size() <= kSmallCluster) most = kSmallCluster;
     for (const auto& [_, h] : loads_) {
       if (h == except || round_.closed(h) || round_.powered_off(h)) continue;
-      out.push_back(h);
+      out.push_back(gains_.standing(h));
       if (out.size() >= most) break;
     }
     return out;
@@ -277,73 +207,103 @@ class Improver {
     Trial best;
     const HostLoad& here = round_.what.load(from);
     const double worst = round_.what.upper(here, settings_.deviations);
-    const std::vector<Index> open = targets(from, kTargets);
+    const std::vector<Standing> open = targets(from, kTargets);
+    const Standing source = gains_.standing(from);
+    std::int64_t not_worth_it = 0;
     for (const Index vm : round_.what.vms_on(from)) {
-      const HostLoad left = round_.what.without(here, vm);
+      const Gains::Leaving leaving = gains_.leaving(source, round_.what.without(here, vm));
+      CopyCost copy(round_, vm);
       round_.spend(static_cast<std::int64_t>(open.size()));
-      for (const Index to : open) {
-        const HostLoad after = round_.what.with(round_.what.load(to), vm);
-        const double gain = gained(from, left, to, after);
-        const double cost = round_.move_cost(vm, to);
+      for (const Standing& to : open) {
+        const double gain = gains_.of(leaving, to, round_.what.with(round_.what.load(to.host), vm));
+        const double cost = copy.to(to.host);
         if (gain <= need_ * cost) {
-          round_.turn_down(Why::kCostExceedsGain);
+          ++not_worth_it;
           continue;
         }
         const double net = gain - cost;
         if (net < best.gain || (net == best.gain && vm >= best.vm)) continue;
-        if (stays(vm, to) || !allowed(vm, to, after, worst)) continue;
-        best = {.vm = vm, .to = to, .gain = net};
+        const HostLoad after = round_.what.with(round_.what.load(to.host), vm);
+        if (stays(vm, to.host) || !allowed(vm, to.host, after, worst)) continue;
+        best = {.vm = vm, .to = to.host, .gain = net};
       }
     }
+    round_.turn_down(Why::kCostExceedsGain, not_worth_it);
     return best;
   }
 
   // One VM there for a smaller one back, when no single move fits.
   Trial best_swap(Index from) {
+    // A VM of one of the hosts, the host without it, and joules to move it to the other.
+    struct Leaver {
+      Index vm;
+      double cpu;
+      double cost;
+      HostLoad without;
+    };
+    auto leavers = [&](Index host, Index other) {
+      std::vector<Leaver> out;
+      for (const Index vm : round_.what.vms_on(host)) {
+        out.push_back({vm, round_.what.vm_load(vm).now.cpu, round_.move_cost(vm, other),
+                       round_.what.without(round_.what.load(host), vm)});
+      }
+      return out;
+    };
     Trial best;
-    const double worst = round_.what.upper(round_.what.load(from), settings_.deviations);
-    const std::vector<Index> here = round_.what.vms_on(from);
-    for (const Index to : targets(from, kSwapTargets)) {
-      const std::vector<Index> there = round_.what.vms_on(to);
+    const Standing source = gains_.standing(from);
+    for (const Standing& to : targets(from, kSwapTargets)) {
+      const std::vector<Leaver> here = leavers(from, to.host);
+      const std::vector<Leaver> there = leavers(to.host, from);
       if (!round_.spend(static_cast<std::int64_t>(here.size() * there.size()))) return best;
-      for (const Index a : here) {
-        for (const Index b : there) {
-          if (round_.what.vm_load(a).now.cpu <= round_.what.vm_load(b).now.cpu) continue;
-          const HostLoad left = round_.what.with(round_.what.without(round_.what.load(from), a), b);
-          const HostLoad got = round_.what.with(round_.what.without(round_.what.load(to), b), a);
-          const double gain = gained(from, left, to, got);
-          const double cost = round_.move_cost(a, to) + round_.move_cost(b, from);
+      for (const Leaver& a : here) {
+        for (const Leaver& b : there) {
+          if (a.cpu <= b.cpu) continue;
+          const double gain = gains_.of(gains_.leaving(source, round_.what.with(a.without, b.vm)),
+                                        to, round_.what.with(b.without, a.vm));
+          const double cost = a.cost + b.cost;
           if (gain <= need_ * cost || gain - cost <= best.gain) continue;
-          if (stays(a, to) || stays(b, from)) continue;
-          const std::size_t mark = round_.mark();
-          round_.move(b, kNone, Why::kBalance);
-          bool fits = allowed(a, to, got, worst);
-          if (fits) {
-            round_.move(a, to, Why::kBalance);
-            fits = allowed(b, from, left, worst);
-          }
-          round_.undo_to(mark);
-          if (fits) best = {.vm = a, .to = to, .back = b, .gain = gain - cost};
+          if (may_swap(a.vm, from, b.vm, to.host))
+            best = {.vm = a.vm, .to = to.host, .back = b.vm, .gain = gain - cost};
         }
       }
     }
     return best;
   }
 
+  // Whether `a` of `from` and `b` of `to` may change places.
+  bool may_swap(Index a, Index from, Index b, Index to) {
+    if (stays(a, to) || stays(b, from)) return false;
+    const WhatIf& what = round_.what;
+    const double worst = what.upper(what.load(from), settings_.deviations);
+    const HostLoad left = what.with(what.without(what.load(from), a), b);
+    const HostLoad got = what.with(what.without(what.load(to), b), a);
+    const std::size_t mark = round_.mark();
+    round_.move(b, kNone, Why::kBalance);
+    bool fits = allowed(a, to, got, worst);
+    if (fits) {
+      round_.move(a, to, Why::kBalance);
+      fits = allowed(b, from, left, worst);
+    }
+    round_.undo_to(mark);
+    return fits;
+  }
+
   void forget(Index h) {
     loads_.erase({key(h), h});
-    uneven_.add(round_.snapshot().hosts[h], round_.what.load(h), -1);
+    gains_.forget(h);
   }
   void remember(Index h) {
     loads_.insert({key(h), h});
-    uneven_.add(round_.snapshot().hosts[h], round_.what.load(h), 1);
+    gains_.remember(h);
   }
 
   void apply(const Trial& trial) {
     for (const Index h : {trial.from, trial.to}) forget(h);
     if (trial.back != kNone) round_.move(trial.back, kNone, Why::kBalance);
-    round_.move(trial.vm, trial.to, Why::kBalance, trial.gain);
-    if (trial.back != kNone) round_.move(trial.back, trial.from, Why::kBalance);
+    // What a swap gains is in equal parts its two moves'.
+    const double gain = trial.back == kNone ? trial.gain : trial.gain / 2;
+    round_.move(trial.vm, trial.to, Why::kBalance, gain);
+    if (trial.back != kNone) round_.move(trial.back, trial.from, Why::kBalance, gain);
     for (const Index h : {trial.from, trial.to}) {
       remember(h);
       ++version_[h];
@@ -360,7 +320,7 @@ class Improver {
   const model::BalanceSettings& settings_;
   double need_;
   std::set<std::pair<double, Index>> loads_;  // hosts by load, least first
-  Unevenness uneven_;
+  Gains gains_;
   std::int64_t applied_ = 0;
   std::priority_queue<Trial> trials_;   // the best of each host in need
   std::vector<std::uint32_t> version_;  // of each host's load

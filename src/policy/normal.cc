@@ -1,6 +1,5 @@
 #include "policy/normal.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -35,10 +34,7 @@ double normal_quantile(double p) {
          (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
 }
 
-double expected_above(double mean, double deviation, double limit) {
-  if (deviation <= 0) return std::max(0.0, mean - limit);
-  const double k = (limit - mean) / deviation;
-  if (k > 8) return 0;
+double expected_tail(double k, double deviation) {
   const double density = std::exp(-0.5 * k * k) / std::sqrt(2 * std::numbers::pi);
   return deviation * (density - k * 0.5 * std::erfc(k / std::numbers::sqrt2));
 }

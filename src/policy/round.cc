@@ -23,8 +23,6 @@ double copy_cores(double bandwidth) {
   constexpr double kGigabit = 119;  // MiB/s
   return std::clamp(0.3 + 0.7 * (bandwidth - kGigabit) / (9 * kGigabit), 0.1, 1.0);
 }
-// What the VM loses while it is copied (the experiment of Beloglazov and Buyya has 10 %).
-constexpr double kCopySlowdown = 0.1;
 
 }  // namespace
 
@@ -38,6 +36,8 @@ Round::Round(const Snapshot& snapshot)
       power_(snapshot.hosts.size()),
       in_flight_(snapshot.vms.size()) {
   for (Index v = 0; v < snapshot.vms.size(); ++v) origin_[v] = what.host_of(v);
+  stability_s_ = seconds(snapshot.settings.balance.stability);
+  worth_ = snapshot.settings.balance.performance_worth;
   rate_hosts();
   for (const model::SnapshotOperation& operation : snapshot.operations) {
     if (operation.vm != kNone) in_flight_[operation.vm] = true;
@@ -66,6 +66,9 @@ void Round::rate_hosts() {
     vms = std::max(vms, 1e-9);
     const double load = host.capacity.cpu > 0 ? vms * average.cpu / host.capacity.cpu : 0;
     watts_per_vm_.push_back(curve.at(load) / vms);
+    joules_per_mhz_.push_back(curve.watts[10] / std::max(host.capacity.cpu, 1.0));
+    copy_watts_.push_back(2 * copy_cores(host.migration_bandwidth) * host.core_mhz *
+                          joules_per_mhz_.back());
   }
 }
 
@@ -123,7 +126,7 @@ void Round::place(Index vm, Index to) {
 }
 
 void Round::move(Index vm, Index to, Why why, double gain) {
-  journal_.push_back({vm, what.host_of(vm), why_[vm]});
+  journal_.push_back({vm, what.host_of(vm), why_[vm], gain_[vm]});
   place(vm, to);
   if (to == origin_[vm]) {
     why_[vm].reset();
@@ -149,6 +152,7 @@ void Round::undo_to(std::size_t mark) {
     journal_.pop_back();
     place(last.vm, last.from);
     why_[last.vm] = last.before;
+    gain_[last.vm] = last.gain_before;
   }
 }
 
@@ -279,38 +283,28 @@ void Round::undo_power(Index host) {
   power_[host].reset();
 }
 
-double Round::worth(Index host, double mhz) const {
-  const SnapshotHost& at = snapshot().hosts[host];
-  const model::BalanceSettings& settings = snapshot().settings.balance;
-  const double joules_per_mhz =
-      snapshot().curves[at.curve].watts[10] / std::max(at.capacity.cpu, 1.0);
-  return mhz * seconds(settings.stability) * joules_per_mhz * settings.performance_worth;
-}
-
-double Round::copy_seconds(Index vm, Index to) const {
-  const SnapshotVm& it = snapshot().vms[vm];
+double Round::copy_bandwidth(Index vm, Index to) const {
   double bandwidth = snapshot().hosts[to].migration_bandwidth;
   if (origin_[vm] != kNone) {
     bandwidth = std::min(bandwidth, snapshot().hosts[origin_[vm]].migration_bandwidth);
   }
-  bandwidth = std::max(bandwidth, 1.0);
+  return std::max(bandwidth, 1.0);
+}
+
+double Round::copy_seconds_at(Index vm, double bandwidth) const {
+  const SnapshotVm& it = snapshot().vms[vm];
   const double memory = std::max(it.consumed, it.memory_demand.now) + it.overhead;
   // Each round copies what was written during the one before: a geometric series.
   const double dirty = std::min(0.8, it.dirty_rate / bandwidth);
   return memory / bandwidth / (1 - dirty);
 }
 
+double Round::copy_seconds(Index vm, Index to) const {
+  return copy_seconds_at(vm, copy_bandwidth(vm, to));
+}
+
 double Round::move_cost(Index vm, Index to) const {
-  const double time = copy_seconds(vm, to);
-  const SnapshotHost& target = snapshot().hosts[to];
-  const model::PowerCurve& curve = snapshot().curves[target.curve];
-  const double capacity = std::max(target.capacity.cpu, 1.0);
-  const double joules_per_mhz = curve.watts[10] / capacity;
-  const double copying =
-      2 * copy_cores(target.migration_bandwidth) * target.core_mhz * joules_per_mhz * time;
-  const double lost = kCopySlowdown * what.vm_load(vm).now.cpu * time * joules_per_mhz *
-                      snapshot().settings.balance.performance_worth;
-  return copying + lost;
+  return move_cost_of(vm, to, copy_seconds(vm, to));
 }
 
 Action Round::migration(Index vm) const {

@@ -93,11 +93,22 @@ class Round {
 
   // Joules that `mhz` delivered for the stability window are worth on this host: the energy of
   // delivering them times the settings' performance_worth.
-  double worth(Index host, double mhz) const;
+  double worth(Index host, double mhz) const {
+    return mhz * stability_s_ * joules_per_mhz_[host] * worth_;
+  }
   // Seconds to copy a running VM's memory with what it writes meanwhile, and joules that costs: a
   // core at both ends, and what the VM loses.
   double copy_seconds(Index vm, Index to) const;
   double move_cost(Index vm, Index to) const;
+  // The same by parts, for loops over many targets: over a link of so many MiB/s, and with the
+  // seconds known.
+  double copy_bandwidth(Index vm, Index to) const;
+  double copy_seconds_at(Index vm, double bandwidth) const;
+  double move_cost_of(Index vm, Index to, double seconds) const {
+    const double lost =
+        kCopySlowdown * what.vm_load(vm).now.cpu * seconds * joules_per_mhz_[to] * worth_;
+    return copy_watts_[to] * seconds + lost;
+  }
 
   Plan finish(const std::string& nothing);
 
@@ -107,6 +118,7 @@ class Round {
     Index vm;
     Index from;
     std::optional<Why> before;  // the reason that the VM's move had
+    double gain_before;
   };
   struct Switch {
     bool on;
@@ -128,7 +140,13 @@ class Round {
   std::unordered_map<Index, std::vector<Alternative>> alternatives_;  // of VMs that were moved
   std::vector<Moved> journal_;
   std::vector<bool> closed_;
+  // What a VM loses while it is copied (the experiment of Beloglazov and Buyya has 10 %).
+  static constexpr double kCopySlowdown = 0.1;
   std::vector<double> watts_per_vm_;
+  std::vector<double> joules_per_mhz_;  // of each host, a second at full load
+  std::vector<double> copy_watts_;      // that copying takes at both ends, to each host
+  double stability_s_ = 0;
+  double worth_ = 0;                      // settings.performance_worth
   std::vector<std::int32_t> host_moves_;  // in and out
   std::vector<std::optional<Switch>> power_;
   std::vector<bool> in_flight_;

@@ -1,10 +1,8 @@
 #include "policy/whatif.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/result.h"
-#include "policy/normal.h"
 
 namespace chorok::policy {
 
@@ -97,33 +95,6 @@ WhatIf::WhatIf(const Snapshot& snapshot)
     vm_loads_[v] = load_of(vm, snapshot);
     if (vm.run == VmRun::kOn && vm.host != kNone) move(v, vm.host);
   }
-}
-
-HostLoad WhatIf::with(const HostLoad& load, Index vm) const {
-  const VmLoad& add = vm_loads_[vm];
-  HostLoad out = load;
-  out.reserved += add.reserved;
-  out.now += add.now;
-  out.size += add.size;
-  out.mean += add.mean;
-  out.variance += add.deviation * add.deviation;
-  out.deviations += add.deviation;
-  ++out.vms;
-  return out;
-}
-
-HostLoad WhatIf::without(const HostLoad& load, Index vm) const {
-  if (load.vms == 1) return {};  // no dust of rounding on an empty host
-  const VmLoad& less = vm_loads_[vm];
-  HostLoad out = load;
-  out.reserved -= less.reserved;
-  out.now -= less.now;
-  out.size -= less.size;
-  out.mean -= less.mean;
-  out.variance = std::max(0.0, out.variance - less.deviation * less.deviation);
-  out.deviations = std::max(0.0, out.deviations - less.deviation);
-  --out.vms;
-  return out;
 }
 
 void WhatIf::move(Index vm, Index to) {
@@ -241,16 +212,8 @@ std::optional<Why> WhatIf::broken(Index host) const {
   return std::nullopt;
 }
 
-double WhatIf::deviation(const HostLoad& load) const {
-  return std::sqrt(load.variance + correlation * load.deviations * load.deviations);
-}
-
 double WhatIf::upper(const HostLoad& load, double z) const {
   return load.mean + z * deviation(load);
-}
-
-double WhatIf::shortfall(const HostLoad& load, double capacity) const {
-  return expected_above(std::max(load.mean, load.now.cpu), deviation(load), capacity);
 }
 
 double WhatIf::watts(Index host, const HostLoad& load) const {

@@ -8,10 +8,13 @@
 // share is `correlation`), so many small VMs need less headroom than a few large ones.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "policy/normal.h"
 #include "policy/plan.h"
 
 namespace chorok::policy {
@@ -67,14 +70,42 @@ class WhatIf {
 
   // ---- demand ----
   // Of the sum of the host's VMs, MHz: their own variances and the part that all have in common.
-  double deviation(const HostLoad& load) const;
+  double deviation(const HostLoad& load) const {
+    return std::sqrt(load.variance + correlation * load.deviations * load.deviations);
+  }
   // CPU that the host's VMs ask for with a certainty of `z` standard deviations, MHz.
   double upper(const HostLoad& load, double z) const;
   // CPU that is expected not to be delivered on the host, MHz: of a normal distribution, its part
   // above the capacity. The newest demand counts where it is more than expected.
-  double shortfall(const HostLoad& load, double capacity) const;
-  HostLoad with(const HostLoad& load, Index vm) const;
-  HostLoad without(const HostLoad& load, Index vm) const;
+  double shortfall(const HostLoad& load, double capacity) const {
+    return expected_above(std::max(load.mean, load.now.cpu), deviation(load), capacity);
+  }
+  // Inline: balance tries them many million times a round.
+  HostLoad with(const HostLoad& load, Index vm) const {
+    const VmLoad& add = vm_loads_[vm];
+    HostLoad out = load;
+    out.reserved += add.reserved;
+    out.now += add.now;
+    out.size += add.size;
+    out.mean += add.mean;
+    out.variance += add.deviation * add.deviation;
+    out.deviations += add.deviation;
+    ++out.vms;
+    return out;
+  }
+  HostLoad without(const HostLoad& load, Index vm) const {
+    if (load.vms == 1) return {};  // no dust of rounding on an empty host
+    const VmLoad& less = vm_loads_[vm];
+    HostLoad out = load;
+    out.reserved -= less.reserved;
+    out.now -= less.now;
+    out.size -= less.size;
+    out.mean -= less.mean;
+    out.variance = std::max(0.0, out.variance - less.deviation * less.deviation);
+    out.deviations = std::max(0.0, out.deviations - less.deviation);
+    --out.vms;
+    return out;
+  }
   double watts(Index host, const HostLoad& load) const;
 
   void move(Index vm, Index to);  // kNone: nowhere
