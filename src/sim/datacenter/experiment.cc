@@ -112,14 +112,42 @@ Result<Metrics> honest(const Setup& setup, Report& report) {
   return judged(run.metrics, setup, input);
 }
 
+std::string source_of(const model::Calendar& calendar) {
+  return calendar.as_of.empty() ? calendar.source
+                                : fmt::format("{}, as of {}", calendar.source, calendar.as_of);
+}
+
+// IT energy and facility energy apart: the multiplier overstates what is saved at the margin.
+void fill(Report& report, const AccountSettings& settings, const EnergyAccount& account) {
+  report.pue = settings.pue;
+  if (settings.price) {
+    report.currency = settings.price->unit;
+    report.cost = account.cost();
+    report.price_source = source_of(*settings.price);
+  }
+  if (settings.carbon) {
+    report.co2_kg = account.co2_kg();
+    report.co2_source = source_of(*settings.carbon);
+  }
+  if (settings.pue == 1) return;
+  report.facility_kwh = report.energy_kwh * settings.pue;
+  if (report.cost) report.facility_cost = *report.cost * settings.pue;
+  if (report.co2_kg) report.facility_co2_kg = *report.co2_kg * settings.pue;
+}
+
+// Seconds from the start of the traces to the end of the run.
+double end_of(const ExperimentFile& file, const TraceSet& traces) {
+  return file.mode == Mode::kCompat && file.duration_s > 0
+             ? file.duration_s
+             : static_cast<double>(traces.samples) * seconds(traces.interval);
+}
+
 Recorder record(Recording& out, const ExperimentFile& file, const HostMix& mix,
                 const TraceSet& traces) {
   std::vector<std::size_t> sets;
   for (std::int32_t h = 0; h < mix.hosts; ++h)
     sets.push_back(mix.sets[static_cast<std::size_t>(h) % mix.sets.size()]);
-  const double end_s = static_cast<double>(traces.samples) * seconds(traces.interval);
-  Recorder recorder(out, sets, traces.samples,
-                    file.mode == Mode::kCompat && file.duration_s > 0 ? file.duration_s : end_s);
+  Recorder recorder(out, sets, traces.samples, end_of(file, traces));
   for (std::size_t set = 0; set < out.bands.size(); ++set)
     out.bands[set].name = mix.types[set].curve.name;
   out.experiment_json = json::encode(file, {.pretty = true});
@@ -157,10 +185,19 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
   const HostMix mix = TRY(host_mix(file, traces));
   std::optional<Recorder> recorder;
   if (request.recording != nullptr) recorder.emplace(record(*request.recording, file, mix, traces));
-  const RowSink row = !recorder ? request.row : [&](const TickRow& tick) {
-    recorder->take(tick);
-    if (request.row) request.row(tick);
-  };
+  const double end_s = end_of(file, traces);
+  const AccountSettings prices = TRY(account_settings(file, end_s));
+  EnergyAccount account(prices);
+  const bool wants_rows =
+      recorder || request.row || request.progress || prices.price || prices.carbon;
+  RowSink row;  // rows cost a look at every host: nobody asks for them, nobody pays
+  if (wants_rows)
+    row = [&](const TickRow& tick) {
+      account.take(tick.time_s, tick.energy_kwh);
+      if (recorder) recorder->take(tick);
+      if (request.row) request.row(tick);
+      if (request.progress) request.progress(std::clamp(tick.time_s / end_s, 0.0, 1.0));
+    };
   Setup setup{.file = file, .request = request, .traces = traces, .mix = mix, .row = row};
   if (recorder)
     setup.bound = [&](const BoundInput& input) {
@@ -169,6 +206,7 @@ Result<Report> run_experiment(const ExperimentRequest& request) {
       recorder->finish({input.time_s.begin(), input.time_s.end()}, least_watts(reachable));
     };
   fill(report, TRY(file.mode == Mode::kCompat ? compat(setup) : honest(setup, report)));
+  fill(report, prices, account);
   report.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.peak_rss_mib = peak_rss_mib();
   return report;
@@ -221,6 +259,19 @@ const Type& Report::type() {
                  "Honest mode: planned actions that could not start before the next plan.")
           .field("memory_short", &Report::memory_short,
                  "Honest mode: share of hosts' active time with more memory in use than there is.")
+          .field("pue", &Report::pue, "Facility energy over IT energy; 1: not applied.")
+          .field("currency", &Report::currency, "Of the price.")
+          .field("cost", &Report::cost, "Of IT energy, by the price at each tick.")
+          .field("co2_kg", &Report::co2_kg, "Kilograms of CO2 of IT energy, the same way.")
+          .field("facility_kwh", &Report::facility_kwh,
+                 "IT energy times PUE; absent where it is 1.")
+          .field("facility_cost", &Report::facility_cost, "cost times PUE; absent where it is 1.")
+          .field("facility_co2_kg", &Report::facility_co2_kg,
+                 "co2_kg times PUE; absent where it is 1.")
+          .field("price_source", &Report::price_source, "Where the price is from, and its date.",
+                 {.max_length = 512})
+          .field("co2_source", &Report::co2_source, "Where the CO2 figure is from, and its date.",
+                 {.max_length = 512})
           .field("wall_s", &Report::wall_s, "Seconds this took, reading and bounds included.")
           .field("peak_rss_mib", &Report::peak_rss_mib, "The most memory the process held.");
   return kType;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct ExperimentRequest {
   std::optional<Planner> planner;               // instead of the one "chorok" is; for one run
   RowSink row;                                  // what to do with each update point
   Recording* recording = nullptr;               // filled, for html_report.h
+  // How far it is, 0 to 1, at some of the update points; on the thread that runs.
+  std::function<void(double share)> progress;
   TraceLimits limits;
 };
 
@@ -57,6 +60,15 @@ struct Report {
   std::int64_t vms_left = 0;
   std::int64_t actions_dropped = 0;
   double memory_short = 0;
+  double pue = 1;  // 1: not applied
+  std::string currency;
+  std::optional<double> cost;  // of IT energy; absent without a price
+  std::optional<double> co2_kg;
+  std::optional<double> facility_kwh;  // these three by PUE; absent where it is 1
+  std::optional<double> facility_cost;
+  std::optional<double> facility_co2_kg;
+  std::string price_source;
+  std::string co2_source;
   double wall_s = 0;
   double peak_rss_mib = 0;
   // The bound that this mode's rules allow to be reached: memory counts in honest mode alone.

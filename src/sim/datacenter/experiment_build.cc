@@ -183,6 +183,24 @@ Result<TraceSet> open_traces(const ExperimentFile& experiment, const TraceLimits
   return traces;
 }
 
+Result<AccountSettings> account_settings(const ExperimentFile& experiment, double seconds_long) {
+  AccountSettings settings{.pue = experiment.pue};
+  if (experiment.price)
+    settings.price = TRY(open_calendar(*experiment.price, CalendarKind::kPrice, "/price"));
+  if (experiment.carbon)
+    settings.carbon = TRY(open_calendar(*experiment.carbon, CalendarKind::kCarbon, "/carbon"));
+  if (!experiment.start.empty()) {
+    const double offset = settings.price    ? settings.price->utc_offset_h
+                          : settings.carbon ? settings.carbon->utc_offset_h
+                                            : 0;
+    auto start = model::parse_when(experiment.start, offset);
+    if (!start) return fail(Code::kInvalid, start.error().message, "/start");
+    settings.start = *start;
+  }
+  TRY(check(settings, seconds_long));
+  return settings;
+}
+
 Result<CompatSettings> compat_settings(const ExperimentFile& experiment, const HostMix& mix,
                                        const TraceSet& traces) {
   CompatSettings s;

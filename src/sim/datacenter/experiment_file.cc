@@ -162,6 +162,14 @@ const Type& ExperimentFile::type() {
           .field("keep_vms", &ExperimentFile::keep_vms,
                  "Compat mode: a VM that asks for nothing lives on.")
           .field("migration", &ExperimentFile::migration, "What a migration takes.")
+          .field("start", &ExperimentFile::start,
+                 "When the trace begins, as 2026-03-01T00:00:00+09:00; without a zone on the "
+                 "price's clock. Prices and CO2 that go by the hour need it.",
+                 {.max_length = 40})
+          .field("pue", &ExperimentFile::pue,
+                 "Facility energy over IT energy (PUE); 1: not applied.", {.min = 1, .max = 5})
+          .field("price", &ExperimentFile::price, "What a kWh costs.")
+          .field("carbon", &ExperimentFile::carbon, "Kilograms of CO2 a kWh.")
           .field("settings", &ExperimentFile::settings, "What the policy goes by.");
   return kType;
 }
@@ -180,6 +188,9 @@ Result<ExperimentFile> read_experiment(const std::filesystem::path& file) {
   if (!experiment) return std::unexpected(experiment.error().within(file.string()));
   if (!experiment->traces.empty())
     experiment->traces = (file.parent_path() / experiment->traces).string();
+  for (auto* calendar : {&experiment->price, &experiment->carbon})
+    if (*calendar && !(*calendar)->file.empty())
+      (*calendar)->file = (file.parent_path() / (*calendar)->file).string();
   if (experiment->name.empty()) experiment->name = file.stem().string();
   return experiment;
 }

@@ -11,6 +11,8 @@
 
 #include "base/reflect.h"
 #include "base/result.h"
+#include "sim/datacenter/account.h"
+#include "sim/datacenter/calendar_file.h"
 #include "sim/datacenter/chorok_planner.h"
 #include "sim/datacenter/compat.h"
 #include "sim/datacenter/honest.h"
@@ -80,13 +82,17 @@ struct ExperimentFile {
   double cpu_overcommit = 1;
   bool keep_vms = false;
   MigrationCosts migration;
+  std::string start;  // when the trace begins; prices and CO2 by the hour need it
+  double pue = 1;     // facility energy over IT energy; 1: not applied
+  std::optional<CalendarChoice> price;
+  std::optional<CalendarChoice> carbon;
   model::PolicySettings settings = ChorokPlannerSettings::defaults();
   static const Type& type();
 };
 
 // Errors carry the JSON pointer of the field, and a suggestion where one is near.
 Result<ExperimentFile> parse_experiment(std::string_view toml);
-// Reads the file; `traces` becomes a path that can be opened from here.
+// Reads the file; its `traces` and calendars become paths that can be opened from here.
 Result<ExperimentFile> read_experiment(const std::filesystem::path& file);
 
 // "power.deviations", "hosts.0.count", "policy": a field by its names, dots or slashes between, and
@@ -114,6 +120,8 @@ struct HostMix {
 };
 Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& traces);
 Result<TraceSet> open_traces(const ExperimentFile& experiment, const TraceLimits& limits = {});
+// Prices and CO2 for `seconds_long` of it.
+Result<AccountSettings> account_settings(const ExperimentFile& experiment, double seconds_long);
 Result<CompatSettings> compat_settings(const ExperimentFile& experiment, const HostMix& mix,
                                        const TraceSet& traces);
 Result<HonestSettings> honest_settings(const ExperimentFile& experiment, const HostMix& mix,

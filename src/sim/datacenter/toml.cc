@@ -4,6 +4,7 @@
 
 #include <toml++/toml.h>
 #include <cmath>
+#include <sstream>
 
 #include "base/json.h"
 
@@ -55,14 +56,26 @@ class Writer {
     } else if (const auto* number = node.as_floating_point();
                number != nullptr && std::isfinite(number->get())) {
       out_ += fmt::format("{}", number->get());
+    } else if (const auto* when = node.as_date_time()) {
+      text_of(when->get());
+    } else if (const auto* day = node.as_date()) {
+      text_of(day->get());
     } else {
       return fail(Code::kInvalid,
-                  fmt::format("line {}: neither dates nor infinities are used here; give a number, "
-                              "a text in quotes, true or false",
+                  fmt::format("line {}: neither infinities nor times without a date are used here; "
+                              "give a number, a text in quotes, true or false",
                               node.source().begin.line),
                   path);
     }
     return {};
+  }
+
+  // As RFC 3339 writes them, which the readers of moments take.
+  template <class Moment>
+  void text_of(const Moment& moment) {
+    std::ostringstream text;
+    text << moment;
+    out_ += json::quoted(text.str());
   }
 
   std::string out_;

@@ -10,7 +10,7 @@
 namespace chorok::sim::datacenter {
 
 // One document of at most a MiB. Errors: no TOML (with line and column), and what JSON has no word
-// for: dates, infinities.
+// for: infinities. Dates become text.
 Result<std::string> toml_to_json(std::string_view toml);
 
 }  // namespace chorok::sim::datacenter
