@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 #include "cli/flags.h"
 #include "cli/handlers.h"
 #include "cli/objects.h"
 #include "cli/patch.h"
 #include "cli/schema.h"
+#include "cli/whole_file.h"
 #include "cli/yaml.h"
 
 namespace chorok::cli {
@@ -21,10 +20,11 @@ class ScratchFile {
  public:
   static Result<ScratchFile> create(std::string_view text) {
     ScratchFile file;
-    const char* folder = std::getenv("TMPDIR");
-    file.path_ = std::string(folder ? folder : "/tmp") + "/chorok-XXXXXX.yaml";
+    file.path_ = temporary_folder() + "/chorok-XXXXXX.yaml";
     int fd = ::mkostemps(file.path_.data(), 5, O_CLOEXEC);
-    if (fd < 0) return fail(Code::kExhausted, "no temporary file for the editor");
+    if (fd < 0)
+      return fail(Code::kExhausted,
+                  "no temporary file for the editor; set TMPDIR to a folder that you may write to");
     bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
     ::close(fd);
     if (!written) return fail(Code::kExhausted, "the temporary file could not be written");

@@ -1,14 +1,13 @@
 // chorok sim: experiments of sim/datacenter from the command line.
 #include <fmt/format.h>
 
-#include <cstdio>
-#include <memory>
-
 #include "base/json.h"
+#include "cli/bar.h"
 #include "cli/handlers.h"
 #include "cli/session.h"
 #include "cli/sim.h"
 #include "cli/text.h"
+#include "cli/whole_file.h"
 #include "sim/datacenter/experiment.h"
 #include "sim/datacenter/html_report.h"
 
@@ -18,31 +17,32 @@ namespace dc = sim::datacenter;
 
 namespace {
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
-Result<File> open_file(const std::string& path) {
-  File file(std::fopen(path.c_str(), "w"));
-  if (!file)
-    return fail(Code::kInvalid,
-                fmt::format("cannot write {}; give a file in a folder that exists", path));
-  return file;
-}
-
 // Figures to six digits: shares and bounds are compared with each other.
 std::string report_text(const Value& report) {
   std::string out;
   for (const Field& field : dc::Report::type().fields) {
     const Value& value = report.get(field.name);
+    if (value.is_null() || (value.is_string() && value.text().empty())) continue;
     out += fmt::format("{:<16}", field.name);
     out += value.is_string() ? std::string(value.text())
            : value.is_int()  ? std::to_string(value.integer())
                              : fmt::format("{:.6g}", value.number());
+    if (field.name == "pue" && value.number() == 1) out += " (not applied)";
     out += "\n";
   }
   return out;
+}
+
+// Runs it under a bar on a terminal. Nothing is written before it is over, so that Ctrl-C needs
+// only to say so.
+Result<dc::Report> run_with_bar(Session& session, dc::ExperimentRequest request) {
+  Bar bar(session, "stopped; nothing was written");
+  bar.show(0, "reading the traces");
+  if (bar.paints())
+    request.progress = [&](double share) {
+      bar.show(share, fmt::format("{:.0f} % of {}", 100 * share, printable(request.experiment)));
+    };
+  return dc::run_experiment(request);
 }
 
 }  // namespace
@@ -77,23 +77,19 @@ Result<int> run_sim(Session& session, const Invocation& call) {
     const auto [name, value] = TRY(split_setting(setting));
     TRY(dc::set_field(*request.file, name, value));
   }
-  File ticks;
+  std::string ticks;
+  for (std::string_view flag : {"ticks", "report"})
+    if (call.has(flag)) TRY(check_writable(std::string(call.value(flag))));
   if (call.has("ticks")) {
-    ticks = TRY(open_file(std::string(call.value("ticks"))));
-    fmt::print(ticks.get(), "{}\n", dc::csv_header());
-    request.row = [&](const dc::TickRow& row) {
-      fmt::print(ticks.get(), "{}\n", dc::csv_line(row));
-    };
+    ticks = fmt::format("{}\n", dc::csv_header());
+    request.row = [&](const dc::TickRow& row) { ticks += dc::csv_line(row) + "\n"; };
   }
   dc::Recording recording;
-  File page;
+  if (call.has("report")) request.recording = &recording;
+  const dc::Report report = TRY(run_with_bar(session, std::move(request)));
+  if (call.has("ticks")) TRY(write_whole(std::string(call.value("ticks")), ticks));
   if (call.has("report")) {
-    page = TRY(open_file(std::string(call.value("report"))));
-    request.recording = &recording;
-  }
-  const dc::Report report = TRY(dc::run_experiment(request));
-  if (page) {
-    fmt::print(page.get(), "{}", dc::html_report(report, recording));
+    TRY(write_whole(std::string(call.value("report")), dc::html_report(report, recording)));
     session.note(fmt::format("report: {}\n", call.value("report")));
   }
   const Value value = TRY(parse_json(json::encode(report)));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "cli/bar.h"
 #include "cli/format.h"
 #include "cli/handlers.h"
 #include "cli/session.h"
@@ -16,8 +17,6 @@ namespace chorok::cli {
 namespace dc = sim::datacenter;
 
 namespace {
-
-constexpr std::size_t kBar = 30;
 
 std::vector<std::string> split(std::string_view text) {
   std::vector<std::string> out;
@@ -109,18 +108,16 @@ Result<void> show_csv(Session& session, const std::vector<dc::SweepAxis>& axes,
 Result<int> run_sim_sweep(Session& session, const Invocation& call) {
   const dc::ExperimentRequest experiment = TRY(experiment_request(call));
   dc::SweepRequest request{.base = *experiment.file, .axes = TRY(axes_of(call))};
-  Terminal& terminal = session.terminal();
-  const bool paints = terminal.err_is_terminal() && !session.options().quiet;
-  if (paints)
-    request.progress = [&](std::size_t done, std::size_t of) {
-      const std::size_t full = kBar * done / of;
-      std::string bar;
-      for (std::size_t i = 0; i < kBar; ++i) bar += i < full ? "█" : "░";
-      terminal.err(fmt::format("\r\x1b[K{} {} of {} runs", bar, done, of));
-    };
-  auto swept = dc::run_sweep(request);
-  if (paints) terminal.err("\r\x1b[K");
-  const std::vector<dc::SweepRun> runs = TRY(std::move(swept));
+  const auto sweep = [&] {
+    Bar bar(session, "stopped");
+    if (bar.paints())
+      request.progress = [&](std::size_t done, std::size_t of) {
+        bar.show(static_cast<double>(done) / static_cast<double>(of),
+                 fmt::format("{} of {} runs", done, of));
+      };
+    return dc::run_sweep(request);
+  };
+  const std::vector<dc::SweepRun> runs = TRY(sweep());
   if (session.is_structured()) {
     Value list = Value::list();
     for (const dc::SweepRun& run : runs)

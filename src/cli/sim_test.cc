@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "cli/session.h"
 #include "cli/test_support.h"
@@ -52,6 +53,53 @@ TEST_F(Sim, ReportsAsJson) {
   EXPECT_THAT(line, StartsWith("time_s,active_hosts"));
   std::getline(ticks, line);
   EXPECT_THAT(line, StartsWith("300.100,"));
+}
+
+TEST_F(Sim, ShowsABarOnATerminalAlone) {
+  const std::vector<std::string> args = {"planetlab-compat", "--traces", folder_ / "day",
+                                         "--policy", "dvfs"};
+  EXPECT_EQ(run_with(args), 0);
+  EXPECT_EQ(terminal_.complained, "");
+  EXPECT_EQ(terminal_.interrupt_note, "stopped; nothing was written\n");
+  terminal_.is_terminal = true;
+  EXPECT_EQ(run_with(args), 0);
+  EXPECT_THAT(terminal_.complained, HasSubstr("50 % of planetlab-compat"));
+  EXPECT_TRUE(terminal_.complained.ends_with("\r\x1b[K"));
+}
+
+TEST_F(Sim, WritesFilesWholeOrNotAtAll) {
+  std::ofstream(folder_ / "page.html") << "old";
+  // The run fails: what was there stays, and nothing lies beside it.
+  EXPECT_NE(run_with({"planetlab-compat", "--traces", folder_ / "day", "--policy", "none",
+                      "--report", folder_ / "page.html", "--ticks", folder_ / "ticks.csv"}),
+            0);
+  std::stringstream page;
+  page << std::ifstream(folder_ / "page.html").rdbuf();
+  EXPECT_EQ(page.str(), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2);  // and the traces
+  // Where nothing can be written, that is said before the work.
+  EXPECT_NE(run_with({"planetlab-compat", "--traces", folder_ / "day", "--report",
+                      folder_ / "none" / "page.html"}),
+            0);
+  EXPECT_THAT(terminal_.complained, HasSubstr("cannot write"));
+  EXPECT_NE(run_with({"planetlab-compat", "--traces", folder_ / "day", "--ticks", folder_}), 0);
+  EXPECT_THAT(terminal_.complained, HasSubstr("directory"));
+  EXPECT_EQ(run_with({"planetlab-compat", "--traces", folder_ / "day", "--ticks", "/dev/null"}), 0);
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+TEST_F(Sim, PricesARun) {
+  EXPECT_EQ(run_with({"planetlab-honest", "--traces", folder_ / "day", "--set",
+                      "price.use=korea-industrial", "--set", "pue=1.5"}),
+            0)
+      << terminal_.complained;
+  EXPECT_THAT(terminal_.said, HasSubstr("cost"));
+  EXPECT_THAT(terminal_.said, HasSubstr("facility_kwh"));
+  EXPECT_THAT(terminal_.said, ::testing::Not(HasSubstr("co2_kg")));
+  terminal_.said.clear();
+  EXPECT_EQ(run_with({"planetlab-honest", "--traces", folder_ / "day"}), 0);
+  EXPECT_THAT(terminal_.said, HasSubstr("1 (not applied)"));
+  EXPECT_THAT(terminal_.said, ::testing::Not(HasSubstr("cost")));
 }
 
 TEST_F(Sim, ReportsForPeople) {

@@ -445,10 +445,14 @@ Result<int> dispatch(std::span<const std::string_view> args) {
   plan.password = options.get("admin-password", "chorok-sim");
   const bool is_temporary = !options.has("state");
   plan.state.path = options.get("state");
-  char temporary[] = "/tmp/chorok-sim-XXXXXX";
   if (is_temporary) {
-    if (::mkdtemp(temporary) == nullptr)
-      return fail(Code::kExhausted, "no temporary folder can be made in /tmp; give --state DIR");
+    std::error_code none;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(none);  // TMPDIR
+    std::string temporary = (folder / "chorok-sim-XXXXXX").string();
+    if (none || ::mkdtemp(temporary.data()) == nullptr)
+      return fail(Code::kExhausted,
+                  "no temporary folder can be made; set TMPDIR to one that you may write to, or "
+                  "give --state DIR");
     plan.state.path = temporary;
   }
   TRY(plan.state.make());
