@@ -120,6 +120,8 @@ Result<> Engine::load_record(const ports::KeyValue& item) {
                TRY(load_as<model::Datastore>(inventory_, kind, item)) ||
                TRY(load_as<model::Network>(inventory_, kind, item)) ||
                TRY(load_as<model::Cluster>(inventory_, kind, item)) ||
+               TRY(load_as<model::Pool>(inventory_, kind, item)) ||
+               TRY(load_as<model::Rule>(inventory_, kind, item)) ||
                TRY(load_as<model::Task>(inventory_, kind, item)) ||
                TRY(load_as<model::Operation>(inventory_, kind, item)) ||
                TRY(load_as<model::Event>(inventory_, kind, item)) ||
@@ -169,6 +171,8 @@ void Engine::ensure_cluster(Done<Result<>> done) {
   for (const auto& [id, host] : inventory_.hosts().all()) {
     model::Host lost = *host;
     lost.link = model::HostLink::kLost;
+    if (lost.cluster.empty() && inventory_.clusters().size() > 0)
+      lost.cluster = inventory_.default_cluster().meta.id;
     changes.put_volatile(std::move(lost));
   }
   commit(std::move(changes), std::move(done));
@@ -181,8 +185,7 @@ void Engine::stop(Done<Result<>> done) {
 }
 
 const model::Cluster& Engine::cluster() const {
-  CHOROK_ASSERT(inventory_.clusters().size() > 0);
-  return *inventory_.clusters().all().begin()->second;
+  return inventory_.default_cluster();
 }
 
 ports::Txn Engine::to_txn(const Changes& changes) const {

@@ -67,7 +67,7 @@ class Engine {
   std::uint64_t term() const { return term_; }
   std::string new_id(std::string_view prefix) { return ids_(prefix); }
   const Inventory& inventory() const { return inventory_; }
-  const model::Cluster& cluster() const;
+  const model::Cluster& cluster() const;  // the default one
 
   // Applies now; `done` when durable, or with the store's error after it was taken back. An empty
   // set is done at once.

@@ -11,6 +11,7 @@
 
 #include "model/account.h"
 #include "model/host.h"
+#include "model/pool.h"
 #include "model/task.h"
 #include "model/vm.h"
 
@@ -55,6 +56,14 @@ struct Record<model::Network> : MetaRecord<model::Network> {
 template <>
 struct Record<model::Cluster> : MetaRecord<model::Cluster> {
   static constexpr std::string_view kKind = "cluster";
+};
+template <>
+struct Record<model::Pool> : MetaRecord<model::Pool> {
+  static constexpr std::string_view kKind = "pool";
+};
+template <>
+struct Record<model::Rule> : MetaRecord<model::Rule> {
+  static constexpr std::string_view kKind = "rule";
 };
 template <>
 struct Record<model::User> : MetaRecord<model::User> {
@@ -158,6 +167,16 @@ class Inventory {
   const Table<model::Datastore>& datastores() const { return table<model::Datastore>(); }
   const Table<model::Network>& networks() const { return table<model::Network>(); }
   const Table<model::Cluster>& clusters() const { return table<model::Cluster>(); }
+  const Table<model::Pool>& pools() const { return table<model::Pool>(); }
+  const Table<model::Rule>& rules() const { return table<model::Rule>(); }
+  // The one that hosts without a word of theirs belong to: the oldest. There is always one.
+  const model::Cluster& default_cluster() const;
+  // Those of a host or VM that says none, or one that is gone, are the default one's.
+  const model::Cluster& cluster_of(const model::Host& host) const;
+  // By its host; the pool it is in may be another's until somebody moves it.
+  const model::Cluster& cluster_of(const model::Vm& vm) const;
+  // Its pool, if that is in its cluster.
+  Table<model::Pool>::Ptr pool_of(const model::Vm& vm) const;
   const Table<model::Task>& tasks() const { return table<model::Task>(); }
   const Table<model::Operation>& operations() const { return table<model::Operation>(); }
   const Table<model::Event>& events() const { return table<model::Event>(); }
@@ -168,9 +187,9 @@ class Inventory {
 
  private:
   std::tuple<Table<model::Vm>, Table<model::Host>, Table<model::Datastore>, Table<model::Network>,
-             Table<model::Cluster>, Table<model::Task>, Table<model::Operation>,
-             Table<model::Event>, Table<model::AuditEntry>, Table<model::User>, Table<model::Token>,
-             Table<KeptAnswer>>
+             Table<model::Cluster>, Table<model::Pool>, Table<model::Rule>, Table<model::Task>,
+             Table<model::Operation>, Table<model::Event>, Table<model::AuditEntry>,
+             Table<model::User>, Table<model::Token>, Table<KeptAnswer>>
       tables_;
 };
 

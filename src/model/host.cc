@@ -107,6 +107,9 @@ const Type& Host::type() {
   static const Type kType =
       describe<Host>("Host", "A machine that runs VMs.")
           .field("meta", &Host::meta, "Name, labels, folder, notes.", {.required = true})
+          .field("cluster", &Host::cluster,
+                 "The cluster it belongs to: name or id. Changed only while no VM runs on it.",
+                 {.max_length = 63, .pattern = Pattern::kName, .read_only = true})
           .field("power", &Host::power, "", {.read_only = true})
           .field("link", &Host::link, "", {.read_only = true})
           .field("admin", &Host::admin, "", {.read_only = true})
@@ -181,7 +184,8 @@ const Type& Cluster::type() {
                  {.max_length = 60, .pattern = Pattern::kName})
           .field("cpu_baseline_definition", &Cluster::cpu_baseline_definition,
                  "As libvirt computed it.", {.max_length = 65536, .read_only = true})
-          .field("migration", &Cluster::migration, "How live migrations are done.");
+          .field("migration", &Cluster::migration, "How live migrations are done.")
+          .field("settings", &Cluster::settings, "What DRS, DPM and HA go by.");
   return kType;
 }
 

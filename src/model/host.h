@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "model/common.h"
+#include "model/policy_settings.h"
 #include "model/vm.h"
 
 namespace chorok::model {
@@ -79,6 +80,7 @@ struct HostInventory {
 
 struct Host {
   Meta meta;
+  std::string cluster;  // id; empty in records of before there were several: the first one
   HostPower power = HostPower::kOn;
   HostLink link = HostLink::kLost;
   HostAdmin admin = HostAdmin::kEnabled;
@@ -117,7 +119,7 @@ struct Network {
   static const Type& type();
 };
 
-// Settings of a cluster. Each bound has a default and a reason.
+// How a cluster's VMs are moved. Each bound has a default and a reason.
 struct MigrationSettings {
   bool tls = true;            // off only on a trusted network
   bool auto_converge = true;  // slow the guest down rather than never finish
@@ -138,6 +140,7 @@ struct Cluster {
   std::string cpu_baseline;  // CPU model every VM without its own gets; empty: the host's
   std::string cpu_baseline_definition;
   MigrationSettings migration;
+  PolicySettings settings;
   static const Type& type();
 };
 

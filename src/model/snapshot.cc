@@ -20,24 +20,6 @@ const Type& enum_type(const VmRun*) {
                             {2, "waiting", "is to run and has no host yet"}});
   return kType;
 }
-const Type& enum_type(const Automation*) {
-  static const Type kType = describe_enum<Automation>(
-      "Automation", "How far the cluster acts by itself.",
-      {{0, "off", "not at all: such a VM stays where it is"},
-       {1, "manual", "recommends; a person decides"},
-       {2, "partial", "places what starts by itself, recommends the rest"},
-       {3, "full", "acts"}});
-  return kType;
-}
-const Type& enum_type(const RuleKind*) {
-  static const Type kType =
-      describe_enum<RuleKind>("RuleKind", "What a rule asks for.",
-                              {{0, "together", "its VMs share a host"},
-                               {1, "apart", "no two of its VMs share a host"},
-                               {2, "hosts_only", "its VMs run on these hosts"},
-                               {3, "hosts_never", "and not on these"}});
-  return kType;
-}
 const Type& enum_type(const SnapshotOperation::Kind*) {
   static const Type kType =
       describe_enum<SnapshotOperation::Kind>("SnapshotOperationKind", "What is under way.",
@@ -45,6 +27,21 @@ const Type& enum_type(const SnapshotOperation::Kind*) {
                                               {1, "start", "a VM starts on a host"},
                                               {2, "power_on", "a host is being switched on"},
                                               {3, "power_off", "a host is being switched off"}});
+  return kType;
+}
+
+const Type& Allocation::type() {
+  static const Type kType =
+      describe<Allocation>("Allocation", "Importance, guarantee and bound of one resource.")
+          .field("shares", &Allocation::shares,
+                 "Relative importance under contention; 0 is the preset normal.",
+                 {.min = 0, .max = 1e12})
+          .field("reservation", &Allocation::reservation, "Guaranteed minimum.",
+                 {.min = 0, .max = 1e12})
+          .field("limit", &Allocation::limit, "Upper bound; absent for none.",
+                 {.min = 0, .max = 1e12})
+          .field("expandable", &Allocation::expandable,
+                 "Pools: what children reserve may be taken from the parent.");
   return kType;
 }
 

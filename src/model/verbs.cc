@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "model/host.h"
+#include "model/pool.h"
 #include "model/task.h"
 #include "model/vm.h"
 
@@ -155,7 +156,7 @@ std::span<const ResourceKind> resource_kinds() {
        &type_of<Vm>,
        {"meta/name", "status/state", "status/host_name", "spec/vcpus", "spec/memory", "status/ips",
         "status/task"},
-       {"meta/id", "uuid", "spec/firmware", "meta/folder", "meta/labels", "status/since"},
+       {"meta/id", "uuid", "spec/firmware", "pool", "meta/folder", "meta/labels", "status/since"},
        true,
        Role::kOperator},
       {"host",
@@ -164,7 +165,7 @@ std::span<const ResourceKind> resource_kinds() {
        {"meta/name", "link", "power", "admin", "inventory/cpu/capacity", "inventory/memory",
         "inventory/accelerator", "address"},
        {"meta/id", "inventory/cpu/model", "inventory/qemu_version", "inventory/libvirt_version",
-        "agent_version", "meta/labels"}},
+        "agent_version", "cluster", "meta/labels"}},
       {"datastore",
        "datastores",
        &type_of<Datastore>,
@@ -177,7 +178,12 @@ std::span<const ResourceKind> resource_kinds() {
        {"meta/name", "kind", "bridge", "vlan"},
        {"meta/id", "libvirt_network"},
        true},
-      {"cluster", "clusters", &type_of<Cluster>, {"meta/name", "cpu_baseline"}, {"meta/id"}},
+      {"cluster",
+       "clusters",
+       &type_of<Cluster>,
+       {"meta/name", "settings/balance/automation", "settings/power/automation",
+        "settings/ha/enabled", "cpu_baseline"},
+       {"meta/id", "settings/balance/level", "settings/ha/failures", "meta/labels"}},
       {"task",
        "tasks",
        &type_of<Task>,
@@ -206,6 +212,15 @@ std::span<const ResourceKind> resource_kinds() {
        {"meta/notes"}},
   };
   return kKinds;
+}
+
+std::span<const Reference> references() {
+  static constexpr Reference kReferences[] = {
+      {"host", "cluster", "cluster"}, {"vm", "pool", "pool"},     {"vm", "restart/after", "vm"},
+      {"pool", "cluster", "cluster"}, {"pool", "parent", "pool"}, {"rule", "cluster", "cluster"},
+      {"rule", "vms", "vm"},          {"rule", "hosts", "host"},
+  };
+  return kReferences;
 }
 
 const ResourceKind* find_resource_kind(std::string_view kind) {

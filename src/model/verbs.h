@@ -40,4 +40,13 @@ struct ResourceKind {
 std::span<const ResourceKind> resource_kinds();
 const ResourceKind* find_resource_kind(std::string_view kind);
 
+// A field that names another thing. People give a name or an id; the record keeps the id, so that
+// everything may be renamed.
+struct Reference {
+  std::string_view kind;  // whose field
+  std::string_view path;  // "restart/after": a string or a list of them
+  std::string_view target;
+};
+std::span<const Reference> references();
+
 }  // namespace chorok::model

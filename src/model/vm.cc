@@ -187,6 +187,18 @@ const Type& VmSpec::type() {
   return kType;
 }
 
+const Type& RestartSpec::type() {
+  static const Type kType =
+      describe<RestartSpec>("RestartSpec", "How it is restarted when its host has failed (HA).")
+          .field("priority", &RestartSpec::priority, "1 first … 5 last; 0: not restarted.",
+                 {.min = 0, .max = 5})
+          .field("after", &RestartSpec::after, "VMs that must be ready before it: names or ids.",
+                 {.max_length = 63, .max_count = 64, .pattern = Pattern::kName})
+          .field("delay", &RestartSpec::delay, "Wait after those are ready.",
+                 {.min = 0, .max = 86400});
+  return kType;
+}
+
 const Type& SnapshotInfo::type() {
   static const Type kType =
       describe<SnapshotInfo>("SnapshotInfo", "A snapshot of a VM.")
@@ -268,6 +280,12 @@ const Type& Vm::type() {
           .field("uuid", &Vm::uuid, "libvirt's id.", {.pattern = Pattern::kId, .read_only = true})
           .field("domain", &Vm::domain, "As libvirt calls it.", {.read_only = true})
           .field("spec", &Vm::spec, "What it is made of.")
+          .field("pool", &Vm::pool,
+                 "The resource pool it is in: name or id; empty: directly below its cluster.",
+                 {.max_length = 63, .pattern = Pattern::kName})
+          .field("automation", &Vm::automation,
+                 "How far the cluster acts on it by itself; absent: as the cluster is set.")
+          .field("restart", &Vm::restart, "When its host has failed.")
           .field("power", &Vm::power, "What is wanted: on or off.", {.read_only = true})
           .field("host", &Vm::host, "The host it belongs to; empty when created: chosen by Chorok.",
                  {.max_length = 63, .pattern = Pattern::kName})

@@ -10,6 +10,7 @@
 
 #include "base/units.h"
 #include "model/common.h"
+#include "model/policy_settings.h"
 
 namespace chorok::model {
 
@@ -99,6 +100,14 @@ struct VmSpec {
   static const Type& type();
 };
 
+// When hosts fail (HA). What depends on what is started in that order; priority comes after.
+struct RestartSpec {
+  std::int32_t priority = 3;       // 1 first … 5 last, 0 never
+  std::vector<std::string> after;  // ids of VMs that must be ready before this one starts
+  Duration delay{};                // after those are ready
+  static const Type& type();
+};
+
 enum class VmState : std::uint8_t {
   kOff,
   kStarting,
@@ -185,6 +194,9 @@ struct Vm {
   std::string
       domain;  // as libvirt calls it: the name it was created with, made unique; never changes
   VmSpec spec;
+  std::string pool;                      // id; empty: directly below its cluster
+  std::optional<Automation> automation;  // instead of the cluster's, which bounds it
+  RestartSpec restart;
   VmPower power = VmPower::kOff;  // wanted
   std::string host;               // where it belongs (id)
   std::uint64_t generation = 0;   // counts changes of spec

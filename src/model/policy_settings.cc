@@ -1,4 +1,4 @@
-#include "model/snapshot.h"
+#include "model/policy_settings.h"
 
 namespace chorok::model {
 namespace {
@@ -16,21 +16,24 @@ static_assert(sizeof(PolicySettings) == 176);
 
 }  // namespace
 
-const Type& Allocation::type() {
-  static const Type kType =
-      describe<Allocation>("Allocation", "Importance, guarantee and bound of one resource.")
-          .field("shares", &Allocation::shares,
-                 "Relative importance under contention; 0 is the preset normal.",
-                 {.min = 0, .max = 1e12})
-          .field("reservation", &Allocation::reservation, "Guaranteed minimum.",
-                 {.min = 0, .max = 1e12})
-          .field("limit", &Allocation::limit, "Upper bound; absent for none.",
-                 {.min = 0, .max = 1e12})
-          .field("expandable", &Allocation::expandable,
-                 "Pools: what children reserve may be taken from the parent.");
+const Type& enum_type(const Automation*) {
+  static const Type kType = describe_enum<Automation>(
+      "Automation", "How far the cluster acts by itself.",
+      {{0, "off", "not at all: such a VM stays where it is"},
+       {1, "manual", "recommends; a person decides"},
+       {2, "partial", "places what starts by itself, recommends the rest"},
+       {3, "full", "acts"}});
   return kType;
 }
-
+const Type& enum_type(const RuleKind*) {
+  static const Type kType =
+      describe_enum<RuleKind>("RuleKind", "What a rule asks for.",
+                              {{0, "together", "its VMs share a host"},
+                               {1, "apart", "no two of its VMs share a host"},
+                               {2, "hosts_only", "its VMs run on these hosts"},
+                               {3, "hosts_never", "and not on these"}});
+  return kType;
+}
 const Type& BalanceSettings::type() {
   static const Type kType =
       describe<BalanceSettings>("BalanceSettings", "How load is spread over hosts (DRS).")
