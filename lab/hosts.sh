@@ -40,7 +40,7 @@ host_start() { # HOST
   "$TOOLS/hostinit" --name "$1" --netns "/run/netns/$LINK-$1" --dir "$DIR/$1" --shared "$SHARED" \
     --pid-file "$RUN/$1.pid" "${arguments[@]}" -- "$LAB_HOME/boot.sh" "$1" "$(host_address "$1")" \
     "$NET" "$(cat "$RUN/hosts")" "$(mac 3 "${1#host}")" "$CORES" "$MEMORY_MIB" "https://$NET.1:$PORT" \
-    "${CHOROK_AGENT_CMD:-$BIN/chorok-agent}" "$TOOLS/tcgsync.so" 8>&- </dev/null >>"$boot_log" 2>&1 || {
+    "${CHOROK_AGENT_CMD:-$BIN/chorok-agent}" "$TOOLS/tcgsync.so" 8>&- 9>&- </dev/null >>"$boot_log" 2>&1 || {
     tail -n 20 "$boot_log" >&2
     return 1
   }
@@ -61,11 +61,16 @@ give_capabilities() { # HOST
   cp -r "$CAPABILITIES" "$to"
 }
 
+# The power goes, whatever else is done to this host at the moment: a boot under way then fails.
+host_cut() { # HOST
+  if host_running "$1"; then "$TOOLS/endpid" "$(host_pid "$1")" || true; fi
+}
+
 host_kill() { # HOST: everything at once, as when the power goes
   local pid
   pid=$(host_pid "$1")
   if host_running "$1"; then "$TOOLS/endpid" "$pid"; fi
-  rm -f "$RUN/$1.pid"
+  rm -f "$RUN/$1.pid" "$RUN/$1.booting" "$RUN/$1.dark"
   local path
   while read -r _ path; do cgroup_remove "$path/$1"; done <"$RUN/cgroups"
   network_remove_host "$1"

@@ -29,7 +29,7 @@ network_up() {
 # Addresses for guests: .100 to .199, and nothing else (no name service, no route out).
 leases_start() {
   (
-    exec 8>&-
+    close_locks
     cgroup_enter services
     exec ip netns exec "$BRIDGE_NS" dnsmasq --conf-file=/dev/null --port=0 --interface=br0 --bind-interfaces \
       --except-interface=lo --dhcp-range="$NET.100,$NET.199,255.255.255.0,1h" --dhcp-authoritative --no-ping \

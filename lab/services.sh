@@ -21,7 +21,7 @@ manager_start() {
       fail "chorok-manager init failed: $(tail -n 3 "$DIR/manager/init.log")"
   fi
   (
-    exec 8>&-
+    close_locks
     cgroup_enter services
     setsid "$BIN/chorok-manager" run --state "$RUN/manager/state" --listen "$NET.1:$PORT" \
       </dev/null >>"$DIR/manager/manager.log" 2>&1 &

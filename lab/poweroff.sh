@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# In a host: what its operating system does when the power button is pressed. Guests are asked to end and have ten
+# seconds; the daemons stop in order, so that the agent can take its leave.
+set -uo pipefail
+here=$(dirname "$(readlink -f "$0")")
+stop() { [ ! -f "/run/lab/$1.cmd" ] || "$here/service.sh" stop "$1"; }
+
+mapfile -t guests < <(timeout 5 virsh -c qemu:///system list --name 2>/dev/null | grep .)
+for guest in "${guests[@]}"; do timeout 5 virsh -q -c qemu:///system shutdown "$guest" >/dev/null 2>&1; done
+for ((attempt = 0; attempt < 100 && ${#guests[@]} > 0; attempt++)); do # libvirt's events tell a shell nothing
+  mapfile -t guests < <(timeout 5 virsh -c qemu:///system list --name 2>/dev/null | grep .)
+  [ ${#guests[@]} = 0 ] || sleep 0.1
+done
+stop agent
+stop libvirtd
+stop virtlogd
