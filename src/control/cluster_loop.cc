@@ -1,0 +1,207 @@
+#include "control/cluster_loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "policy/planner.h"
+#include "policy/restart.h"
+
+namespace chorok::control {
+
+namespace {
+
+using model::Automation;
+using model::Snapshot;
+using model::SnapshotOperation;
+using model::VmRun;
+using policy::Action;
+using policy::ActionKind;
+using policy::Why;
+
+void expect_what_is(Snapshot& snapshot) {
+  for (model::SnapshotVm& vm : snapshot.vms)
+    for (model::Demand* demand : {&vm.cpu_demand, &vm.memory_demand})
+      *demand = {.now = demand->now,
+                 .mean = demand->now,
+                 .peak = demand->now,
+                 .expected = demand->now,
+                 .upper = demand->now};
+}
+
+}  // namespace
+
+Brain chorok_brain(const model::PolicySettings& settings) {
+  auto forecast = std::make_shared<policy::ClusterForecast>();
+  return {.settings = settings,
+          .forecast = [forecast](Snapshot& snapshot) { forecast->observe(snapshot); },
+          .plan = policy::plan_cluster,
+          .place = policy::plan_place,
+          .restart = policy::plan_restart};
+}
+
+Result<Turn> ClusterLoop::turn(Fleet& fleet) {
+  Turn turn;
+  if (snapshot_ == nullptr || watches_.size() != fleet.hosts()) snapshot_ = &fleet.snapshot();
+  watches_.resize(fleet.hosts());
+  settings_.watch.restart = brain_.settings.ha.enabled;
+  watch_hosts(fleet, turn);
+  see_restarted(fleet, turn);
+  if (new_losses_) TRY(restart(fleet, turn));
+  if (brain_.plan && round_due(fleet.now())) TRY(round(fleet, turn));
+
+  PlanRun::Site site{.fleet = fleet,
+                     .watches = watches_,
+                     .hosts = snapshot_->hosts,
+                     .switch_host = [&](Index host, bool on) {
+                       return switch_host(host, snapshot_->hosts[host], on, fleet.now(),
+                                          settings_.watch, watches_[host]);
+                     }};
+  const std::vector<Command>::size_type before = turn.commands.size();
+  turn.wake = std::min(turn.wake, restarts_.work(site, turn.commands, turn.events));
+  turn.wake = std::min(turn.wake, run_.work(site, turn.commands, turn.events));
+  for (auto i = before; i < turn.commands.size(); ++i) {
+    const Command& command = turn.commands[i];
+    if (command.vm != kNone) continue;
+    turn.watched = true;
+    turn.wake = std::min(turn.wake, watches_[command.host].until);
+  }
+  if (brain_.plan) turn.wake = std::min(turn.wake, next_round_);
+  return turn;
+}
+
+void ClusterLoop::watch_hosts(Fleet& fleet, Turn& turn) {
+  for (Index h = 0; h < fleet.hosts(); ++h) {
+    HostWatch& watch = watches_[h];
+    const HostPhase phase = watch.phase;
+    const std::int32_t tries = watch.tries;
+    WatchStep step =
+        look(h, snapshot_->hosts[h], fleet.host(h), fleet.now(), settings_.watch, watch);
+    turn.wake = std::min(turn.wake, step.wake);
+    turn.watched |= phase != watch.phase || tries != watch.tries;
+    // What there is has changed, and not as the plan in hand has it: the next round does not wait.
+    const bool came = phase != HostPhase::kUnknown && phase != watch.phase &&
+                      watch.phase == HostPhase::kUp && !run_.awaits(h) && !restarts_.awaits(h);
+    if (came || step.lost_vms) plan_soon();
+    if (step.command) turn.commands.push_back(std::move(*step.command));
+    std::ranges::move(step.events, std::back_inserter(turn.events));
+    if (!step.lost_vms || !settings_.watch.restart) continue;
+    for (Index v = 0; v < fleet.vms(); ++v) {
+      if (fleet.host_of(v) != h) continue;
+      restarting_.push_back(v);
+      new_losses_ = true;
+      turn.events.push_back({.kind = LoopEvent::Kind::kVmLost, .host = h, .vm = v});
+    }
+  }
+}
+
+void ClusterLoop::see_restarted(const Fleet& fleet, Turn& turn) {
+  std::erase_if(restarting_, [&](Index vm) {
+    const Index host = fleet.host_of(vm);
+    if (host == kNone || lost(host) || fleet.busy(vm)) return false;
+    turn.events.push_back({.kind = LoopEvent::Kind::kVmRestarted, .host = host, .vm = vm});
+    return true;
+  });
+}
+
+Snapshot& ClusterLoop::marked(Fleet& fleet) {
+  Snapshot& snapshot = fleet.snapshot();
+  snapshot_ = &snapshot;
+  snapshot.settings = brain_.settings;
+  for (Index h = 0; h < snapshot.hosts.size(); ++h) {
+    const HostWatch& watch = watches_[h];
+    mark(watch, fleet.now(), settings_.watch, snapshot.hosts[h]);
+    if (watch.phase == HostPhase::kWaking || watch.phase == HostPhase::kStopping)
+      snapshot.operations.push_back({.kind = watch.phase == HostPhase::kWaking
+                                                 ? SnapshotOperation::Kind::kPowerOn
+                                                 : SnapshotOperation::Kind::kPowerOff,
+                                     .to = h,
+                                     .since = watch.since});
+  }
+  mark_lost(snapshot);
+  return snapshot;
+}
+
+// VMs of failed hosts run nowhere, whatever was reported last.
+void ClusterLoop::mark_lost(Snapshot& snapshot) const {
+  if (std::ranges::none_of(watches_,
+                           [](const HostWatch& w) { return w.phase == HostPhase::kFailed; }))
+    return;
+  for (model::SnapshotVm& vm : snapshot.vms) {
+    if (vm.host == kNone || !lost(vm.host)) continue;
+    vm.run = settings_.watch.restart ? VmRun::kWaiting : VmRun::kOff;
+    vm.host = kNone;
+  }
+}
+
+// Restarts that wait for their turn count where they will be, and are not planned twice.
+void ClusterLoop::mark_restarts(Snapshot& snapshot) const {
+  const std::vector<PlanRun::State>& states = restarts_.states();
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const Action& action = restarts_.plan().actions[i];
+    if (states[i] != PlanRun::State::kWaiting || action.kind != ActionKind::kStart) continue;
+    snapshot.operations.push_back({.kind = SnapshotOperation::Kind::kStart,
+                                   .vm = action.vm,
+                                   .to = action.to,
+                                   .since = snapshot.now});
+  }
+}
+
+Result<void> ClusterLoop::restart(Fleet& fleet, Turn& turn) {
+  new_losses_ = false;
+  if (!brain_.restart) return {};
+  Snapshot& snapshot = marked(fleet);
+  std::vector<Index> failed;
+  for (Index h = 0; h < watches_.size(); ++h)
+    if (lost(h)) failed.push_back(h);
+  policy::Plan plan = brain_.restart(snapshot, failed);
+  for (const policy::Violation& violation : plan.violations)
+    turn.events.push_back({.kind = LoopEvent::Kind::kCannotRestart,
+                           .host = violation.host,
+                           .vm = violation.vm,
+                           .text = violation.text});
+  return restarts_.take(std::move(plan), fleet);
+}
+
+Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
+  // Rounds keep their beat, however late one was and whatever comes between them.
+  const Time now = fleet.now();
+  soon_ = false;
+  if (now >= next_round_)
+    next_round_ =
+        next_round_ + settings_.round > now ? next_round_ + settings_.round : now + settings_.round;
+  Snapshot& snapshot = marked(fleet);
+  mark_restarts(snapshot);
+  // What a person has switched off meanwhile is not owed a restart any more.
+  std::erase_if(restarting_, [&](Index vm) { return snapshot.vms[vm].run == VmRun::kOff; });
+  if (brain_.forecast)
+    brain_.forecast(snapshot);
+  else
+    expect_what_is(snapshot);
+  dropped_ += run_.waiting();
+  turn.planned = true;
+  return run_.take(brain_.plan(snapshot), fleet,
+                   [&](const Action& action) { return is_held(action, snapshot); });
+}
+
+bool ClusterLoop::is_held(const Action& action, const Snapshot& snapshot) const {
+  if (!settings_.respect_automation) return false;
+  const Automation moves = snapshot.settings.balance.automation;
+  const Automation power = snapshot.settings.power.automation;
+  switch (action.kind) {
+    case ActionKind::kPowerOn:
+    case ActionKind::kPowerOff:
+      return power != Automation::kFull;
+    case ActionKind::kStart:
+      return moves < Automation::kPartial &&
+             std::ranges::find(restarting_, action.vm) == restarting_.end();
+    case ActionKind::kMigrate:
+      if (action.why == Why::kMaintenance) return false;  // a person has asked for it already
+      if (action.why == Why::kConsolidate && power != Automation::kFull) return true;
+      return moves != Automation::kFull || snapshot.vms[action.vm].automation != Automation::kFull;
+  }
+  return true;
+}
+
+}  // namespace chorok::control

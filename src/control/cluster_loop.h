@@ -1,0 +1,89 @@
+// A cluster's loops in one: hosts are watched, VMs of a failed one restart elsewhere (HA), and in
+// rounds a plan is made (DRS, DPM) and carried out. Manager and simulator run this very class over
+// their own Fleet.
+//
+// A turn is level-triggered: it looks at everything, orders what should begin now, and may be taken
+// at any time and as often as anybody likes. What it must remember from turn to turn is small: the
+// watch of each host, which is to be stored, and the plan in hand, which may be lost, since the
+// next round sees what is under way and plans on.
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "control/brain.h"
+#include "control/fleet.h"
+#include "control/host_watch.h"
+#include "control/plan_run.h"
+
+namespace chorok::control {
+
+struct LoopSettings {
+  Duration round = std::chrono::seconds(60);
+  // Actions that a person decides by the settings' automation are held, unless this is false.
+  bool respect_automation = true;
+  WatchSettings watch;
+};
+
+struct Turn {
+  std::vector<Command> commands;  // in the order to be carried out
+  std::vector<LoopEvent> events;
+  bool planned = false;     // plan() and snapshot() are new
+  bool watched = false;     // some watch() has changed and is to be stored
+  Time wake = Time::max();  // the next turn is due then, if nothing happens before
+};
+
+class ClusterLoop {
+ public:
+  ClusterLoop(Brain brain, LoopSettings settings) : brain_(std::move(brain)), settings_(settings) {}
+
+  // O(hosts + actions in hand) between rounds, plus the policies' cost in a round. Errors: a plan
+  // that cannot be carried out, which is a bug in the policy; the loop goes on with the next round.
+  Result<Turn> turn(Fleet& fleet);
+
+  // A round in the next turn, whatever the time: after a change of settings, a power-on, an intent.
+  void plan_soon() { soon_ = true; }
+  bool round_due(Time now) const { return soon_ || now >= next_round_; }
+
+  // Of the newest round: what was shown to the policy, what it answered, how far it is carried out.
+  const model::Snapshot& snapshot() const { return *snapshot_; }
+  const policy::Plan& plan() const { return run_.plan(); }
+  const std::vector<PlanRun::State>& states() const { return run_.states(); }
+  // Actions that were given up for a newer plan before they could start.
+  std::int64_t dropped() const { return dropped_ + run_.waiting(); }
+
+  const std::vector<HostWatch>& watches() const { return watches_; }
+  // What was stored, before the first turn or when hosts have changed; by index.
+  void restore(std::vector<HostWatch> watches) { watches_ = std::move(watches); }
+  LoopSettings& settings() { return settings_; }
+  Brain& brain() { return brain_; }
+
+ private:
+  void watch_hosts(Fleet& fleet, Turn& turn);
+  void see_restarted(const Fleet& fleet, Turn& turn);
+  Result<void> restart(Fleet& fleet, Turn& turn);
+  Result<void> round(Fleet& fleet, Turn& turn);
+  // The fleet's snapshot with what is known here.
+  model::Snapshot& marked(Fleet& fleet);
+  void mark_lost(model::Snapshot& snapshot) const;
+  void mark_restarts(model::Snapshot& snapshot) const;
+  bool is_held(const policy::Action& action, const model::Snapshot& snapshot) const;
+  bool lost(Index host) const { return watches_[host].phase == HostPhase::kFailed; }
+
+  Brain brain_;
+  LoopSettings settings_;
+  model::Snapshot* snapshot_ = nullptr;
+  std::vector<HostWatch> watches_;
+  PlanRun run_;
+  PlanRun restarts_;
+  std::vector<Index> restarting_;  // VMs that were lost and are not back
+  bool new_losses_ = false;
+  bool soon_ = true;
+  Time next_round_{};
+  std::int64_t dropped_ = 0;
+};
+
+// The policies of production, with everything at its defaults unless `settings` say otherwise.
+Brain chorok_brain(const model::PolicySettings& settings);
+
+}  // namespace chorok::control

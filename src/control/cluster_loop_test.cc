@@ -1,0 +1,319 @@
+// The loops over a cluster made by hand: hosts that fall silent, switches that fail, plans that
+// come to nothing. Time is what the test says.
+#include "control/cluster_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace chorok::control {
+namespace {
+
+using policy::Action;
+using policy::ActionKind;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Event = LoopEvent::Kind;
+
+// Hosts of 4 x 2000 MHz and 8 GiB; VMs of 1000 MHz and 1 GiB. What a test sets is what is seen.
+class HandFleet final : public Fleet {
+ public:
+  explicit HandFleet(Index host_count) {
+    cluster.requirements.resize(1);
+    cluster.offers.resize(1);
+    cluster.curves.resize(1);
+    cluster.curves[0].watts.fill(100);
+    for (Index h = 0; h < host_count; ++h) {
+      model::SnapshotHost host;
+      host.name = "h" + std::to_string(h);
+      host.capacity = {.cpu = 8000, .memory = 8192};
+      host.core_mhz = 2000;
+      host.cores = 4;
+      host.time_on = std::chrono::seconds(100);
+      host.time_off = std::chrono::seconds(10);
+      cluster.hosts.push_back(host);
+      seen.push_back({.connected = true, .bmc = BmcSays::kOn});
+    }
+  }
+  Index vm(Index host) {
+    model::SnapshotVm vm;
+    vm.name = "vm" + std::to_string(cluster.vms.size());
+    vm.size = {.cpu = 1000, .memory = 1024};
+    vm.host = host;
+    cluster.vms.push_back(vm);
+    in_flight.push_back(false);
+    return static_cast<Index>(cluster.vms.size() - 1);
+  }
+
+  Time now() const override { return time; }
+  Index hosts() const override { return static_cast<Index>(cluster.hosts.size()); }
+  Index vms() const override { return static_cast<Index>(cluster.vms.size()); }
+  HostSeen host(Index h) const override { return seen[h]; }
+  Index host_of(Index v) const override { return cluster.vms[v].host; }
+  bool busy(Index v) const override { return in_flight[v]; }
+  std::int32_t migrations(Index) const override { return 0; }
+  bool empty(Index h) const override {
+    return std::ranges::none_of(cluster.vms, [&](const auto& vm) { return vm.host == h; });
+  }
+  double free_memory(Index h) const override {
+    double free = cluster.hosts[h].capacity.memory;
+    for (const auto& vm : cluster.vms) free -= vm.host == h ? vm.size.memory : 0;
+    return free;
+  }
+  double needed_memory(Index v) const override { return cluster.vms[v].size.memory; }
+  model::Snapshot& snapshot() override {
+    shown = cluster;
+    shown.now = time;
+    for (model::SnapshotVm& vm : shown.vms) {
+      vm.run = vm.host == kNone ? model::VmRun::kWaiting : model::VmRun::kOn;
+      vm.cpu_demand.now = 500;
+      vm.memory_demand.now = 800;
+    }
+    return shown;
+  }
+
+  Time time{std::chrono::hours(1)};
+  model::Snapshot cluster;
+  std::vector<HostSeen> seen;
+  std::vector<bool> in_flight;
+  model::Snapshot shown;
+};
+
+model::PolicySettings automatic(bool ha) {
+  model::PolicySettings settings;
+  settings.power.automation = model::Automation::kFull;
+  settings.ha.enabled = ha;
+  settings.ha.failures = 0;
+  return settings;
+}
+
+// No rounds: hosts are watched and VMs restarted, nothing else.
+Brain only_ha() {
+  Brain brain = chorok_brain(automatic(true));
+  brain.plan = [](const model::Snapshot&) { return policy::Plan{}; };
+  return brain;
+}
+
+class LoopTest : public ::testing::Test {
+ protected:
+  Turn turn(ClusterLoop& loop, Duration after = Duration::zero()) {
+    fleet.time += after;
+    Result<Turn> turn = loop.turn(fleet);
+    EXPECT_TRUE(turn) << turn.error().message;
+    for (const LoopEvent& event : turn->events) {
+      kinds.push_back(event.kind);
+      text += event.text + "\n";
+    }
+    return *turn;
+  }
+  static std::vector<Command::Kind> ordered(const Turn& turn) {
+    std::vector<Command::Kind> kinds;
+    for (const Command& command : turn.commands) kinds.push_back(command.kind);
+    return kinds;
+  }
+
+  HandFleet fleet{3};
+  std::vector<Event> kinds;
+  std::string text;
+};
+
+using enum Command::Kind;
+using namespace std::chrono_literals;
+
+TEST_F(LoopTest, ASilentHostIsFencedAndItsVmsStartElsewhereOnlyThen) {
+  const Index vm = fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0].connected = false;
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  EXPECT_THAT(ordered(turn(loop, 5s)), ElementsAre(kFence));
+  // Ordered is not done.
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  fleet.seen[0].bmc = BmcSays::kOff;
+  const Turn restart = turn(loop, 1s);
+  ASSERT_THAT(ordered(restart), ElementsAre(kStart));
+  EXPECT_EQ(restart.commands[0].vm, vm);
+  EXPECT_NE(restart.commands[0].host, 0U);
+  fleet.cluster.vms[vm].host = restart.commands[0].host;
+  turn(loop, 1s);
+  EXPECT_THAT(kinds, ElementsAre(Event::kHostSilent, Event::kHostFailed, Event::kVmLost,
+                                 Event::kVmRestarted));
+}
+
+TEST_F(LoopTest, ABmcThatSaysOffIsEvidenceWithoutFencing) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  EXPECT_THAT(ordered(turn(loop, 5s)), ElementsAre(kStart));
+}
+
+TEST_F(LoopTest, ADeadBmcDoesNotBlockRecovery) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kSilent};
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  EXPECT_THAT(ordered(turn(loop, 5s)), ElementsAre(kFence));
+  EXPECT_THAT(ordered(turn(loop, 15s)), ElementsAre(kFence));  // again
+  EXPECT_THAT(ordered(turn(loop, 8s)), IsEmpty());             // 29 s: its lease may still run
+  EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kStart));
+  EXPECT_THAT(text, HasSubstr("lease has ended"));
+}
+
+TEST_F(LoopTest, AHostThatIsBackInTimeKeepsItsVms) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0].connected = false;
+  EXPECT_THAT(ordered(turn(loop, 4s)), IsEmpty());
+  fleet.seen[0].connected = true;
+  EXPECT_THAT(ordered(turn(loop, 10min)), IsEmpty());
+  EXPECT_THAT(kinds, IsEmpty());
+  EXPECT_EQ(loop.watches()[0].phase, HostPhase::kUp);
+}
+
+TEST_F(LoopTest, WithoutHaNobodyIsFenced) {
+  fleet.vm(0);
+  Brain brain = chorok_brain(automatic(false));
+  brain.plan = [](const model::Snapshot&) { return policy::Plan{}; };
+  ClusterLoop loop(std::move(brain), {});
+  turn(loop);
+  fleet.seen[0].connected = false;
+  for (int i = 0; i < 100; ++i) EXPECT_THAT(ordered(turn(loop, 5s)), IsEmpty());
+  EXPECT_THAT(kinds, ElementsAre(Event::kHostSilent));
+}
+
+TEST_F(LoopTest, TwoTurnsAtOneMomentOrderOnce) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0].connected = false;
+  turn(loop, 1s);
+  EXPECT_THAT(ordered(turn(loop, 5s)), ElementsAre(kFence));
+  EXPECT_THAT(ordered(turn(loop)), IsEmpty());
+}
+
+// A plan with one action, once.
+Brain once(Action action) {
+  Brain brain{.settings = automatic(false)};
+  brain.plan = [action, asked = false](const model::Snapshot&) mutable {
+    policy::Plan plan;
+    if (!asked) plan.actions.push_back(action);
+    asked = true;
+    return plan;
+  };
+  return brain;
+}
+
+TEST_F(LoopTest, AHostThatDoesNotWakeIsTriedAgainThenLeftAlone) {
+  fleet.seen[2] = {.connected = false, .bmc = BmcSays::kOff};
+  std::vector<std::string> kept_off;
+  Brain brain = once({.kind = ActionKind::kPowerOn, .to = 2});
+  brain.plan = [plan = brain.plan, &kept_off](const model::Snapshot& snapshot) {
+    kept_off.push_back(snapshot.hosts[2].keep_off);
+    return plan(snapshot);
+  };
+  ClusterLoop loop(std::move(brain), {});
+  EXPECT_THAT(ordered(turn(loop)), ElementsAre(kPowerOn));
+  EXPECT_THAT(ordered(turn(loop, 259s)), IsEmpty());  // twice 100 s and a minute
+  EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kPowerOn));
+  EXPECT_THAT(ordered(turn(loop, 260s)), IsEmpty());
+  EXPECT_THAT(kinds, ElementsAre(Event::kWakeFailed));
+  turn(loop, 60s);
+  EXPECT_THAT(kept_off.back(), HasSubstr("did not come on"));
+  turn(loop, 1h);
+  EXPECT_EQ(kept_off.back(), "");
+}
+
+TEST_F(LoopTest, AHostThatDoesNotGoOffServesOn) {
+  ClusterLoop loop(once({.kind = ActionKind::kPowerOff, .to = 2}), {});
+  EXPECT_THAT(ordered(turn(loop)), ElementsAre(kPowerOff));
+  EXPECT_THAT(ordered(turn(loop, 80s)), ElementsAre(kPowerOff));
+  EXPECT_THAT(ordered(turn(loop, 80s)), IsEmpty());
+  EXPECT_THAT(kinds, ElementsAre(Event::kStopFailed));
+  EXPECT_EQ(loop.watches()[2].phase, HostPhase::kUp);
+  turn(loop, 60s);
+  EXPECT_THAT(loop.snapshot().hosts[2].keep_on, HasSubstr("did not go off"));
+}
+
+TEST_F(LoopTest, AnOccupiedHostIsNotSwitchedOff) {
+  fleet.vm(2);
+  ClusterLoop loop(once({.kind = ActionKind::kPowerOff, .to = 2}), {});
+  EXPECT_THAT(ordered(turn(loop)), IsEmpty());
+  fleet.cluster.vms[0].host = 1;
+  EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kPowerOff));
+}
+
+TEST_F(LoopTest, WhatAPersonDecidesIsHeld) {
+  fleet.vm(0);
+  for (const bool manual : {false, true}) {
+    Brain brain = once({.kind = ActionKind::kMigrate, .vm = 0, .from = 0, .to = 1});
+    if (manual) brain.settings.balance.automation = model::Automation::kManual;
+    ClusterLoop loop(std::move(brain), {});
+    EXPECT_EQ(turn(loop).commands.empty(), manual);
+    ASSERT_EQ(loop.states().size(), 1U);
+    EXPECT_EQ(loop.states()[0], manual ? PlanRun::State::kHeld : PlanRun::State::kRunning);
+  }
+}
+
+TEST_F(LoopTest, AMoveThatCameToNothingIsSaid) {
+  fleet.vm(0);
+  ClusterLoop loop(once({.kind = ActionKind::kMigrate, .vm = 0, .from = 0, .to = 1}), {});
+  EXPECT_THAT(ordered(turn(loop)), ElementsAre(kMigrate));
+  fleet.in_flight[0] = true;
+  turn(loop, 1s);
+  EXPECT_THAT(kinds, IsEmpty());
+  fleet.in_flight[0] = false;
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  EXPECT_THAT(kinds, ElementsAre(Event::kActionFailed));
+}
+
+TEST_F(LoopTest, MigrationsOfAHostAreBounded) {
+  for (int i = 0; i < 5; ++i) fleet.vm(0);
+  fleet.cluster.hosts[0].migrations_parallel = 2;
+  Brain brain{.settings = automatic(false)};
+  brain.plan = [](const model::Snapshot&) {
+    policy::Plan plan;
+    for (Index v = 0; v < 5; ++v)
+      plan.actions.push_back({.kind = ActionKind::kMigrate, .vm = v, .from = 0, .to = 1 + v % 2});
+    return plan;
+  };
+  ClusterLoop loop(std::move(brain), {});
+  EXPECT_THAT(ordered(turn(loop)), ElementsAre(kMigrate, kMigrate));
+}
+
+TEST_F(LoopTest, RestartsKeepTheirOrderAndDelays) {
+  const Index database = fleet.vm(0);
+  const Index web = fleet.vm(0);
+  fleet.cluster.vms[web].restart_after = {database};
+  fleet.cluster.vms[web].restart_delay = 30s;
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  const Turn first = turn(loop, 5s);
+  ASSERT_EQ(first.commands.size(), 1U);
+  EXPECT_EQ(first.commands[0].vm, database);
+  fleet.cluster.vms[database].host = first.commands[0].host;
+  const Turn waits = turn(loop, 1s);
+  EXPECT_THAT(ordered(waits), IsEmpty());
+  EXPECT_EQ(waits.wake - fleet.time, 30s);
+  EXPECT_THAT(ordered(turn(loop, 29s)), IsEmpty());
+  const Turn second = turn(loop, 1s);
+  ASSERT_EQ(second.commands.size(), 1U);
+  EXPECT_EQ(second.commands[0].vm, web);
+}
+
+TEST_F(LoopTest, APlanThatNamesWhatIsNotThereIsAnError) {
+  ClusterLoop loop(once({.kind = ActionKind::kPowerOn, .to = 9}), {});
+  const Result<Turn> turn = loop.turn(fleet);
+  ASSERT_FALSE(turn);
+  EXPECT_THAT(turn.error().message, HasSubstr("host 9"));
+}
+
+}  // namespace
+}  // namespace chorok::control

@@ -1,0 +1,91 @@
+// A cluster as its loops see it between rounds, and what they ask of the world. Manager and
+// simulator each implement Fleet over what they know; a loop cannot tell which.
+//
+// Hosts and VMs are known by their index in the snapshot that Fleet::snapshot() gave last.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "model/snapshot.h"
+#include "policy/plan.h"
+
+namespace chorok::control {
+
+using model::Index;
+using model::kNone;
+
+// What a host's BMC says of it. kSilent: it has none, or it does not answer.
+enum class BmcSays : std::uint8_t { kSilent, kOn, kOff };
+
+// Two witnesses, who may disagree.
+struct HostSeen {
+  bool connected = false;  // its agent answers, and what runs there is known
+  BmcSays bmc = BmcSays::kSilent;
+};
+
+class Fleet {
+ public:
+  virtual ~Fleet() = default;
+
+  virtual Time now() const = 0;
+  virtual Index hosts() const = 0;
+  virtual Index vms() const = 0;
+  virtual HostSeen host(Index host) const = 0;
+  // Where the VM runs, by the newest report of the hosts; kNone: nowhere. A host that is not
+  // connected keeps what it had.
+  virtual Index host_of(Index vm) const = 0;
+  virtual bool busy(Index vm) const = 0;                  // migrates or starts
+  virtual std::int32_t migrations(Index host) const = 0;  // in and out
+  virtual bool empty(Index host) const = 0;               // no VM there or on its way
+  virtual double free_memory(Index host) const = 0;       // MiB not promised to a VM there
+  virtual double needed_memory(Index vm) const = 0;       // MiB that a host must have free for it
+
+  // Everything, demands included, as of now. Valid until the next call; the loop writes into it
+  // what it knows beyond what can be seen, and the forecasts.
+  virtual model::Snapshot& snapshot() = 0;
+};
+
+struct Command {
+  enum class Kind : std::uint8_t {
+    kMigrate,
+    kStart,
+    kPowerOn,
+    kPowerOff,  // an orderly stop of a host without VMs
+    kFence,     // off at once, whatever runs there
+  };
+  Kind kind = Kind::kMigrate;
+  Index vm = kNone;
+  Index host = kNone;  // to where; which
+  policy::Why why = policy::Why::kBalance;
+  std::string reason;
+};
+
+// Something a person should be able to read later. Warnings and errors are alarms until an event
+// of the same host says otherwise.
+struct LoopEvent {
+  enum class Kind : std::uint8_t {
+    kHostSilent,   // its agent has not answered for a while
+    kHostFailed,   // it is certain that its VMs do not run any more
+    kHostBack,     // answers again
+    kHostAwake,    // was switched on and answers
+    kHostAsleep,   // was switched off and is
+    kWakeFailed,   // does not answer, however often it was switched on
+    kStopFailed,   // does not go off
+    kFenceFailed,  // whether its VMs run is not known, and nothing can be done about it yet
+    kVmLost,       // ran on a failed host and is to be restarted
+    kVmRestarted,
+    kCannotRestart,
+    kActionFailed,  // a migration or start ended without effect
+  };
+  Kind kind = Kind::kHostSilent;
+  Index host = kNone;
+  Index vm = kNone;
+  std::string text;
+};
+const Type& enum_type(const LoopEvent::Kind*);
+const Type& enum_type(const Command::Kind*);
+
+}  // namespace chorok::control

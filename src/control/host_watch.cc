@@ -1,0 +1,259 @@
+#include "control/host_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace chorok::control {
+
+namespace {
+
+using Event = LoopEvent::Kind;
+using model::HostPower;
+using model::SnapshotHost;
+
+std::string span(Duration duration) {
+  return fmt::format("{:.0f} s", seconds(duration));
+}
+
+// One look, with what it changes.
+class Look {
+ public:
+  Look(Index index, const SnapshotHost& about, const HostSeen& seen, Time now,
+       const WatchSettings& settings, HostWatch& watch)
+      : index_(index), about_(about), seen_(seen), now_(now), settings_(settings), watch_(watch) {}
+
+  WatchStep run() {
+    if (seen_.connected) watch_.heard = now_;
+    switch (watch_.phase) {
+      case HostPhase::kUnknown:
+        first();
+        break;
+      case HostPhase::kUp:
+        if (!seen_.connected) {
+          enter(HostPhase::kSilent, now_ + settings_.silent_after);
+          silent();
+        }
+        break;
+      case HostPhase::kSilent:
+        silent();
+        break;
+      case HostPhase::kFencing:
+        fencing();
+        break;
+      case HostPhase::kFailed:
+        failed();
+        break;
+      case HostPhase::kDown:
+        if (seen_.connected) back("was switched on by somebody else");
+        break;
+      case HostPhase::kWaking:
+        waking();
+        break;
+      case HostPhase::kStopping:
+        stopping();
+        break;
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void enter(HostPhase phase, Time until = Time::max()) {
+    watch_.phase = phase;
+    watch_.since = now_;
+    watch_.until = until;
+    watch_.tries = 0;
+    watch_.told = false;
+    wait(until);
+  }
+  void wait(Time until) { out_.wake = std::min(out_.wake, until); }
+  void event(Event kind, std::string text) {
+    out_.events.push_back({.kind = kind, .host = index_, .text = std::move(text)});
+  }
+  void order(Command::Kind kind, std::string reason) {
+    out_.command = Command{.kind = kind, .host = index_, .reason = std::move(reason)};
+  }
+  void rest(std::string why) {
+    watch_.rest_until = now_ + settings_.rest;
+    watch_.rest_why = std::move(why);
+  }
+
+  void first() {
+    if (seen_.connected) return enter(HostPhase::kUp);
+    if (seen_.bmc == BmcSays::kOff) return enter(HostPhase::kDown);
+    // It may be running VMs from before this loop began.
+    watch_.heard = now_;
+    enter(HostPhase::kSilent, now_ + settings_.silent_after);
+  }
+
+  void back(std::string how) {
+    event(Event::kHostBack, fmt::format("{} answers: it {}", about_.name, how));
+    enter(HostPhase::kUp);
+  }
+
+  void silent() {
+    if (seen_.connected) {
+      if (watch_.told) event(Event::kHostBack, fmt::format("{} answers again", about_.name));
+      return enter(HostPhase::kUp);
+    }
+    if (now_ < watch_.until) return wait(watch_.until);
+    if (!watch_.told) {
+      watch_.told = true;
+      event(Event::kHostSilent,
+            fmt::format("{} has not answered for {}", about_.name, span(now_ - watch_.heard)));
+    }
+    if (seen_.bmc == BmcSays::kOff) return fail("its BMC says that it is off");
+    if (!settings_.restart) return;
+    enter(HostPhase::kFencing, now_ + settings_.fence_again);
+    watch_.tries = 1;
+    fence();
+    wait(lease_end());
+  }
+
+  Time lease_end() const { return watch_.heard + settings_.lease; }
+
+  void fence() {
+    order(Command::Kind::kFence,
+          fmt::format("{} does not answer, and its VMs are to start elsewhere", about_.name));
+  }
+
+  void fencing() {
+    if (seen_.bmc == BmcSays::kOff) return fail("it was switched off");
+    if (seen_.connected) {
+      // It answers, so whatever was ordered has not happened, or not yet.
+      if (now_ < watch_.until) return wait(watch_.until);
+      return back("was not to be switched off by its BMC, and its VMs run");
+    }
+    if (now_ >= lease_end()) return fail("its agent's lease has ended, so it has stopped them");
+    wait(lease_end());
+    if (now_ < watch_.until) return wait(watch_.until);
+    if (watch_.tries == 1)
+      event(Event::kFenceFailed,
+            fmt::format("{} could not be switched off yet; without that, its VMs wait until its "
+                        "lease has ended",
+                        about_.name));
+    ++watch_.tries;
+    watch_.until = now_ + settings_.fence_again;
+    wait(watch_.until);
+    fence();
+  }
+
+  void fail(const std::string& evidence) {
+    enter(HostPhase::kFailed);
+    watch_.failed_at = now_;
+    out_.lost_vms = true;
+    event(Event::kHostFailed,
+          fmt::format("{} has failed; its VMs do not run: {}", about_.name, evidence));
+  }
+
+  void failed() {
+    if (seen_.connected) return back("is there again");
+    if (seen_.bmc != BmcSays::kOff) return;
+    const Time rested = watch_.failed_at + settings_.failure_window;
+    if (now_ < rested) return wait(rested);
+    enter(HostPhase::kDown);
+  }
+
+  void waking() {
+    if (seen_.connected) {
+      event(Event::kHostAwake, fmt::format("{} answers {} after it was switched on", about_.name,
+                                           span(now_ - watch_.since)));
+      return enter(HostPhase::kUp);
+    }
+    if (now_ < watch_.until) return wait(watch_.until);
+    if (watch_.tries < settings_.tries) {
+      ++watch_.tries;
+      watch_.until = now_ + patience(about_.time_on);
+      wait(watch_.until);
+      return order(Command::Kind::kPowerOn,
+                   fmt::format("{} does not answer yet; once more", about_.name));
+    }
+    rest(fmt::format("did not come on when it was switched on {} times", watch_.tries));
+    event(Event::kWakeFailed, fmt::format("{} {}; it is left alone for {}", about_.name,
+                                          watch_.rest_why, span(settings_.rest)));
+    enter(HostPhase::kDown);
+  }
+
+  void stopping() {
+    if (!seen_.connected && seen_.bmc == BmcSays::kOff) {
+      event(Event::kHostAsleep, fmt::format("{} is off", about_.name));
+      return enter(HostPhase::kDown);
+    }
+    if (now_ < watch_.until) return wait(watch_.until);
+    if (watch_.tries < settings_.tries) {
+      ++watch_.tries;
+      watch_.until = now_ + patience(about_.time_off);
+      wait(watch_.until);
+      return order(Command::Kind::kPowerOff,
+                   fmt::format("{} is still there; once more", about_.name));
+    }
+    rest(fmt::format("did not go off when it was switched off {} times", watch_.tries));
+    event(Event::kStopFailed, fmt::format("{} {}; it is left alone for {}", about_.name,
+                                          watch_.rest_why, span(settings_.rest)));
+    enter(seen_.connected ? HostPhase::kUp : HostPhase::kDown);
+  }
+
+  Duration patience(Duration usual) const { return 2 * usual + settings_.margin; }
+
+  Index index_;
+  const SnapshotHost& about_;
+  HostSeen seen_;
+  Time now_;
+  const WatchSettings& settings_;
+  HostWatch& watch_;
+  WatchStep out_;
+};
+
+}  // namespace
+
+WatchStep look(Index index, const SnapshotHost& about, const HostSeen& seen, Time now,
+               const WatchSettings& settings, HostWatch& watch) {
+  return Look(index, about, seen, now, settings, watch).run();
+}
+
+std::optional<Command> switch_host(Index index, const SnapshotHost& about, bool on, Time now,
+                                   const WatchSettings& settings, HostWatch& watch) {
+  const HostPhase from = on ? HostPhase::kDown : HostPhase::kUp;
+  if (watch.phase != from || now < watch.rest_until) return std::nullopt;
+  watch.phase = on ? HostPhase::kWaking : HostPhase::kStopping;
+  watch.since = now;
+  watch.tries = 1;
+  watch.until = now + 2 * (on ? about.time_on : about.time_off) + settings.margin;
+  return Command{.kind = on ? Command::Kind::kPowerOn : Command::Kind::kPowerOff, .host = index};
+}
+
+void mark(const HostWatch& watch, Time now, const WatchSettings& settings, SnapshotHost& host) {
+  using model::HostLink;
+  switch (watch.phase) {
+    case HostPhase::kUp:
+      host.power = HostPower::kOn;
+      host.link = HostLink::kConnected;
+      break;
+    case HostPhase::kSilent:
+    case HostPhase::kFencing:
+    case HostPhase::kFailed:
+    case HostPhase::kUnknown:
+      host.power = HostPower::kUnknown;
+      host.link = HostLink::kLost;
+      host.keep_off = fmt::format("has not answered for {}", span(now - watch.heard));
+      break;
+    case HostPhase::kDown:
+      if (host.power != HostPower::kStandby) host.power = HostPower::kOff;
+      break;
+    case HostPhase::kWaking:
+      host.power = HostPower::kWaking;
+      break;
+    case HostPhase::kStopping:
+      host.power = HostPower::kUnknown;
+      break;
+  }
+  if (now < watch.rest_until &&
+      (watch.phase == HostPhase::kDown || watch.phase == HostPhase::kUp)) {
+    std::string& keep = watch.phase == HostPhase::kDown ? host.keep_off : host.keep_on;
+    if (keep.empty()) keep = watch.rest_why;
+  }
+  if (watch.failed_at != Time{} && now - watch.failed_at < settings.failure_window)
+    host.recent_failures = std::max(host.recent_failures, 1);
+}
+
+}  // namespace chorok::control

@@ -1,0 +1,77 @@
+// One host over time: is it there, is it to be, and what is known of its VMs when it is not. Powers
+// on and off with deadlines and retries; takes a silent host for failed only on evidence.
+//
+// Evidence that no VM runs on a silent host, any one of which is enough:
+//   - its BMC says that it is off (by itself, or because it was fenced),
+//   - its agent's lease has ended: an agent that has not heard from its manager for that long stops
+//     the VMs itself. Slower, but it needs no BMC.
+//
+// docs/states.md draws the table.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/fleet.h"
+
+namespace chorok::control {
+
+enum class HostPhase : std::uint8_t {
+  kUnknown,   // not seen yet
+  kUp,        // answers
+  kSilent,    // was up and does not answer
+  kFencing,   // is being switched off, so that its VMs may start elsewhere
+  kFailed,    // its VMs do not run; it does not answer
+  kDown,      // off, on purpose or as it was found
+  kWaking,    // was told to switch on
+  kStopping,  // was told to switch off
+};
+const Type& enum_type(const HostPhase*);
+
+struct WatchSettings {
+  bool restart = false;  // HA: silent hosts are fenced, so that their VMs may start elsewhere
+  Duration silent_after = std::chrono::seconds(5);
+  Duration lease = std::chrono::seconds(30);  // from the last contact; longer than the agent's own
+  Duration fence_again = std::chrono::seconds(15);
+  std::int32_t tries = 2;                           // to switch a host on or off
+  Duration margin = std::chrono::seconds(60);       // above twice its usual time
+  Duration rest = std::chrono::hours(1);            // a host that did not obey is left alone
+  Duration failure_window = std::chrono::hours(1);  // a failure counts against it so long
+};
+
+// What is remembered of a host: plain data, to be stored whenever it has changed.
+struct HostWatch {
+  HostPhase phase = HostPhase::kUnknown;
+  Time since{};  // of the phase
+  Time heard{};  // last time its agent was connected
+  Time until{};  // what is waited for has failed then
+  std::int32_t tries = 0;
+  bool told = false;  // kSilent: an event has been made of it
+  Time rest_until{};  // is not switched before
+  std::string rest_why;
+  Time failed_at{};  // epoch: never
+  bool operator==(const HostWatch&) const = default;
+};
+
+struct WatchStep {
+  std::optional<Command> command;
+  std::vector<LoopEvent> events;
+  Time wake = Time::max();  // look again then, if nothing is heard before
+  bool lost_vms = false;    // this step made certain that its VMs do not run
+};
+
+// One look at a host. `about`: its names and times (time_on, time_off). Looking twice at the same
+// moment changes nothing more.
+WatchStep look(Index index, const model::SnapshotHost& about, const HostSeen& seen, Time now,
+               const WatchSettings& settings, HostWatch& watch);
+
+// A plan wants it on or off. The command, unless it is on its way already or rests.
+std::optional<Command> switch_host(Index index, const model::SnapshotHost& about, bool on, Time now,
+                                   const WatchSettings& settings, HostWatch& watch);
+
+// Writes into the snapshot's host what is known here and cannot be seen.
+void mark(const HostWatch& watch, Time now, const WatchSettings& settings,
+          model::SnapshotHost& host);
+
+}  // namespace chorok::control
