@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "policy/restart.h"
+
 namespace chorok::sim::datacenter {
 
 model::PolicySettings ChorokPlannerSettings::defaults() {
@@ -16,7 +18,8 @@ Planner chorok_planner(const ChorokPlannerSettings& settings) {
   return {.settings = settings.policy,
           .forecast = [forecast](model::Snapshot& snapshot) { forecast->observe(snapshot); },
           .plan = policy::plan_cluster,
-          .place = policy::plan_place};
+          .place = policy::plan_place,
+          .restart = policy::plan_restart};
 }
 
 }  // namespace chorok::sim::datacenter

@@ -4,16 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
+#include "policy/survive.h"
 #include "sim/datacenter/curves.h"
-#include "sim/datacenter/honest_snapshot.h"
+#include "sim/datacenter/honest_fleet.h"
 #include "sim/datacenter/honest_world.h"
 
 namespace chorok::sim::datacenter {
 
 namespace {
 
+using control::ClusterLoop;
 using policy::Action;
 using policy::ActionKind;
 
@@ -35,99 +38,15 @@ Result<void> check(const TraceSet& traces, const HonestSettings& settings) {
   return {};
 }
 
-// The actions of the newest plan that have not started yet, in its order. What cannot start now is
-// tried again whenever something has ended, until the next plan.
-class Queue {
- public:
-  Queue(HonestWorld& world, HonestSnapshot& snapshot) : world_(world), snapshot_(snapshot) {}
+constexpr double kNever = std::numeric_limits<double>::infinity();
+// A turn whose orders take effect at once is followed by another; so many, and no more.
+constexpr int kTurnsMost = 100;
 
-  Result<void> take(policy::Plan plan) {
-    dropped_ += static_cast<std::int64_t>(waiting_.size());
-    plan_ = std::move(plan);
-    state_.assign(plan_.actions.size(), State::kWaiting);
-    waiting_.clear();
-    for (std::uint32_t i = 0; i < plan_.actions.size(); ++i) {
-      TRY(check_action(plan_.actions[i], i));
-      waiting_.push_back(i);
-    }
-    return {};
-  }
-
-  // Starts what can be started.
-  void work() {
-    see_ends();
-    std::erase_if(waiting_, [&](std::uint32_t i) {
-      const Action& action = plan_.actions[i];
-      const bool ready = std::ranges::all_of(
-          action.after, [&](std::uint32_t before) { return state_[before] == State::kDone; });
-      if (!ready || !start(action)) return false;
-      state_[i] = is_done(action) ? State::kDone : State::kRunning;
-      return true;
-    });
-  }
-  std::int64_t dropped() const { return dropped_ + static_cast<std::int64_t>(waiting_.size()); }
-
- private:
-  enum class State : std::uint8_t { kWaiting, kRunning, kDone };
-
-  Result<void> check_action(const Action& action, std::uint32_t i) const {
-    const bool needs_vm = action.kind == ActionKind::kMigrate || action.kind == ActionKind::kStart;
-    if (action.to >= world_.hosts() || (needs_vm && action.vm >= world_.vms()))
-      return fail(Code::kInternal,
-                  fmt::format("the plan at {:g} s names VM {} and host {}; there "
-                              "are {} and {}",
-                              world_.now, action.vm, action.to, world_.vms(), world_.hosts()));
-    for (std::uint32_t before : action.after)
-      if (before >= i)
-        return fail(Code::kInternal, fmt::format("action {} of the plan at {:g} s waits for {}, "
-                                                 "which stands after it",
-                                                 i, world_.now, before));
-    return {};
-  }
-
-  bool start(const Action& action) {
-    switch (action.kind) {
-      case ActionKind::kMigrate: {
-        const HonestWorld::Id from = world_.host[action.vm];
-        if (!world_.migrate(action.vm, action.to)) return false;
-        snapshot_.moved(action.vm, from);
-        return true;
-      }
-      case ActionKind::kStart:
-        return world_.start_vm(action.vm, action.to);
-      case ActionKind::kPowerOn:
-        return world_.power_on(action.to);
-      case ActionKind::kPowerOff:
-        return world_.power_off(action.to);
-    }
-    return false;
-  }
-
-  bool is_done(const Action& action) const {
-    switch (action.kind) {
-      case ActionKind::kMigrate:
-      case ActionKind::kStart:
-        return world_.host[action.vm] == action.to;
-      case ActionKind::kPowerOn:
-        return world_.power[action.to] == HonestWorld::Power::kOn;
-      case ActionKind::kPowerOff:
-        return world_.power[action.to] == HonestWorld::Power::kOff;
-    }
-    return false;
-  }
-
-  void see_ends() {
-    for (std::size_t i = 0; i < state_.size(); ++i)
-      if (state_[i] == State::kRunning && is_done(plan_.actions[i])) state_[i] = State::kDone;
-  }
-
-  HonestWorld& world_;
-  HonestSnapshot& snapshot_;
-  policy::Plan plan_;
-  std::vector<State> state_;  // by action
-  std::vector<std::uint32_t> waiting_;
-  std::int64_t dropped_ = 0;
-};
+control::LoopSettings loop_settings(const HonestWorld& world) {
+  control::LoopSettings settings = world.settings.loop;
+  if (settings.round <= Duration::zero()) settings.round = world.traces.interval;
+  return settings;
+}
 
 class Day {
  public:
@@ -135,14 +54,16 @@ class Day {
       : world_(world),
         planner_(planner),
         row_(row),
-        snapshot_(world, planner.settings),
-        queue_(world, snapshot_) {}
+        fleet_(world),
+        loop_(planner, loop_settings(world)) {
+    world_.stops_without_lease = planner.settings.ha.enabled;
+  }
 
   // Hosts that VMs start on are on from the beginning, at no cost.
   Result<void> begin(bool all_on) {
     world_.ask(0);
     if (planner_.place)
-      for (const Action& action : planner_.place(snapshot_.waiting()).actions)
+      for (const Action& action : planner_.place(fleet_.waiting(planner_.settings)).actions)
         if (action.kind == ActionKind::kStart && action.vm < world_.vms() &&
             action.to < world_.hosts()) {
           world_.power[action.to] = HonestWorld::Power::kOn;
@@ -160,24 +81,27 @@ class Day {
   Result<HonestRun> run() {
     const double interval = seconds(world_.traces.interval);
     for (std::size_t k = 1; k < world_.traces.samples; ++k) {
-      pass_until(static_cast<double>(k) * interval);
+      TRY(pass_until(static_cast<double>(k) * interval));
       if (k == 1) world_.start_meters();
       if (row_) row_(world_.row());
-      if (planner_.plan) {
-        // The sample that is over is what a policy has seen; what comes is not.
-        TRY(queue_.take(planner_.plan(snapshot_.at_tick(planner_))));
-      }
+      // The sample that is over is what a policy has seen; what comes is not.
+      fleet_.see_samples();
+      TRY(turn());
       world_.ask(k);
-      place_arrivals();
-      queue_.work();
+      TRY(place_arrivals());
       note();
     }
-    pass_until(static_cast<double>(world_.traces.samples) * interval);
+    TRY(pass_until(static_cast<double>(world_.traces.samples) * interval));
     note();
     if (row_) row_(world_.row());
     run_.metrics = world_.finish();
     run_.off_s = world_.off_s;
-    run_.dropped = queue_.dropped();
+    run_.dropped = loop_.dropped();
+    run_.vms_lost = world_.vms_lost;
+    run_.doubles = world_.doubles;
+    run_.vm_down_s = world_.vm_down_s;
+    if (reserve_is_short_) run_.reserve_short += world_.now - reserve_seen_;
+    run_.reserve_short /= interval * static_cast<double>(world_.traces.samples - 1);
     run_.memory_short =
         run_.metrics.host_hours > 0 ? world_.memory_short_s / (run_.metrics.host_hours * 3600) : 0;
     return std::move(run_);
@@ -213,24 +137,58 @@ class Day {
                             world_.traces.vms[v].name, world_.size[v], world_.memory[v]));
   }
 
-  // Without a planner, VMs that appear later go to the first host that is on and has room.
-  void place_arrivals() {
-    if (planner_.plan) return;
+  // VMs that appear. Without a planner they go to the first host that is on and has room.
+  Result<void> place_arrivals() {
+    bool waiting = false;
     for (HonestWorld::Id v = 0; v < world_.vms(); ++v) {
       if (!world_.exists(v) || world_.host[v] != HonestWorld::kNowhere) continue;
+      waiting = true;
+      if (planner_.plan) continue;
       for (HonestWorld::Id h = 0; h < world_.hosts(); ++h)
         if (world_.start_vm(v, h)) break;
     }
+    if (!waiting || !planner_.plan) return {};
+    loop_.plan_soon();
+    return turn();
   }
 
-  void pass_until(double time) {
+  // The loops look, and what they order is done, until there is nothing more to order now.
+  Result<void> turn() {
+    if (!planner_.plan) return {};
+    for (int i = 0; i < kTurnsMost; ++i) {
+      const control::Turn turn = TRY(loop_.turn(fleet_));
+      wake_ = turn.wake == Time::max() ? kNever : seconds(turn.wake.time_since_epoch());
+      for (const control::Command& command : turn.commands) fleet_.carry_out(command);
+      for (const control::LoopEvent& event : turn.events) keep(event);
+      if (turn.planned) look_at_reserve();
+      if (turn.commands.empty()) return {};
+    }
+    return {};
+  }
+
+  void keep(const control::LoopEvent& event) {
+    run_.vms_restarted += event.kind == control::LoopEvent::Kind::kVmRestarted;
+    if (run_.events.size() < HonestRun::kEventsMax) run_.events.push_back({world_.now, event});
+  }
+
+  // Time since the look before counts as that look found things.
+  void look_at_reserve() {
+    if (!planner_.settings.ha.enabled) return;
+    if (reserve_is_short_) run_.reserve_short += world_.now - reserve_seen_;
+    reserve_seen_ = world_.now;
+    reserve_is_short_ =
+        !policy::check_failures(loop_.snapshot(), planner_.settings.ha.failures).survives();
+  }
+
+  Result<void> pass_until(double time) {
     while (true) {
-      const double next = world_.next_event();
-      if (next > time) break;
-      world_.advance(next);
-      queue_.work();
+      const double event = world_.next_event();
+      if (event > time && wake_ >= time) break;
+      world_.advance(std::min(event, wake_));
+      TRY(turn());
     }
     world_.advance(time);
+    return {};
   }
 
   void note() {
@@ -249,8 +207,11 @@ class Day {
   HonestWorld& world_;
   const Planner& planner_;
   const RowSink& row_;
-  HonestSnapshot snapshot_;
-  Queue queue_;
+  HonestFleet fleet_;
+  ClusterLoop loop_;
+  double wake_ = kNever;
+  double reserve_seen_ = 0;
+  bool reserve_is_short_ = false;
   HonestRun run_;
   std::vector<HonestWorld::Id> order_;
 };

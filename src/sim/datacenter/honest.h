@@ -8,9 +8,12 @@
 // life.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "control/cluster_loop.h"
+#include "sim/datacenter/faults.h"
 #include "sim/datacenter/hosts.h"
 #include "sim/datacenter/metrics.h"
 #include "sim/datacenter/planner.h"
@@ -42,6 +45,10 @@ struct HonestSettings {
   // Where VMs start when nobody plans: a host whose memory and cores, so often sold, fit; the first
   // one, or with every host on the one of which least is sold.
   double cpu_overcommit = 1;
+  std::vector<Fault> faults;  // in order of time
+  // An agent that has not heard from its manager for so long stops its VMs itself, where HA is on.
+  double agent_lease_s = 20;
+  control::LoopSettings loop = {.round = Duration::zero(), .watch = {}};  // 0: at every sample
 };
 
 HonestSettings planetlab_honest_settings();
@@ -56,6 +63,18 @@ struct HonestRun {
   std::vector<double> demand;     // MHz asked for from then on
   std::vector<double> memory;     // MiB by the memory rule
   std::vector<double> off_s;      // by host: seconds off, boots and stops not among them
+  // Faults and what became of them.
+  std::int64_t vms_lost = 0;       // ran on a host that failed
+  std::int64_t vms_restarted = 0;  // of those, run again
+  std::int64_t doubles = 0;  // starts of a VM that still ran somewhere; disks' locks refuse it
+  double vm_down_s = 0;      // VM-seconds without a host, placement at the start not among them
+  double reserve_short = 0;  // share of time with less than the HA reserve; 0 where HA is off
+  struct Event {
+    double time_s = 0;
+    control::LoopEvent event;
+  };
+  std::vector<Event> events;  // the first kEventsMax
+  static constexpr std::size_t kEventsMax = 100'000;
 };
 
 // Who decides when no planner is given.

@@ -1,4 +1,4 @@
-#include "sim/datacenter/honest_snapshot.h"
+#include "sim/datacenter/honest_fleet.h"
 
 #include <fmt/format.h>
 
@@ -7,33 +7,20 @@ namespace chorok::sim::datacenter {
 namespace {
 
 using Power = HonestWorld::Power;
+using control::BmcSays;
+using control::Command;
 using Operation = model::SnapshotOperation;
 
 Time at(double seconds) {
   return Time(from_seconds(seconds));
 }
 
-model::HostPower seen(Power power) {
-  switch (power) {
-    case Power::kOff:
-      return model::HostPower::kOff;
-    case Power::kBooting:
-      return model::HostPower::kWaking;
-    case Power::kOn:
-      return model::HostPower::kOn;
-    case Power::kStopping:
-      break;
-  }
-  return model::HostPower::kUnknown;
-}
-
 }  // namespace
 
-HonestSnapshot::HonestSnapshot(const HonestWorld& world,
-                               const model::PolicySettings& policy_settings)
-    : world_(world) {
+HonestFleet::HonestFleet(HonestWorld& world)
+    : world_(world), seen_cpu_(world.vms(), -1), seen_memory_(world.memory) {
+  seen_on_.assign(world.vms(), model::kNone);
   snapshot_.cluster = "datacenter";
-  snapshot_.settings = policy_settings;
   snapshot_.requirements.resize(1);
   snapshot_.offers.resize(1);
   for (const HostType& type : world.settings.host_types) snapshot_.curves.push_back(type.curve);
@@ -59,31 +46,92 @@ HonestSnapshot::HonestSnapshot(const HonestWorld& world,
   }
 }
 
-void HonestSnapshot::look_at_hosts() {
-  for (HonestWorld::Id h = 0; h < world_.hosts(); ++h) {
-    model::SnapshotHost& host = snapshot_.hosts[h];
-    host.power = seen(world_.power[h]);
-    host.power_since = at(world_.power_since[h]);
-    if (world_.power[h] == Power::kBooting)
-      snapshot_.operations.push_back(
-          {.kind = Operation::Kind::kPowerOn, .to = h, .since = host.power_since});
-    if (world_.power[h] == Power::kStopping)
-      snapshot_.operations.push_back(
-          {.kind = Operation::Kind::kPowerOff, .to = h, .since = host.power_since});
+Time HonestFleet::now() const {
+  return at(world_.now);
+}
+
+bool HonestFleet::connected(Index h) const {
+  return world_.power[h] == Power::kOn && !world_.suffers(h, FaultKind::kPartition);
+}
+
+control::HostSeen HonestFleet::host(Index h) const {
+  BmcSays bmc = world_.power[h] == Power::kOff ? BmcSays::kOff : BmcSays::kOn;
+  if (world_.suffers(h, FaultKind::kBmc)) bmc = BmcSays::kSilent;
+  return {.connected = connected(h), .bmc = bmc};
+}
+
+HonestFleet::Index HonestFleet::host_of(Index v) const {
+  const HonestWorld::Id on = world_.host[v];
+  Index& seen = seen_on_[v];
+  if (on != HonestWorld::kNowhere && connected(on))
+    seen = on;
+  else if (seen != model::kNone && connected(seen))
+    seen = model::kNone;
+  return world_.exists(v) ? seen : model::kNone;
+}
+
+void HonestFleet::see_samples() {
+  for (HonestWorld::Id v = 0; v < world_.vms(); ++v) {
+    seen_cpu_[v] = world_.asked[v];
+    seen_memory_[v] = world_.used_memory[v];
   }
 }
 
-void HonestSnapshot::look_at_vms() {
+void HonestFleet::carry_out(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kMigrate: {
+      const HonestWorld::Id from = world_.host[command.vm];
+      if (!world_.migrate(command.vm, command.host)) return;
+      model::SnapshotVm& vm = snapshot_.vms[command.vm];
+      vm.last_moved = now();
+      vm.moved_from = from;
+      vm.cpu_when_moved = vm.cpu_demand.now;
+      return;
+    }
+    case Command::Kind::kStart:
+      world_.start_vm(command.vm, command.host);
+      return;
+    case Command::Kind::kPowerOn:
+      world_.power_on(command.host);
+      return;
+    case Command::Kind::kPowerOff:
+      world_.power_off(command.host);
+      return;
+    case Command::Kind::kFence:
+      world_.cut_power(command.host);
+      return;
+  }
+}
+
+// Power is marked by who watches the hosts; what stands here is for the first look.
+void HonestFleet::look_at_hosts() {
+  for (HonestWorld::Id h = 0; h < world_.hosts(); ++h) {
+    model::SnapshotHost& host = snapshot_.hosts[h];
+    host.power = connected(h) ? model::HostPower::kOn : model::HostPower::kOff;
+    host.link = model::HostLink::kConnected;
+    host.keep_on.clear();
+    host.keep_off.clear();
+    host.recent_failures = 0;
+    host.power_since = at(world_.power_since[h]);
+    host.time_on = from_seconds(world_.boot_s(h));
+    host.time_off = from_seconds(world_.shutdown_s(h));
+    host.boot_energy = world_.boot_j(h);
+    host.shutdown_energy = world_.shutdown_j(h);
+  }
+}
+
+void HonestFleet::look_at_vms() {
   for (HonestWorld::Id v = 0; v < world_.vms(); ++v) {
     model::SnapshotVm& vm = snapshot_.vms[v];
-    const bool runs = world_.host[v] != HonestWorld::kNowhere;
-    vm.run = runs               ? model::VmRun::kOn
-             : world_.exists(v) ? model::VmRun::kWaiting
-                                : model::VmRun::kOff;
-    vm.host = runs ? world_.host[v] : model::kNone;
-    vm.cpu_demand.now = std::max(world_.asked[v], 0.0);
-    vm.memory_demand.now = world_.used_memory[v];
-    vm.consumed = world_.used_memory[v];
+    vm.host = host_of(v);
+    vm.run = !world_.exists(v)         ? model::VmRun::kOff
+             : vm.host != model::kNone ? model::VmRun::kOn
+                                       : model::VmRun::kWaiting;
+    // Of a VM that has just come, what it asks for at first.
+    const bool new_one = seen_cpu_[v] < 0;
+    vm.cpu_demand.now = std::max(new_one ? world_.asked[v] : seen_cpu_[v], 0.0);
+    vm.memory_demand.now = new_one ? world_.used_memory[v] : seen_memory_[v];
+    vm.consumed = vm.memory_demand.now;
     vm.dirty_rate = world_.size[v] > 0 ? world_.settings.dirty_mib_s *
                                              std::min(1.0, vm.cpu_demand.now / world_.size[v])
                                        : 0;
@@ -96,7 +144,18 @@ void HonestSnapshot::look_at_vms() {
                                     .since = at(m.since)});
 }
 
-const model::Snapshot& HonestSnapshot::waiting() {
+model::Snapshot& HonestFleet::snapshot() {
+  snapshot_.now = now();
+  ++snapshot_.revision;
+  snapshot_.operations.clear();
+  look_at_hosts();
+  look_at_vms();
+  return snapshot_;
+}
+
+const model::Snapshot& HonestFleet::waiting(const model::PolicySettings& settings) {
+  snapshot_.settings = settings;
+  snapshot_.operations.clear();
   look_at_vms();
   for (model::SnapshotVm& vm : snapshot_.vms)
     for (model::Demand* demand : {&vm.cpu_demand, &vm.memory_demand})
@@ -106,34 +165,6 @@ const model::Snapshot& HonestSnapshot::waiting() {
                  .expected = demand->now,
                  .upper = demand->now};
   return snapshot_;
-}
-
-const model::Snapshot& HonestSnapshot::at_tick(const Planner& planner) {
-  snapshot_.now = at(world_.now);
-  ++snapshot_.revision;
-  snapshot_.operations.clear();
-  for (HonestWorld::Id h = 0; h < world_.hosts(); ++h) {
-    model::SnapshotHost& host = snapshot_.hosts[h];
-    host.time_on = from_seconds(world_.boot_s(h));
-    host.time_off = from_seconds(world_.shutdown_s(h));
-    host.boot_energy = world_.boot_j(h);
-    host.shutdown_energy = world_.shutdown_j(h);
-  }
-  look_at_hosts();
-  if (planner.forecast) {
-    look_at_vms();
-    planner.forecast(snapshot_);
-  } else {
-    waiting();
-  }
-  return snapshot_;
-}
-
-void HonestSnapshot::moved(HonestWorld::Id v, HonestWorld::Id from) {
-  model::SnapshotVm& vm = snapshot_.vms[v];
-  vm.last_moved = at(world_.now);
-  vm.moved_from = from;
-  vm.cpu_when_moved = std::max(world_.asked[v], 0.0);
 }
 
 }  // namespace chorok::sim::datacenter

@@ -142,7 +142,7 @@ TEST(Honest, DemandAboveACoreOrAHostIsUnmet) {
 
 TEST(Honest, APlanWaitsForWhatItNeeds) {
   int ticks = 0;
-  Planner planner;
+  Planner planner{.settings = ChorokPlannerSettings::defaults()};
   planner.plan = [&](const model::Snapshot& snapshot) {
     EXPECT_TRUE(model::check(snapshot));
     policy::Plan plan;
@@ -159,7 +159,7 @@ TEST(Honest, APlanWaitsForWhatItNeeds) {
       EXPECT_EQ(snapshot.vms[0].host, 1U);
       EXPECT_EQ(snapshot.hosts[0].power, model::HostPower::kOff);
       EXPECT_EQ(snapshot.vms[0].moved_from, 0U);
-      EXPECT_DOUBLE_EQ(snapshot.vms[0].cpu_when_moved, 300);
+      EXPECT_DOUBLE_EQ(snapshot.vms[0].cpu_when_moved, 200);  // as it was known then
     }
     return plan;
   };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 namespace chorok::sim::datacenter {
 
@@ -52,6 +53,43 @@ HonestWorld::HonestWorld(const TraceSet& trace_set, const HonestSettings& s)
   host_meter_.resize(host_count);
   rate_in_.resize(host_count);
   rate_out_.resize(host_count);
+  suffers_.resize(host_count);
+  cut_since_.assign(host_count, 0);
+  ran_.assign(vm_count, 0);
+  find_last_samples();
+  line_up_faults();
+}
+
+// A VM that is in no sample after this one has left by then.
+void HonestWorld::find_last_samples() {
+  last_sample_.assign(vms(), 0);
+  std::size_t unknown = vms();
+  std::vector<std::uint8_t> known(vms(), 0);
+  for (std::size_t k = traces.samples; k-- > 0 && unknown > 0;) {
+    const double* share = traces.cpu_at(k);
+    for (Id v = 0; v < vms(); ++v) {
+      if (known[v] || share[v] < 0) continue;
+      known[v] = 1;
+      last_sample_[v] = k;
+      --unknown;
+    }
+  }
+}
+
+void HonestWorld::line_up_faults() {
+  using What = FaultEvent::What;
+  for (const Fault& fault : settings.faults) {
+    const auto add = [&](What what, double at) {
+      fault_events_.push_back({.what = what, .at_s = at, .kind = fault.kind, .host = fault.host});
+    };
+    add(What::kBegins, fault.at_s);
+    if (fault.kind == FaultKind::kPartition && fault.for_s > settings.agent_lease_s)
+      add(What::kLeaseEnds, fault.at_s + settings.agent_lease_s);
+    add(What::kEnds, fault.at_s + fault.for_s);
+  }
+  std::ranges::sort(fault_events_, {}, [](const FaultEvent& e) {
+    return std::tuple(e.at_s, e.host, static_cast<int>(e.kind), static_cast<int>(e.what));
+  });
 }
 
 // ---- Time ----
@@ -62,7 +100,11 @@ void HonestWorld::ask(std::size_t sample) {
   waiting_mhz_ = 0;
   for (Id v = 0; v < vms(); ++v) {
     const double before = needed_memory(v);
-    asked[v] = share[v] >= 0 ? share[v] * size[v] : host[v] == kNowhere ? -1 : 0;
+    if (sample > last_sample_[v]) {
+      if (exists(v)) leave(v);
+      continue;
+    }
+    asked[v] = share[v] >= 0 ? share[v] * size[v] : exists(v) ? 0 : -1;
     if (used && used[v] >= 0) used_memory[v] = used[v];
     if (host[v] != kNowhere) reserved[host[v]] += needed_memory(v) - before;
     if (exists(v) && host[v] == kNowhere) {
@@ -81,6 +123,7 @@ void HonestWorld::ask(std::size_t sample) {
 
 double HonestWorld::next_event() const {
   double next = kNever;
+  if (next_fault_ < fault_events_.size()) next = std::max(now, fault_events_[next_fault_].at_s);
   for (double until : power_until) next = std::min(next, until);
   for (const Migration& m : migrations) next = std::min(next, now + m.left_mib / m.rate);
   return next;
@@ -90,11 +133,12 @@ void HonestWorld::advance(double time) {
   const double span = time - now;
   now = time;
   unmet_mhz_s_ += waiting_mhz_ * span;
+  vm_down_s += static_cast<double>(down_) * span;
   for (Migration& m : migrations) m.left_mib -= m.rate * span;
   for (Id h = 0; h < hosts(); ++h)
     if (power_until[h] <= now + kTinySeconds)
       set_power(h, power[h] == Power::kBooting ? Power::kOn : Power::kOff, kNever);
-  bool landed = false;
+  bool ended = false;
   for (std::size_t i = 0; i < migrations.size();) {
     if (migrations[i].left_mib > kTinyMib) {
       ++i;
@@ -102,24 +146,102 @@ void HonestWorld::advance(double time) {
     }
     const Migration done = migrations[i];
     migrations.erase(migrations.begin() + static_cast<std::ptrdiff_t>(i));
-    land(done);
-    landed = true;
+    end(done,
+        !suffers(done.from, FaultKind::kMigration) && !suffers(done.to, FaultKind::kMigration));
+    ended = true;
   }
-  if (landed) share_links();
+  if (ended) share_links();
+  strike();
 }
 
-void HonestWorld::land(const Migration& done) {
-  std::erase(list[done.from], done.vm);
-  list[done.to].push_back(done.vm);
-  host[done.vm] = done.to;
-  moving[done.vm] = 0;
-  reserved[done.from] -= needed_memory(done.vm);
-  --links[done.from];
-  --links[done.to];
-  --incoming[done.to];
-  migration_s += now - done.since;
-  refresh(done.from);
-  refresh(done.to);
+void HonestWorld::end(const Migration& migration, bool arrived) {
+  const Id v = migration.vm;
+  if (arrived) {
+    std::erase(list[migration.from], v);
+    list[migration.to].push_back(v);
+    host[v] = migration.to;
+  }
+  reserved[arrived ? migration.from : migration.to] -= needed_memory(v);
+  moving[v] = 0;
+  --links[migration.from];
+  --links[migration.to];
+  --incoming[migration.to];
+  migration_s += now - migration.since;
+  refresh(migration.from);
+  refresh(migration.to);
+}
+
+// ---- Faults ----
+
+void HonestWorld::strike() {
+  using What = FaultEvent::What;
+  for (;
+       next_fault_ < fault_events_.size() && fault_events_[next_fault_].at_s <= now + kTinySeconds;
+       ++next_fault_) {
+    const FaultEvent& event = fault_events_[next_fault_];
+    if (event.host >= hosts()) continue;
+    std::uint8_t& count = suffers_[event.host][static_cast<std::size_t>(event.kind)];
+    if (event.what == What::kEnds) {
+      --count;
+    } else if (event.what == What::kBegins) {
+      ++count;
+      if (event.kind == FaultKind::kPartition && count == 1) cut_since_[event.host] = now;
+      if (event.kind == FaultKind::kHost) lose(event.host);
+    } else if (count > 0 && now - cut_since_[event.host] + kTinySeconds >= settings.agent_lease_s) {
+      // The agent stops what it may not run any more. Where HA is off, nobody asks it to.
+      if (stops_without_lease)
+        while (!list[event.host].empty()) stop_vm(list[event.host].back());
+    }
+  }
+}
+
+void HonestWorld::cut_power(Id h) {
+  if (power[h] != Power::kOff && !suffers(h, FaultKind::kBmc)) lose(h);
+}
+
+void HonestWorld::lose(Id h) {
+  while (!list[h].empty()) stop_vm(list[h].back());
+  for (std::size_t i = migrations.size(); i-- > 0;) {
+    if (migrations[i].to != h) continue;
+    const Migration broken = migrations[i];
+    migrations.erase(migrations.begin() + static_cast<std::ptrdiff_t>(i));
+    end(broken, false);
+  }
+  if (power[h] != Power::kOff) set_power(h, Power::kOff, kNever);
+  share_links();
+}
+
+// It is asked for, and runs nowhere.
+void HonestWorld::stop_vm(Id v) {
+  const Id h = host[v];
+  ++vms_lost;
+  ++down_;
+  take_away(v);
+  waiting_mhz_ += asked[v];
+  vm_meter_[v].enter(now, 0, asked[v], false);
+  refresh(h);
+}
+
+void HonestWorld::take_away(Id v) {
+  const Id h = host[v];
+  if (moving[v]) {
+    const auto own = std::ranges::find(migrations, v, &Migration::vm);
+    const Migration broken = *own;
+    migrations.erase(own);
+    end(broken, false);
+  }
+  std::erase(list[h], v);
+  reserved[h] -= needed_memory(v);
+  host[v] = kNowhere;
+}
+
+void HonestWorld::leave(Id v) {
+  if (host[v] != kNowhere)
+    take_away(v);
+  else
+    down_ -= ran_[v];
+  asked[v] = -1;
+  vm_meter_[v].enter(now, 0, 0, false);
 }
 
 // A migration gets the smaller of its shares of both links, and loses what the VM writes meanwhile.
@@ -212,6 +334,8 @@ void HonestWorld::start_meters() {
   migration_s = 0;
   memory_short_s = 0;
   unmet_mhz_s_ = 0;
+  vm_down_s = 0;
+  vms_lost = 0;
   std::ranges::fill(off_s, 0);
   for (Id h = 0; h < hosts(); ++h) {
     host_meter_[h] = HostMeter(power[h] == Power::kOn);
@@ -274,16 +398,17 @@ Metrics HonestWorld::finish() {
 // ---- Actions ----
 
 bool HonestWorld::can_take(Id h, Id v) const {
-  // Less a rounding of sums that are added to and taken from all day.
-  return power[h] == Power::kOn &&
-         reserved[h] + needed_memory(v) <= type_of(h).memory_mib * (1 + kTinySeconds);
+  return power[h] == Power::kOn && needed_memory(v) <= free_memory(h);
 }
 
 bool HonestWorld::start_vm(Id v, Id h) {
+  doubles += host[v] != kNowhere;
   if (host[v] != kNowhere || !exists(v) || !can_take(h, v)) return false;
   host[v] = h;
   list[h].push_back(v);
   reserved[h] += needed_memory(v);
+  down_ -= ran_[v];
+  ran_[v] = 1;
   waiting_mhz_ = std::max(0.0, waiting_mhz_ - asked[v]);
   refresh(h);
   return true;
@@ -310,12 +435,15 @@ bool HonestWorld::migrate(Id v, Id h) {
 
 bool HonestWorld::power_on(Id h) {
   if (power[h] != Power::kOff) return false;
+  if (suffers(h, FaultKind::kHost) || suffers(h, FaultKind::kBmc) || suffers(h, FaultKind::kWake))
+    return true;  // ordered, and nothing happens
   set_power(h, Power::kBooting, now + boot_s(h));
   return true;
 }
 
 bool HonestWorld::power_off(Id h) {
   if (power[h] != Power::kOn || !list[h].empty() || incoming[h] > 0) return false;
+  if (suffers(h, FaultKind::kBmc)) return true;
   set_power(h, Power::kStopping, now + shutdown_s(h));
   return true;
 }

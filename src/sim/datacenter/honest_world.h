@@ -1,6 +1,7 @@
 // Hosts, VMs and links of the honest data centre at one moment, and what can be done to them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -29,7 +30,8 @@ class HonestWorld {
   // ---- Time ----
   // From now on, VMs ask for what the sample says. Those that appear in it wait for a host.
   void ask(std::size_t sample);
-  // The next end of a migration, boot or stop; infinity when nothing is under way.
+  // The next end of a migration, boot or stop, or beginning or end of a fault; infinity when
+  // nothing is under way.
   double next_event() const;
   // To `time`, at most next_event(); then ends what ends there.
   void advance(double time);
@@ -42,6 +44,7 @@ class HonestWorld {
   bool migrate(Id vm, Id host);
   bool power_on(Id host);
   bool power_off(Id host);  // on, no VM on it or on the way
+  void cut_power(Id host);  // at once, with all that runs there; a BMC that is stuck does nothing
 
   Metrics finish();
 
@@ -56,16 +59,24 @@ class HonestWorld {
   double boot_j(Id h) const { return own(type_of(h).boot_j, settings.boot_j); }
   double shutdown_s(Id h) const { return own(type_of(h).shutdown_s, settings.shutdown_s); }
   double shutdown_j(Id h) const { return own(type_of(h).shutdown_j, settings.shutdown_j); }
+  double free_memory(Id h) const {
+    // Plus a rounding of sums that are added to and taken from all day.
+    return type_of(h).memory_mib * (1 + 1e-9) - reserved[h];
+  }
   double needed_memory(Id v) const {
     return settings.memory == MemoryRule::kProvisioned ? memory[v] : used_memory[v];
   }
   bool exists(Id v) const { return asked[v] >= 0; }
+  bool suffers(Id h, FaultKind kind) const {
+    return suffers_[h][static_cast<std::size_t>(kind)] > 0;
+  }
   double energy_j() const;
   TickRow row();
 
   const TraceSet& traces;
   const HonestSettings settings;
   double now = 0;
+  bool stops_without_lease = false;  // agents stop their VMs when their lease has ended
 
   // By VM.
   std::vector<double> size;    // MHz
@@ -88,6 +99,9 @@ class HonestWorld {
 
   std::vector<Migration> migrations;
   std::int64_t migrations_started = 0;
+  std::int64_t vms_lost = 0;
+  std::int64_t doubles = 0;
+  double vm_down_s = 0;  // of VMs that have run before
   double migration_s = 0;
   double memory_short_s = 0;   // host seconds
   double unmet_mhz_s() const;  // asked for and not given, of VMs that wait for a host too
@@ -97,7 +111,15 @@ class HonestWorld {
   void refresh(Id h);  // meters up to now, then the host as it is
   void share_links();
   void set_power(Id h, Power p, double until);
-  void land(const Migration& migration);
+  // Ends a migration: at its target, or where it was.
+  void end(const Migration& migration, bool arrived);
+  void strike();     // faults that begin or end now
+  void lose(Id h);   // its VMs and its migrations
+  void leave(Id v);  // for good
+  void stop_vm(Id v);
+  void take_away(Id v);
+  void find_last_samples();
+  void line_up_faults();
 
   std::vector<float> load_;        // demand over capacity
   std::vector<float> shown_load_;  // the same, negative where off
@@ -109,6 +131,19 @@ class HonestWorld {
   std::vector<double> missing_mhz_;  // what its VMs ask for and do not get
   double waiting_mhz_ = 0;           // of VMs without a host
   double unmet_mhz_s_ = 0;
+  std::int64_t down_ = 0;  // VMs that ran once and wait
+  struct FaultEvent {
+    enum class What : std::uint8_t { kBegins, kEnds, kLeaseEnds } what;
+    double at_s;
+    FaultKind kind;
+    Id host;
+  };
+  std::vector<FaultEvent> fault_events_;  // in order of time
+  std::size_t next_fault_ = 0;
+  std::vector<std::array<std::uint8_t, 5>> suffers_;  // by host and kind: how many faults
+  std::vector<double> cut_since_;
+  std::vector<std::uint8_t> ran_;         // by VM
+  std::vector<std::size_t> last_sample_;  // by VM
   std::vector<VmMeter> vm_meter_;
   std::vector<HostMeter> host_meter_;
   std::vector<std::int32_t> rate_in_;
