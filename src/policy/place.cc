@@ -105,7 +105,8 @@ void place_waiting(Round& round) {
   Amounts capacity;
   for (const SnapshotHost& host : snapshot.hosts) capacity += host.capacity;
   for (Index v = 0; v < snapshot.vms.size(); ++v) {
-    if (snapshot.vms[v].run == VmRun::kWaiting) waiting.push_back(v);
+    const bool starts = round.what.host_of(v) != kNone;
+    if (snapshot.vms[v].run == VmRun::kWaiting && !starts) waiting.push_back(v);
   }
   if (waiting.empty()) return;
   auto weight = [&](Index vm) {

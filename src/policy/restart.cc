@@ -157,8 +157,10 @@ class RestartPlanner {
   void collect() {
     for (Index v = 0; v < s_.vms.size(); ++v) {
       const SnapshotVm& vm = s_.vms[v];
-      const bool is_lost = vm.run == VmRun::kOn && lost_[vm.host];
-      if (!is_lost && vm.run != VmRun::kWaiting) continue;
+      // Where it runs, or starts already.
+      const Index host = world_.host_of(v);
+      const bool is_lost = host != kNone && lost_[host];
+      if (!is_lost && (vm.run != VmRun::kWaiting || host != kNone)) continue;
       if (vm.restart_priority == 0) {
         ++turned_down_[Why::kAutomation];
         continue;

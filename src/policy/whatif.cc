@@ -95,6 +95,15 @@ WhatIf::WhatIf(const Snapshot& snapshot)
     vm_loads_[v] = load_of(vm, snapshot);
     if (vm.run == VmRun::kOn && vm.host != kNone) move(v, vm.host);
   }
+  // What starts is there already. What arrives needs its room at both ends.
+  for (const model::SnapshotOperation& operation : snapshot.operations) {
+    using enum model::SnapshotOperation::Kind;
+    if (operation.vm == kNone || operation.to == kNone) continue;
+    if (operation.kind == kStart && host_of_[operation.vm] == kNone)
+      move(operation.vm, operation.to);
+    else if (operation.kind == kMigrate && host_of_[operation.vm] != operation.to)
+      loads_[operation.to] = with(loads_[operation.to], operation.vm);
+  }
 }
 
 void WhatIf::move(Index vm, Index to) {
