@@ -24,6 +24,7 @@ enum class BmcSays : std::uint8_t { kSilent, kOn, kOff };
 struct HostSeen {
   bool connected = false;  // its agent answers, and what runs there is known
   BmcSays bmc = BmcSays::kSilent;
+  Time heard{};  // when its agent was heard last, if that is known; epoch: it is not
 };
 
 class Fleet {

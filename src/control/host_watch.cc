@@ -24,7 +24,7 @@ class Look {
       : index_(index), about_(about), seen_(seen), now_(now), settings_(settings), watch_(watch) {}
 
   WatchStep run() {
-    if (seen_.connected) watch_.heard = now_;
+    watch_.heard = std::max(watch_.heard, seen_.connected ? now_ : seen_.heard);
     switch (watch_.phase) {
       case HostPhase::kUnknown:
         first();

@@ -127,13 +127,15 @@ bool PlanRun::start(const Action& action, Site& site, std::vector<Command>& comm
     Index from = fleet.host_of(action.vm);
     if (from != kNone && site.watches[from].phase == HostPhase::kFailed) from = kNone;
     const bool move = action.kind == ActionKind::kMigrate;
-    if (move != (from != kNone) || fleet.busy(action.vm) || !up(action.to) || !memory_free())
+    if (move != (from != kNone) || fleet.busy(action.vm) || site.ordered.vms.contains(action.vm) ||
+        !up(action.to) || !memory_free())
       return false;
     if (move) {
       if (from == action.to || !up(from) || !link_free(from) || !link_free(action.to)) return false;
       ++site.ordered.migrations[from];
       ++site.ordered.migrations[action.to];
     }
+    site.ordered.vms.insert(action.vm);
     site.ordered.memory[action.to] += fleet.needed_memory(action.vm);
     command.kind = move ? Command::Kind::kMigrate : Command::Kind::kStart;
     commands.push_back(std::move(command));

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@ namespace chorok::control {
 struct Ordered {
   std::map<Index, std::int32_t> migrations;  // by host
   std::map<Index, double> memory;            // by host, MiB
+  std::set<Index> vms;
 };
 
 class PlanRun {
@@ -43,7 +45,7 @@ class PlanRun {
     std::span<const model::SnapshotHost> hosts;
     // Switches a host; nothing where that cannot be now.
     std::function<std::optional<Command>(Index host, bool on)> switch_host;
-    Ordered ordered{};
+    Ordered ordered{};  // by all plans
   };
   // Orders what may start now, in the plan's order. When a delayed action is due, or max.
   Time work(Site& site, std::vector<Command>& commands, std::vector<LoopEvent>& events);

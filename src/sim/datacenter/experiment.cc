@@ -100,6 +100,12 @@ Result<Metrics> honest(const Setup& setup, Report& report) {
   HonestRun run = TRY(honest_run(setup, settings));
   report.actions_dropped = run.dropped;
   report.memory_short = run.memory_short;
+  report.faults = static_cast<std::int64_t>(settings.faults.size());
+  report.vms_lost = run.vms_lost;
+  report.vms_restarted = run.vms_restarted;
+  report.vm_down_s = run.vm_down_s;
+  report.doubles = run.doubles;
+  report.reserve_short = run.reserve_short;
   double boot_j = setup.mix.types[0].boot_j;  // the least: the bound stays one
   for (const HostType& type : setup.mix.types) boot_j = std::min(boot_j, type.boot_j);
   const BoundInput input{.time_s = run.tick_time,
@@ -272,6 +278,15 @@ const Type& Report::type() {
                  {.max_length = 512})
           .field("co2_source", &Report::co2_source, "Where the CO2 figure is from, and its date.",
                  {.max_length = 512})
+          .field("faults", &Report::faults, "Faults that were to strike.")
+          .field("vms_lost", &Report::vms_lost, "VMs whose host failed under them.")
+          .field("vms_restarted", &Report::vms_restarted,
+                 "Those that were started again elsewhere.")
+          .field("vm_down_s", &Report::vm_down_s, "Seconds that VMs were down, added up.")
+          .field("doubles", &Report::doubles,
+                 "Starts of a VM that still ran somewhere, which its disks' locks refused.")
+          .field("reserve_short", &Report::reserve_short,
+                 "Share of time with less than the HA reserve; 0 where HA is off.")
           .field("wall_s", &Report::wall_s, "Seconds this took, reading and bounds included.")
           .field("peak_rss_mib", &Report::peak_rss_mib, "The most memory the process held.");
   return kType;

@@ -60,6 +60,12 @@ struct Report {
   std::int64_t vms_left = 0;
   std::int64_t actions_dropped = 0;
   double memory_short = 0;
+  std::int64_t faults = 0;
+  std::int64_t vms_lost = 0;
+  std::int64_t vms_restarted = 0;
+  double vm_down_s = 0;
+  std::int64_t doubles = 0;
+  double reserve_short = 0;
   double pue = 1;  // 1: not applied
   std::string currency;
   std::optional<double> cost;  // of IT energy; absent without a price

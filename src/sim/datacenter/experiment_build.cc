@@ -134,6 +134,23 @@ Result<std::int32_t> hosts_needed(const ExperimentFile& experiment, const HostTy
   return std::max(static_cast<std::int32_t>(needed), 2);
 }
 
+// Those that are named and those by chance.
+Result<std::vector<Fault>> faults(const ExperimentFile& experiment, const HostMix& mix,
+                                  const TraceSet& traces) {
+  std::vector<Fault> out = experiment.faults;
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (out[i].host >= mix.hosts)
+      return fail(Code::kInvalid, fmt::format("there are hosts 0 to {}", mix.hosts - 1),
+                  fmt::format("/faults/{}/host", i));
+  if (!experiment.fault_rates) return out;
+  const double duration = static_cast<double>(traces.samples) * seconds(traces.interval);
+  const std::vector<Fault> more =
+      random_faults(*experiment.fault_rates, static_cast<std::uint32_t>(mix.hosts), duration,
+                    static_cast<std::uint64_t>(experiment.seed));
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
 }  // namespace
 
 Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& traces) {
@@ -235,6 +252,8 @@ Result<HonestSettings> honest_settings(const ExperimentFile& experiment, const H
   s.slowed = experiment.migration.slowed;
   s.migration_load_mhz = experiment.migration.load_mhz;
   s.cpu_overcommit = experiment.cpu_overcommit;
+  s.loop.round = from_seconds(experiment.round_s);
+  s.faults = TRY(faults(experiment, mix, traces));
   return s;
 }
 

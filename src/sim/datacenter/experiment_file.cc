@@ -170,6 +170,11 @@ const Type& ExperimentFile::type() {
                  "Facility energy over IT energy (PUE); 1: not applied.", {.min = 1, .max = 5})
           .field("price", &ExperimentFile::price, "What a kWh costs.")
           .field("carbon", &ExperimentFile::carbon, "Kilograms of CO2 a kWh.")
+          .field("faults", &ExperimentFile::faults, "What goes wrong, and when (honest mode).",
+                 {.max_count = 100'000})
+          .field("fault_rates", &ExperimentFile::fault_rates, "What goes wrong by chance.")
+          .field("round_s", &ExperimentFile::round_s, "Seconds between plans; 0: one a sample.",
+                 {.min = 0, .max = 86400})
           .field("settings", &ExperimentFile::settings, "What the policy goes by.");
   return kType;
 }

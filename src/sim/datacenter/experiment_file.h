@@ -82,6 +82,9 @@ struct ExperimentFile {
   double cpu_overcommit = 1;
   bool keep_vms = false;
   MigrationCosts migration;
+  std::vector<Fault> faults;              // honest mode
+  std::optional<FaultRates> fault_rates;  // by chance, from the seed
+  double round_s = 0;                     // between plans; 0: one a sample
   std::string start;  // when the trace begins; prices and CO2 by the hour need it
   double pue = 1;     // facility energy over IT energy; 1: not applied
   std::optional<CalendarChoice> price;

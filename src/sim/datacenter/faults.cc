@@ -21,6 +21,30 @@ const Type& enum_type(const FaultKind*) {
   return kType;
 }
 
+const Type& Fault::type() {
+  static const Type kType =
+      describe<Fault>("Fault", "Something that goes wrong with a host.")
+          .field("kind", &Fault::kind, "What.", {.required = true})
+          .field("at_s", &Fault::at_s, "When, from the start of the traces.",
+                 {.min = 0, .max = 1e9, .required = true})
+          .field("for_s", &Fault::for_s, "How long.", {.min = 0, .max = 1e9})
+          .field("host", &Fault::host, "Which, counted from 0.", {.min = 0, .max = 1e6});
+  return kType;
+}
+
+const Type& FaultRates::type() {
+  constexpr Limits kRate = {.min = 0, .max = 1e5};
+  static const Type kType =
+      describe<FaultRates>("FaultRates", "Faults by chance, a host and year.")
+          .field("host", &FaultRates::host, "Hosts that lose their power.", kRate)
+          .field("bmc", &FaultRates::bmc, "BMCs that hang.", kRate)
+          .field("partition", &FaultRates::partition, "Hosts that are cut off.", kRate)
+          .field("wake", &FaultRates::wake, "Times in which a host does not wake.", kRate)
+          .field("migration", &FaultRates::migration, "Times in which migrations fail.", kRate)
+          .field("for_s", &FaultRates::for_s, "How long each lasts.", {.min = 0, .max = 1e9});
+  return kType;
+}
+
 std::vector<Fault> random_faults(const FaultRates& rates, std::uint32_t hosts, double duration_s,
                                  std::uint64_t seed) {
   constexpr double kYear = 8760 * 3600;
@@ -35,7 +59,7 @@ std::vector<Fault> random_faults(const FaultRates& rates, std::uint32_t hosts, d
       faults.push_back({.kind = kind,
                         .at_s = random.between(0.0, duration_s),
                         .for_s = rates.for_s,
-                        .host = static_cast<std::uint32_t>(random.below(hosts))});
+                        .host = static_cast<std::int32_t>(random.below(hosts))});
   };
   add(FaultKind::kHost, "host", rates.host);
   add(FaultKind::kBmc, "bmc", rates.bmc);

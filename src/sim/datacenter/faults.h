@@ -21,11 +21,12 @@ struct Fault {
   FaultKind kind = FaultKind::kHost;
   double at_s = 0;
   double for_s = 0;
-  std::uint32_t host = 0;
+  std::int32_t host = 0;
+  static const Type& type();
 };
 
 // Faults by chance: of each kind so many a host and year (8,760 h), each as long as is said, at
-// times and hosts drawn from the seed.
+// times and hosts drawn from the seed. In order of time. O(n log n).
 struct FaultRates {
   double host = 0;
   double bmc = 0;
@@ -33,6 +34,7 @@ struct FaultRates {
   double wake = 0;
   double migration = 0;
   double for_s = 3600;
+  static const Type& type();
 };
 std::vector<Fault> random_faults(const FaultRates& rates, std::uint32_t hosts, double duration_s,
                                  std::uint64_t seed);

@@ -45,7 +45,7 @@ struct HonestSettings {
   // Where VMs start when nobody plans: a host whose memory and cores, so often sold, fit; the first
   // one, or with every host on the one of which least is sold.
   double cpu_overcommit = 1;
-  std::vector<Fault> faults;  // in order of time
+  std::vector<Fault> faults;  // in any order
   // An agent that has not heard from its manager for so long stops its VMs itself, where HA is on.
   double agent_lease_s = 20;
   control::LoopSettings loop = {.round = Duration::zero(), .watch = {}};  // 0: at every sample

@@ -50,22 +50,18 @@ Time HonestFleet::now() const {
   return at(world_.now);
 }
 
-bool HonestFleet::connected(Index h) const {
-  return world_.power[h] == Power::kOn && !world_.suffers(h, FaultKind::kPartition);
-}
-
 control::HostSeen HonestFleet::host(Index h) const {
   BmcSays bmc = world_.power[h] == Power::kOff ? BmcSays::kOff : BmcSays::kOn;
   if (world_.suffers(h, FaultKind::kBmc)) bmc = BmcSays::kSilent;
-  return {.connected = connected(h), .bmc = bmc};
+  return {.connected = world_.connected(h), .bmc = bmc, .heard = at(world_.heard[h])};
 }
 
 HonestFleet::Index HonestFleet::host_of(Index v) const {
   const HonestWorld::Id on = world_.host[v];
   Index& seen = seen_on_[v];
-  if (on != HonestWorld::kNowhere && connected(on))
+  if (on != HonestWorld::kNowhere && world_.connected(on))
     seen = on;
-  else if (seen != model::kNone && connected(seen))
+  else if (seen != model::kNone && world_.connected(seen))
     seen = model::kNone;
   return world_.exists(v) ? seen : model::kNone;
 }
@@ -107,7 +103,7 @@ void HonestFleet::carry_out(const Command& command) {
 void HonestFleet::look_at_hosts() {
   for (HonestWorld::Id h = 0; h < world_.hosts(); ++h) {
     model::SnapshotHost& host = snapshot_.hosts[h];
-    host.power = connected(h) ? model::HostPower::kOn : model::HostPower::kOff;
+    host.power = world_.connected(h) ? model::HostPower::kOn : model::HostPower::kOff;
     host.link = model::HostLink::kConnected;
     host.keep_on.clear();
     host.keep_off.clear();

@@ -37,7 +37,6 @@ class HonestFleet final : public control::Fleet {
   model::Snapshot& snapshot() override;
 
  private:
-  bool connected(Index host) const;
   void look_at_hosts();
   void look_at_vms();
 

@@ -48,6 +48,7 @@ HonestWorld::HonestWorld(const TraceSet& trace_set, const HonestSettings& s)
   energy_.assign(host_count, 0);
   memory_is_short_.assign(host_count, 0);
   off_s.assign(host_count, 0);
+  heard.assign(host_count, 0);
   is_off_.assign(host_count, 1);
   missing_mhz_.assign(host_count, 0);
   host_meter_.resize(host_count);
@@ -80,7 +81,8 @@ void HonestWorld::line_up_faults() {
   using What = FaultEvent::What;
   for (const Fault& fault : settings.faults) {
     const auto add = [&](What what, double at) {
-      fault_events_.push_back({.what = what, .at_s = at, .kind = fault.kind, .host = fault.host});
+      fault_events_.push_back(
+          {.what = what, .at_s = at, .kind = fault.kind, .host = static_cast<Id>(fault.host)});
     };
     add(What::kBegins, fault.at_s);
     if (fault.kind == FaultKind::kPartition && fault.for_s > settings.agent_lease_s)
@@ -180,6 +182,7 @@ void HonestWorld::strike() {
        ++next_fault_) {
     const FaultEvent& event = fault_events_[next_fault_];
     if (event.host >= hosts()) continue;
+    if (connected(event.host)) heard[event.host] = now;
     std::uint8_t& count = suffers_[event.host][static_cast<std::size_t>(event.kind)];
     if (event.what == What::kEnds) {
       --count;
@@ -260,6 +263,7 @@ void HonestWorld::share_links() {
 }
 
 void HonestWorld::set_power(Id h, Power p, double until) {
+  if (connected(h)) heard[h] = now;
   power[h] = p;
   power_since[h] = now;
   power_until[h] = until;

@@ -67,6 +67,9 @@ class HonestWorld {
     return settings.memory == MemoryRule::kProvisioned ? memory[v] : used_memory[v];
   }
   bool exists(Id v) const { return asked[v] >= 0; }
+  bool connected(Id h) const {
+    return power[h] == Power::kOn && !suffers(h, FaultKind::kPartition);
+  }
   bool suffers(Id h, FaultKind kind) const {
     return suffers_[h][static_cast<std::size_t>(kind)] > 0;
   }
@@ -95,6 +98,7 @@ class HonestWorld {
   std::vector<double> reserved;       // MiB, of incoming VMs too
   std::vector<std::int32_t> links;    // migrations in and out
   std::vector<std::int32_t> incoming;
+  std::vector<double> heard;  // when its agent was heard last
   std::vector<double> off_s;  // seconds it was off, as of its last change
 
   std::vector<Migration> migrations;
