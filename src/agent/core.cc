@@ -9,6 +9,7 @@
 namespace chorok::agent {
 namespace {
 
+constexpr int kVersionOfTelemetry = 2;
 constexpr json::EncodeOptions kWire{.secrets = true, .defaults = false};
 
 // Where the kernel knows no highest clock, its number is a moment's, and no news.
@@ -48,9 +49,17 @@ AgentCore::AgentCore(Loop& loop, ports::Hypervisor& hypervisor, ports::Storage& 
                          session_->channel->notify("op.progress", json::encode(progress, kWire));
                      },
                  .done = [this](model::OpDone done) { op_done(std::move(done)); }}),
-      observer_(loop, hypervisor, storage, settings_.observer, [this](std::string observation) {
-        session_->channel->notify("observe", std::move(observation));
-      }) {
+      observer_(loop, hypervisor, storage, settings_.observer,
+                [this](std::string observation) {
+                  session_->channel->notify("observe", std::move(observation));
+                }),
+      telemetry_(
+          loop, hypervisor, identity_.boot_id, settings_.telemetry,
+          [this](std::string params, ports::Channel::Reply reply) {
+            session_->channel->call("telemetry", std::move(params), settings_.call_timeout,
+                                    std::move(reply));
+          },
+          [this] { return executor_.idle(); }) {
   take_up_interrupted();
   hypervisor_.subscribe([this, alive = alive_](const std::string& uuid, bool is_connected) {
     if (*alive) hypervisor_changed(uuid, is_connected);
@@ -156,6 +165,7 @@ void AgentCore::detach(std::string reason) {
   if (!session_) return;
   SessionPtr session = std::exchange(session_, nullptr);
   observer_.end();
+  telemetry_.end();
   loop_.cancel(std::exchange(beat_timer_, 0));
   greeting_ = FlowRoot();
   session->channel->close(std::move(reason));
@@ -214,6 +224,7 @@ void AgentCore::welcomed(const SessionPtr& session, model::Welcome welcome) {
   session->welcomed = true;
   host_name_ = welcome.host_name;
   observer_.begin();
+  telemetry_.begin(welcome.version >= kVersionOfTelemetry);
   set_config(welcome.config);
   observer_.observe([this, alive = alive_] {
     if (*alive) send_results();
@@ -233,6 +244,7 @@ void AgentCore::beat() {
   beat_timer_ = loop_.after(settings_.beat, [this] { beat(); });
   session_->channel->notify("beat", "{}");
   observer_.on_beat();
+  telemetry_.on_beat(observer_.vms_run());
 }
 
 void AgentCore::take_call(const SessionPtr& session, Call call) {
@@ -252,6 +264,7 @@ void AgentCore::hypervisor_changed(const std::string& uuid, bool is_connected) {
   const bool is_back = is_connected && (!hypervisor_connected_ || !inventory_known_);
   hypervisor_connected_ = is_connected;
   observer_.changed();
+  telemetry_.changed();
   executor_.changed(uuid);
   if (is_back && connected()) look_at_inventory_again();
 }
@@ -271,6 +284,7 @@ void AgentCore::look_at_inventory_again() {
 void AgentCore::set_config(model::AgentConfig config) {
   config_ = std::make_shared<const model::AgentConfig>(std::move(config));
   observer_.set_config(config_);
+  telemetry_.set_interval(config_->sample_interval);
 }
 
 OpContext AgentCore::op_context() const {

@@ -16,6 +16,7 @@
 #include "agent/executor.h"
 #include "agent/journal.h"
 #include "agent/observer.h"
+#include "agent/telemetry.h"
 #include "base/log.h"
 #include "ports/channel.h"
 
@@ -54,6 +55,7 @@ struct CoreSettings {
   std::size_t queued_calls_max = 64;                  // that come before our greeting is through
   TargetUri target_uri = libvirt_target_uri("/etc/chorok/pki");
   ObserverSettings observer;
+  TelemetrySettings telemetry;
 };
 
 // Lives on the loop's thread, and dies before the ports and the journal. Destroying it is what a
@@ -153,6 +155,7 @@ class AgentCore {
   TimerId beat_timer_ = 0;
   Executor executor_;
   Observer observer_;
+  Telemetry telemetry_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   FlowRoot greeting_;
   std::list<FlowRoot> settling_;

@@ -98,6 +98,11 @@ void Observer::begin_look(bool forced) {
 void Observer::looked(std::uint64_t look, Result<Instances> instances) {
   if (look != look_) return;
   looking_ = false;
+  if (instances)
+    vms_run_ = std::ranges::any_of(*instances, [](const model::Instance& each) {
+      return each.state != model::VmState::kOff && each.state != model::VmState::kSaved &&
+             each.state != model::VmState::kCrashed;
+    });
   if (listening_) tell(instances);
   auto served = std::exchange(served_by_current_, {});
   if (look_again_) begin_look(false);

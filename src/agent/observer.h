@@ -47,6 +47,8 @@ class Observer {
   void observe(Work then);
   void probe_datastores();
   void on_beat();
+  // As of the last look; true when there has been none.
+  bool vms_run() const { return vms_run_; }
 
  private:
   using Instances = std::vector<model::Instance>;
@@ -71,6 +73,7 @@ class Observer {
   std::map<std::string, Store> stores_;  // by id
 
   bool listening_ = false;
+  bool vms_run_ = true;
   bool looking_ = false;
   bool look_again_ = false;
   bool forced_ = false;  // the look that runs is told even when nothing changed

@@ -39,6 +39,7 @@ class Program {
   Log log_{"agent"};
   std::unique_ptr<JournalMedium> medium_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<JournalMedium> spool_;  // of telemetry
   ManagerLink link_;
   std::unique_ptr<NetStreams> streams_;
   std::unique_ptr<AgentCore> core_;

@@ -63,6 +63,14 @@ struct TestManager {
       observation = *json::decode<model::Observation>(params, {.stored = true});
       return;
     }
+    if (method == "telemetry") {
+      auto batch = *json::decode<model::TelemetryBatch>(params, {.stored = true});
+      std::ranges::move(batch.samples, std::back_inserter(samples));
+      if (!swallow_telemetry)
+        reply(telemetry_refusal ? Result<std::string>(Unexpected(*telemetry_refusal))
+                                : Result<std::string>("{}"));
+      return;
+    }
     if (method == "op.progress")
       return progress.push_back(*json::decode<model::OpProgress>(params, {.stored = true}));
     if (method != "op.done") return;
@@ -75,6 +83,9 @@ struct TestManager {
   model::Welcome welcome{.term = 1, .host_name = "host1", .config = test_config()};
   std::optional<Error> refusal;
   bool swallow_done = false;  // takes results and never answers
+  bool swallow_telemetry = false;
+  std::optional<Error> telemetry_refusal;
+  std::vector<model::HostSample> samples;  // as they came
   std::unique_ptr<ports::Channel> channel;
   std::vector<std::string> heard;  // on this connection
   std::map<std::string, int> count;
@@ -96,10 +107,13 @@ class AgentTest : public ::testing::Test {
     hypervisor = cluster.world.open_hypervisor(0);
     storage = cluster.world.open_storage(0);
     journal = *Journal::open(medium);
+    CoreSettings settings;
+    settings.telemetry.medium = &telemetry_medium;
     core = std::make_unique<AgentCore>(
         cluster.loop, *hypervisor, *storage, *journal,
         AgentIdentity{
-            .host = "host-1", .boot_id = "boot-1", .version = "test", .address = "192.0.2.1"});
+            .host = "host-1", .boot_id = "boot-1", .version = "test", .address = "192.0.2.1"},
+        nullptr, settings);
   }
   void kill() {
     core.reset();
@@ -186,6 +200,7 @@ class AgentTest : public ::testing::Test {
 
   sim::FakeCluster cluster{2};
   MemoryMedium medium;
+  MemoryMedium telemetry_medium;
   std::unique_ptr<ports::Hypervisor> hypervisor;
   std::unique_ptr<ports::Storage> storage;
   std::unique_ptr<Journal> journal;

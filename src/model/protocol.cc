@@ -23,7 +23,8 @@ const Type& AgentConfig::type() {
   static const Type kType = describe<AgentConfig>("AgentConfig", "")
                                 .field("datastores", &AgentConfig::datastores, "", kMany)
                                 .field("networks", &AgentConfig::networks, "", kMany)
-                                .field("cluster", &AgentConfig::cluster, "");
+                                .field("cluster", &AgentConfig::cluster, "")
+                                .field("sample_interval", &AgentConfig::sample_interval, "");
   return kType;
 }
 const Type& Welcome::type() {

@@ -8,11 +8,13 @@
 
 #include "model/host.h"
 #include "model/task.h"
+#include "model/telemetry.h"
 #include "model/vm.h"
 
 namespace chorok::model {
 
-inline constexpr int kProtocolVersion = 1;
+// 2: the agent sends telemetry.
+inline constexpr int kProtocolVersion = 2;
 inline constexpr int kProtocolOldest = 1;
 
 // ---- agent to manager
@@ -36,6 +38,7 @@ struct AgentConfig {
   std::vector<Datastore> datastores;
   std::vector<Network> networks;
   Cluster cluster;
+  Duration sample_interval = std::chrono::seconds(10);  // of telemetry; 0: none
   static const Type& type();
 };
 
@@ -78,6 +81,8 @@ struct OpDone {
 };
 
 // "beat" (notification, every 2 s, no parameters): I am alive.
+
+// "telemetry" (call): TelemetryBatch -> {} (model/telemetry.h). From version 2 on.
 
 // ---- manager to agent
 // --------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "model/domain.h"
 #include "model/host.h"
+#include "model/telemetry.h"
 
 namespace chorok::ports {
 
@@ -63,29 +64,19 @@ class ConsoleStream {
   virtual void write(std::string bytes) = 0;
 };
 
-// The statistics of one domain at one moment. Counters only grow while the domain runs.
-struct DomainStats {
-  std::string uuid;
-  model::VmState state = model::VmState::kUnknown;
-  Duration cpu_time{};    // of all vCPUs
-  Duration cpu_wait{};    // runnable but not running (ready time)
-  Mib memory_balloon{};   // what the guest has
-  Mib memory_used{};      // as the guest's balloon driver says; 0: unknown
-  Mib memory_resident{};  // of the QEMU process
-  Bytes disk_read{};
-  Bytes disk_written{};
-  Bytes net_received{};
-  Bytes net_sent{};
-};
-
 class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
 
   virtual void inventory(Done<Result<model::HostInventory>> done) = 0;
   virtual void list(Done<Result<std::vector<model::Instance>>> done) = 0;
-  // One bulk call for all running domains.
-  virtual void statistics(Done<Result<std::vector<DomainStats>>> done) = 0;
+  // The host's counters and those of all running domains, in one bulk call. A domain that is busy
+  // with something else says less, and is not waited for. The caller names the sample: boot_id,
+  // sequence and time are left empty.
+  virtual void statistics(Done<Result<model::HostSample>> done) = 0;
+  // MiB/s that a running domain writes to its memory, measured over `window` (1 to 60 s). The guest
+  // is a little slower meanwhile.
+  virtual void dirty_rate(std::string uuid, Duration window, Done<Result<double>> done) = 0;
   // `changed` is called with a domain's UUID whenever something of it changed (life cycle,
   // definition, job, an address that became known), and with "" when everything may have: after the
   // daemon was lost (connected=false) and found again.

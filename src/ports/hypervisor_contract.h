@@ -100,6 +100,20 @@ class HypervisorContract : public testing::Test {
         [&](auto done) { hypervisor().migrate(uuid, std::move(request), {}, std::move(done)); });
   }
 
+  Result<model::HostSample> statistics() {
+    return await<model::HostSample>([&](auto done) { hypervisor().statistics(std::move(done)); });
+  }
+  static std::optional<model::VmSample> sample_of(const model::HostSample& all,
+                                                  const std::string& uuid) {
+    auto found = std::ranges::find(all.vms, uuid, &model::VmSample::uuid);
+    return found == all.vms.end() ? std::nullopt : std::optional(*found);
+  }
+  std::optional<model::VmSample> sample(const std::string& uuid) {
+    auto all = statistics();
+    EXPECT_TRUE(all) << all.error().message;
+    return all ? sample_of(*all, uuid) : std::nullopt;
+  }
+
   // The instance of a domain on a host; nothing when it has none.
   std::optional<model::Instance> find(const std::string& uuid, int host = 0) {
     auto all = await<std::vector<model::Instance>>(
@@ -266,14 +280,61 @@ TYPED_TEST_P(HypervisorContract, CountsWhatRuns) {
   CHOROK_OK(this->define(domain));
   CHOROK_OK(this->start(domain.uuid));
   this->fixture_->pass(std::chrono::seconds(1));
-  auto all = this->template await<std::vector<DomainStats>>(
-      [&](auto done) { this->hypervisor().statistics(std::move(done)); });
-  ASSERT_TRUE(all) << all.error().message;
-  auto found = std::ranges::find(*all, domain.uuid, &DomainStats::uuid);
-  ASSERT_NE(found, all->end());
-  EXPECT_EQ(found->state, model::VmState::kOn);
-  EXPECT_GT(found->cpu_time, Duration{});
-  EXPECT_EQ(found->memory_balloon, domain.spec.memory);
+  auto first = this->sample(domain.uuid);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->state, model::VmState::kOn);
+  EXPECT_EQ(first->vcpus, domain.spec.vcpus);
+  EXPECT_GT(first->cpu_time, Duration{});
+  EXPECT_EQ(first->memory, domain.spec.memory);
+  EXPECT_GT(first->memory_resident, Mib{});
+  this->fixture_->pass(std::chrono::seconds(1));
+  auto second = this->sample(domain.uuid);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->life, first->life);
+  EXPECT_GT(second->cpu_time, first->cpu_time);
+  EXPECT_GE(second->cpu_ready, first->cpu_ready);
+  EXPECT_GE(second->disk_read, first->disk_read);
+  CHOROK_OK(this->destroy(domain.uuid));
+  EXPECT_FALSE(this->sample(domain.uuid)) << "it does not run any more";
+  CHOROK_OK(this->start(domain.uuid));
+  auto again = this->sample(domain.uuid);
+  ASSERT_TRUE(again);
+  EXPECT_NE(again->life, first->life) << "its counters began anew";
+}
+
+TYPED_TEST_P(HypervisorContract, CountsWhatItsHostUses) {
+  auto before = this->statistics();
+  ASSERT_TRUE(before) << before.error().message;
+  EXPECT_GT(before->uptime, Duration{});
+  EXPECT_TRUE(before->cpu_known);
+  EXPECT_GT(before->memory_total, Mib{});
+  EXPECT_GT(before->memory_available, Mib{});
+  EXPECT_LE(before->memory_available, before->memory_total);
+  auto domain = this->fixture_->domain("load");
+  CHOROK_OK(this->define(domain));
+  CHOROK_OK(this->start(domain.uuid));
+  this->fixture_->pass(std::chrono::seconds(1));
+  auto after = this->statistics();
+  ASSERT_TRUE(after) << after.error().message;
+  EXPECT_GE(after->uptime - before->uptime, std::chrono::seconds(1));
+  // Everything a guest uses, its host uses.
+  EXPECT_GE(after->cpu_busy - before->cpu_busy, this->sample_of(*after, domain.uuid)->cpu_time / 2);
+}
+
+TYPED_TEST_P(HypervisorContract, MeasuresHowFastMemoryIsWritten) {
+  auto measure = [&](const std::string& uuid, Duration window) {
+    return this->template await<double>(
+        [&](auto done) { this->hypervisor().dirty_rate(uuid, window, std::move(done)); });
+  };
+  auto domain = this->fixture_->domain("writes");
+  EXPECT_EQ(measure(domain.uuid, std::chrono::seconds(1)).error().code, Code::kNotFound);
+  CHOROK_OK(this->define(domain));
+  EXPECT_EQ(measure(domain.uuid, std::chrono::seconds(1)).error().code, Code::kFailedPrecondition);
+  CHOROK_OK(this->start(domain.uuid));
+  EXPECT_EQ(measure(domain.uuid, Duration{}).error().code, Code::kInvalid);
+  auto rate = measure(domain.uuid, std::chrono::seconds(1));
+  ASSERT_TRUE(rate) << rate.error().message;
+  EXPECT_GE(*rate, 0);
 }
 
 TYPED_TEST_P(HypervisorContract, ARedefinedDomainWaitsForItsNextBoot) {
@@ -391,6 +452,7 @@ REGISTER_TYPED_TEST_SUITE_P(HypervisorContract, KnowsItsHost, ADomainIsDefinedOn
                             ANameBelongsToOneDomain, WhatIsNotThereIsNotFound,
                             LivesThroughItsStates, StartsPausedWhenAsked, SavesAndRestores,
                             ShutdownAsksTheGuest, TellsWhatChanged, CountsWhatRuns,
+                            CountsWhatItsHostUses, MeasuresHowFastMemoryIsWritten,
                             ARedefinedDomainWaitsForItsNextBoot, AttachesAndDetaches,
                             SnapshotsComeAndGo, AForeignDomainIsAdoptedAsItIs,
                             SaysEverythingThatStandsAgainstADomain);

@@ -60,6 +60,7 @@ void FakeHost::change_all(FakeDomain& domain, Change change) {
 }
 
 Result<Applied> FakeHost::resize(const std::string& uuid, const ports::ResizeRequest& request) {
+  account();
   FakeDomain* domain = TRY(need(uuid));
   Applied done;
   auto place = [&](bool live, const char* field) {
@@ -95,6 +96,7 @@ Result<Applied> FakeHost::resize(const std::string& uuid, const ports::ResizeReq
 
 Result<Applied> FakeHost::tune(const std::string& uuid, const model::CpuAllocation& cpu,
                                const model::MemoryAllocation& memory) {
+  account();
   FakeDomain* domain = TRY(need(uuid));
   change_all(*domain, [&](model::DomainSpec& spec) {
     spec.spec.cpu = cpu;

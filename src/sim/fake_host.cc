@@ -74,6 +74,7 @@ std::string cpu_definition(std::int32_t level) {
 FakeHost::FakeHost(FakeWorld& world, HostIndex index, HostSettings settings)
     : world_(world), index_(index), settings_(std::move(settings)) {
   if (settings_.address.empty()) settings_.address = settings_.name;
+  booted_ = accounted_ = world_.now();
 }
 
 std::string FakeHost::uri() const {
@@ -161,26 +162,6 @@ std::vector<model::Instance> FakeHost::list() const {
   std::vector<model::Instance> all;
   all.reserve(domains_.size());
   for (const auto& [uuid, domain] : domains_) all.push_back(instance(domain));
-  return all;
-}
-
-std::vector<ports::DomainStats> FakeHost::statistics() const {
-  std::vector<ports::DomainStats> all;
-  for (const auto& [uuid, domain] : domains_) {
-    if (!domain.active()) continue;
-    const Duration worked = domain.guest.counter(world_.now());
-    const double busy = seconds(worked) * domain.guest.load.cpu * domain.live->spec.vcpus;
-    ports::DomainStats stats;
-    stats.uuid = uuid;
-    stats.state = state_of(domain);
-    stats.cpu_time = from_seconds(busy);
-    stats.memory_balloon = domain.live->spec.memory;
-    stats.memory_used = domain.live->spec.memory / 2;
-    stats.memory_resident = domain.live->spec.memory;
-    stats.disk_written = stats.net_sent = Bytes(static_cast<std::int64_t>(busy * (1 << 20)));
-    stats.disk_read = stats.net_received = stats.disk_written;
-    all.push_back(stats);
-  }
   return all;
 }
 
@@ -281,6 +262,7 @@ Result<> FakeHost::lock_disks(const model::DomainSpec& spec, QemuId qemu) {
 
 void FakeHost::set_running(FakeDomain& domain, bool runs) {
   if (domain.guest.runs == runs) return;
+  account();
   if (runs) {
     domain.guest.run(world_.now());
     world_.guest_started(*this, domain);
@@ -436,6 +418,8 @@ void FakeHost::power_on() {
   if (powered_) return;
   powered_ = true;
   ++boots_;
+  booted_ = accounted_ = world_.now();
+  busy_ = {};
 }
 
 }  // namespace chorok::sim

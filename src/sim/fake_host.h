@@ -40,6 +40,13 @@ struct FakeSnapshot {
   std::map<std::string, std::uint64_t> boots;  // of each disk, by path
 };
 
+// What a QEMU has used since it is there.
+struct FakeUsage {
+  QemuId qemu = 0;
+  Duration cpu{};
+  Duration ready{};  // wanted to run, and the host had no core for it
+};
+
 enum class DomainState : std::uint8_t { kOff, kStarting, kOn, kPaused, kCrashed };
 
 struct FakeDomain {
@@ -53,6 +60,7 @@ struct FakeDomain {
   std::optional<Guest> saved;
   std::optional<model::DomainSpec> saved_spec;
   std::vector<FakeSnapshot> snapshots;
+  FakeUsage usage;
   bool migrating_out = false;
   bool gave_disks = false;  // to the target at the end of a migration: it holds no locks
 
@@ -69,7 +77,10 @@ class FakeHost {
   model::HostInventory inventory() const;
   std::string uri() const;
   std::vector<model::Instance> list() const;
-  std::vector<ports::DomainStats> statistics() const;
+  model::HostSample statistics();
+  // Adds what guests have used up to now to their counters. Before anything that changes how much
+  // they use: nothing ticks.
+  void account();
   FakeDomain* find(const std::string& uuid);
   const std::map<std::string, FakeDomain>& domains() const { return domains_; }
 
@@ -139,6 +150,9 @@ class FakeHost {
   HostSettings settings_;
   bool powered_ = true;
   std::uint64_t boots_ = 1;
+  Time booted_{};
+  Time accounted_{};
+  Duration busy_{};  // of all cores since boot
   std::map<std::string, FakeDomain> domains_;
 };
 

@@ -52,10 +52,22 @@ void FakeHypervisor::list(Done<Result<std::vector<model::Instance>>> done) {
       std::move(done));
 }
 
-void FakeHypervisor::statistics(Done<Result<std::vector<ports::DomainStats>>> done) {
-  run<std::vector<ports::DomainStats>>(
+void FakeHypervisor::statistics(Done<Result<model::HostSample>> done) {
+  run<model::HostSample>(
       "statistics", "", world_.times().query,
-      [&host = host_]() -> Result<std::vector<ports::DomainStats>> { return host.statistics(); },
+      [&host = host_]() -> Result<model::HostSample> { return host.statistics(); },
+      std::move(done));
+}
+
+void FakeHypervisor::dirty_rate(std::string uuid, Duration window, Done<Result<double>> done) {
+  const bool fits = window >= std::chrono::seconds(1) && window <= std::chrono::minutes(1);
+  run<double>(
+      "dirty_rate", "", fits ? window : Duration{},
+      [&host = host_, uuid, fits]() -> Result<double> {
+        if (!fits) return fail(Code::kInvalid, "a dirty rate is measured over 1 to 60 seconds");
+        const FakeDomain* domain = TRY(host.need_active(uuid));
+        return domain->guest.runs ? domain->guest.load.dirty_mib_s : 0;
+      },
       std::move(done));
 }
 

@@ -18,7 +18,8 @@ class FakeHypervisor final : public ports::Hypervisor {
 
   void inventory(Done<Result<model::HostInventory>> done) override;
   void list(Done<Result<std::vector<model::Instance>>> done) override;
-  void statistics(Done<Result<std::vector<ports::DomainStats>>> done) override;
+  void statistics(Done<Result<model::HostSample>> done) override;
+  void dirty_rate(std::string uuid, Duration window, Done<Result<double>> done) override;
   void subscribe(std::function<void(const std::string& uuid, bool connected)> changed) override;
 
   void define(model::DomainSpec domain, Done<Result<>> done) override;

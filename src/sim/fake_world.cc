@@ -216,6 +216,7 @@ bool FakeWorld::crash_qemu(const std::string& uuid) {
 bool FakeWorld::set_load(const std::string& uuid, GuestLoad load) {
   auto [host, domain] = find_running(uuid);
   if (!host) return false;
+  host->account();
   domain->guest.load = load;
   return true;
 }

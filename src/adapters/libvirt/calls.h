@@ -2,6 +2,7 @@
 // neither loop nor threads.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,13 @@ void settle(virDomainPtr domain);
 
 // listing.cc
 Result<std::vector<model::Instance>> list_instances(const Session& session);
-Result<std::vector<ports::DomainStats>> domain_statistics(const Session& session);
 model::VmState vm_state(const RawState& state, bool saved);
+
+// statistics.cc
+Result<model::HostSample> read_statistics(const Session& session);
+Result<> start_dirty_rate(const Session& session, const std::string& uuid, Duration window);
+// Nothing while it is still being measured.
+Result<std::optional<double>> read_dirty_rate(const Session& session, const std::string& uuid);
 
 // inventory.cc
 Result<model::HostInventory> read_inventory(const Session& session);

@@ -254,6 +254,17 @@ void Core::judge_lost(const Connection& connection, Effect effect, Error& error)
   }
 }
 
+std::vector<std::string> Core::newly_silent(
+    std::vector<std::pair<std::string, std::uint64_t>> silent) {
+  std::ranges::sort(silent);
+  std::vector<std::string> fresh;
+  std::lock_guard lock(silent_mutex_);
+  for (const auto& each : silent)
+    if (!std::ranges::binary_search(silent_, each)) fresh.push_back(each.first);
+  silent_ = std::move(silent);
+  return fresh;
+}
+
 void Core::forget_news(const std::string& uuid) {
   std::lock_guard lock(news_mutex_);
   news_.erase(uuid);

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "adapters/libvirt/error.h"
 #include "adapters/libvirt/handle.h"
@@ -87,6 +88,10 @@ class Core : public std::enable_shared_from_this<Core> {
   const LibvirtOptions& options() const { return options_; }
   const HostFacts& facts() const { return facts_; }
 
+  // `silent`: the running domains whose guests say nothing of their memory, with their lives. Those
+  // that were not among them the last time; from any thread.
+  std::vector<std::string> newly_silent(std::vector<std::pair<std::string, std::uint64_t>> silent);
+
   // The news of a domain's job; guarded by news_mutex().
   std::mutex& news_mutex() { return news_mutex_; }
   std::condition_variable& news_arrived() { return news_arrived_; }
@@ -147,6 +152,9 @@ class Core : public std::enable_shared_from_this<Core> {
 
   std::mutex changes_mutex_;
   std::set<std::string> changes_;  // to be told; a burst of events is one visit to the loop
+
+  std::mutex silent_mutex_;
+  std::vector<std::pair<std::string, std::uint64_t>> silent_;  // sorted
 
   std::mutex news_mutex_;
   std::condition_variable news_arrived_;

@@ -118,7 +118,9 @@ void add_devices(Node root, const model::DomainSpec& domain) {
   add_memory_device(devices, domain.spec);
   Node rng = with(add(devices, "rng"), "model", "virtio");
   with(add(rng, "backend", "/dev/urandom"), "model", "random");
-  with(with(add(devices, "memballoon"), "model", "virtio"), "freePageReporting", "on");
+  Node balloon =
+      with(with(add(devices, "memballoon"), "model", "virtio"), "freePageReporting", "on");
+  with(add(balloon, "stats"), "period", kBalloonPeriodSeconds);
 }
 
 // `text`: a model's name, "name,+feature,-feature", or libvirt's <cpu>, of which only the model and

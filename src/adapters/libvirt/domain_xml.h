@@ -16,6 +16,8 @@ namespace chorok::adapters::libvirt {
 
 inline constexpr const char* kMetadataUri = "urn:chorok:1";
 inline constexpr const char* kMetadataPrefix = "chorok";
+// How often QEMU asks a guest's balloon driver what its memory is used for.
+inline constexpr int kBalloonPeriodSeconds = 10;
 
 std::string build_domain_xml(const model::DomainSpec& domain, const HostFacts& host);
 

@@ -13,6 +13,11 @@ namespace {
 // The first look at a migration comes early: most are over within a second.
 constexpr auto kFirstLook = std::chrono::milliseconds(150);
 constexpr auto kLookWhileStopping = std::chrono::milliseconds(50);
+constexpr Duration kDirtyRateWindowMin = std::chrono::seconds(1);
+constexpr Duration kDirtyRateWindowMax = std::chrono::minutes(1);
+// After the window, until QEMU has its result.
+constexpr auto kDirtyRateAgain = std::chrono::milliseconds(200);
+constexpr int kDirtyRateLooks = 25;
 }  // namespace
 
 // Migrations that this process began, on the loop's thread.
@@ -91,6 +96,23 @@ struct LibvirtHypervisor::Impl {
     look(uuid);
   }
 
+  void look_at_dirty_rate(const std::string& uuid, Duration delay, int looks, Then<double> done) {
+    auto look = [this, uuid, looks, done = std::move(done)]() mutable {
+      auto seen = [this, uuid, looks,
+                   done = std::move(done)](Result<std::optional<double>> rate) mutable {
+        if (!rate) return done(Unexpected(rate.error()));
+        if (*rate) return done(**rate);
+        if (looks <= 1)
+          return done(fail(Code::kTimeout, "the dirty rate was not measured in time"));
+        look_at_dirty_rate(uuid, kDirtyRateAgain, looks - 1, std::move(done));
+      };
+      core->run<std::optional<double>>(
+          "", Effect::kReads, [uuid](Session& session) { return read_dirty_rate(session, uuid); },
+          std::move(seen));
+    };
+    core->after(delay, std::move(look));
+  }
+
   template <class T>
   void run(const std::string& uuid, Effect effect, std::function<Result<T>(Session&)> fn,
            Then<T> done) {
@@ -133,9 +155,24 @@ void LibvirtHypervisor::list(Then<std::vector<model::Instance>> done) {
   impl_->run<std::vector<model::Instance>>("", Effect::kReads, list_instances, std::move(done));
 }
 
-void LibvirtHypervisor::statistics(Then<std::vector<ports::DomainStats>> done) {
-  impl_->run<std::vector<ports::DomainStats>>("", Effect::kReads, domain_statistics,
-                                              std::move(done));
+void LibvirtHypervisor::statistics(Then<model::HostSample> done) {
+  impl_->run<model::HostSample>("", Effect::kReads, read_statistics, std::move(done));
+}
+
+// Not in the domain's lane, and no worker waits for the window to pass.
+void LibvirtHypervisor::dirty_rate(std::string uuid, Duration window, Then<double> done) {
+  if (window < kDirtyRateWindowMin || window > kDirtyRateWindowMax)
+    return impl_->core->post([done = std::move(done)]() mutable {
+      done(fail(Code::kInvalid, "a dirty rate is measured over 1 to 60 seconds"));
+    });
+  auto started = [impl = impl_.get(), uuid, window, done = std::move(done)](Result<> ok) mutable {
+    if (!ok) return done(Unexpected(ok.error()));
+    impl->look_at_dirty_rate(uuid, window, kDirtyRateLooks, std::move(done));
+  };
+  impl_->run<void>(
+      "", Effect::kReads,
+      [uuid, window](Session& session) { return start_dirty_rate(session, uuid, window); },
+      std::move(started));
 }
 
 void LibvirtHypervisor::subscribe(std::function<void(const std::string&, bool)> changed) {

@@ -44,7 +44,8 @@ class LibvirtHypervisor final : public ports::Hypervisor {
 
   void inventory(Then<model::HostInventory> done) override;
   void list(Then<std::vector<model::Instance>> done) override;
-  void statistics(Then<std::vector<ports::DomainStats>> done) override;
+  void statistics(Then<model::HostSample> done) override;
+  void dirty_rate(std::string uuid, Duration window, Then<double> done) override;
   void subscribe(std::function<void(const std::string& uuid, bool connected)> changed) override;
 
   void define(model::DomainSpec domain, Then<> done) override;

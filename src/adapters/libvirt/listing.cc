@@ -1,8 +1,5 @@
-// What is on the host, and how much it uses.
-#include <fmt/format.h>
-
+// What is on the host.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "adapters/libvirt/calls.h"
@@ -88,85 +85,6 @@ Result<model::Instance> describe_domain(const Session& session, virDomainPtr dom
   return instance;
 }
 
-// One record of virConnectGetAllDomainStats, read by name.
-class Record {
- public:
-  explicit Record(virDomainStatsRecordPtr record) : record_(record) {}
-  std::uint64_t number(const std::string& name) const {
-    unsigned long long value = 0;
-    virTypedParamsGetULLong(record_->params, record_->nparams, name.c_str(), &value);
-    return value;
-  }
-  std::uint64_t count(const std::string& name) const {
-    unsigned value = 0;
-    virTypedParamsGetUInt(record_->params, record_->nparams, name.c_str(), &value);
-    return value;
-  }
-  int integer(const char* name) const {
-    int value = 0;
-    virTypedParamsGetInt(record_->params, record_->nparams, name, &value);
-    return value;
-  }
-  // Sum over `group`.0…n of `field`.
-  std::uint64_t sum(const char* group, const char* counter, const char* field) const {
-    std::uint64_t total = 0;
-    std::uint64_t many = count(fmt::format("{}.{}", group, counter));
-    for (std::uint64_t i = 0; i < many; ++i)
-      total += number(fmt::format("{}.{}.{}", group, i, field));
-    return total;
-  }
-  virDomainPtr domain() const { return record_->dom; }
-
- private:
-  virDomainStatsRecordPtr record_;
-};
-
-ports::DomainStats read_record(const Record& record) {
-  ports::DomainStats stats;
-  std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
-  virDomainGetUUIDString(record.domain(), uuid.data());
-  stats.uuid = uuid.data();
-  stats.state = vm_state({record.integer("state.state"), record.integer("state.reason")}, false);
-  stats.cpu_time = Duration(static_cast<std::int64_t>(record.number("cpu.time")));
-  stats.cpu_wait = Duration(static_cast<std::int64_t>(record.sum("vcpu", "current", "wait") +
-                                                      record.sum("vcpu", "current", "delay")));
-  auto kib = [&](const char* name) {
-    return Mib(static_cast<std::int64_t>(record.number(name) / 1024));
-  };
-  stats.memory_balloon = kib("balloon.current");
-  stats.memory_resident = kib("balloon.rss");
-  Mib available = kib("balloon.available");
-  Mib usable = kib("balloon.usable");
-  if (usable == Mib{}) usable = kib("balloon.unused");
-  if (available > usable && usable > Mib{}) stats.memory_used = available - usable;
-  auto bytes = [](std::uint64_t value) { return Bytes(static_cast<std::int64_t>(value)); };
-  stats.disk_read = bytes(record.sum("block", "count", "rd.bytes"));
-  stats.disk_written = bytes(record.sum("block", "count", "wr.bytes"));
-  stats.net_received = bytes(record.sum("net", "count", "rx.bytes"));
-  stats.net_sent = bytes(record.sum("net", "count", "tx.bytes"));
-  return stats;
-}
-
-// For drivers without bulk statistics (Xen, LXC).
-Result<std::vector<ports::DomainStats>> statistics_one_by_one(const Session& session) {
-  DomainList domains(session.conn());
-  if (!domains.ok()) return last_error("cannot list the domains");
-  std::vector<ports::DomainStats> all;
-  for (virDomainPtr domain : domains.all()) {
-    virDomainInfo info{};
-    if (virDomainGetInfo(domain, &info) < 0 || !is_active({info.state, 0})) continue;
-    ports::DomainStats stats;
-    std::array<char, VIR_UUID_STRING_BUFLEN> uuid{};
-    virDomainGetUUIDString(domain, uuid.data());
-    stats.uuid = uuid.data();
-    stats.state = vm_state({info.state, 0}, false);
-    stats.cpu_time = Duration(static_cast<std::int64_t>(info.cpuTime));
-    stats.memory_balloon = Mib(static_cast<std::int64_t>(info.memory / 1024));
-    all.push_back(std::move(stats));
-  }
-  return all;
-}
-
 }  // namespace
 
 model::VmState vm_state(const RawState& state, bool saved) {
@@ -208,24 +126,6 @@ Result<std::vector<model::Instance>> list_instances(const Session& session) {
     }  // else it went away while we looked
   }
   session.core.lookups().keep_only(running);
-  return all;
-}
-
-Result<std::vector<ports::DomainStats>> domain_statistics(const Session& session) {
-  constexpr unsigned kGroups = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL |
-                               VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_BALLOON |
-                               VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_INTERFACE;
-  constexpr unsigned kFlags =
-      VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT;
-  virDomainStatsRecordPtr* records = nullptr;
-  int count = virConnectGetAllDomainStats(session.conn(), kGroups, &records, kFlags);
-  if (count < 0) {
-    if (last_error_number() == VIR_ERR_NO_SUPPORT) return statistics_one_by_one(session);
-    return last_error("cannot read the domains' statistics");
-  }
-  std::vector<ports::DomainStats> all;
-  for (int i = 0; i < count; ++i) all.push_back(read_record(Record(records[i])));
-  virDomainStatsRecordListFree(records);
   return all;
 }
 

@@ -1,0 +1,168 @@
+#include "agent/telemetry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/flow.h"
+#include "base/json.h"
+
+namespace chorok::agent {
+namespace {
+
+// A beat that comes a moment early is not waited past.
+constexpr Duration kSlack = std::chrono::milliseconds(500);
+
+}  // namespace
+
+Telemetry::Telemetry(Loop& loop, ports::Hypervisor& hypervisor, std::string boot_id,
+                     TelemetrySettings settings, Send send, std::function<bool()> quiet)
+    : loop_(loop),
+      hypervisor_(hypervisor),
+      boot_id_(std::move(boot_id)),
+      settings_(settings),
+      send_(std::move(send)),
+      quiet_(std::move(quiet)),
+      spool_(settings_.medium, settings_.spool) {
+  changed();
+}
+
+Telemetry::~Telemetry() {
+  *alive_ = false;
+  loop_.cancel(alone_);
+}
+
+void Telemetry::begin(bool listens) {
+  connected_ = true;
+  listens_ = listens;
+  sending_ = false;
+  ++session_;
+  last_try_.reset();
+  loop_.cancel(std::exchange(alone_, 0));
+  send();
+}
+
+void Telemetry::end() {
+  connected_ = false;
+  changed();
+}
+
+void Telemetry::changed() {
+  if (connected_ || alone_ != 0 || interval_ <= Duration{}) return;
+  alone_ = loop_.after(interval_, [this] { tick_alone(); });
+}
+
+void Telemetry::tick_alone() {
+  alone_ = 0;
+  measure();
+  if (vms_run_) changed();
+}
+
+void Telemetry::on_beat(bool vms_run) {
+  if (!listens_ || interval_ <= Duration{}) return;
+  const Duration interval = vms_run ? interval_ : std::max(interval_, settings_.idle_interval);
+  if (!last_try_ || loop_.now() - *last_try_ + kSlack >= interval)
+    measure();
+  else
+    send();  // what was not taken the last time
+}
+
+void Telemetry::measure() {
+  if (measuring_) return;
+  measuring_ = true;
+  last_try_ = loop_.now();
+  hypervisor_.statistics(
+      expiring<model::HostSample>(loop_, settings_.timeout, "libvirt",
+                                  [this, alive = alive_](Result<model::HostSample> sample) {
+                                    if (*alive) measured(std::move(sample));
+                                  }));
+}
+
+void Telemetry::measured(Result<model::HostSample> sample) {
+  measuring_ = false;
+  if (!sample) return log_.debug("no sample: {}", sample.error().message);
+  last_sample_ = loop_.now();
+  last_uptime_ = sample->uptime;
+  vms_run_ = !sample->vms.empty();
+  std::erase_if(dirty_, [&](const auto& entry) {
+    return std::ranges::find(sample->vms, entry.first, &model::VmSample::uuid) == sample->vms.end();
+  });
+  for (model::VmSample& vm : sample->vms) {
+    auto rate = dirty_.find(vm.uuid);
+    if (rate == dirty_.end() || rate->second.life != vm.life) continue;
+    vm.dirty_known = true;
+    vm.dirty_mib_s = rate->second.mib_s;
+  }
+  sample->boot_id = boot_id_;
+  sample->time = last_sample_;
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(sample->uptime).count();
+  last_sequence_ = std::max(last_sequence_ + 1, static_cast<std::uint64_t>(milliseconds));
+  std::vector<model::VmSample> rest = std::move(sample->vms);
+  for (std::size_t at = 0;; at += settings_.vms_per_sample) {
+    const std::size_t end = std::min(rest.size(), at + settings_.vms_per_sample);
+    sample->vms.assign(rest.begin() + static_cast<std::ptrdiff_t>(at),
+                       rest.begin() + static_cast<std::ptrdiff_t>(end));
+    sample->more = end < rest.size();
+    sample->sequence = last_sequence_;
+    spool_.add(*sample);
+    if (!sample->more) break;
+    ++last_sequence_;
+  }
+  send();
+  sample->vms = std::move(rest);
+  measure_dirty_rate(*sample);
+}
+
+// One VM after the other, one a sample.
+void Telemetry::measure_dirty_rate(const model::HostSample& sample) {
+  if (measuring_dirty_ || !quiet_()) return;
+  const model::VmSample* next = nullptr;
+  const model::VmSample* first = nullptr;
+  for (const model::VmSample& vm : sample.vms) {
+    if (vm.state != model::VmState::kOn) continue;
+    if (first == nullptr || vm.uuid < first->uuid) first = &vm;
+    if (vm.uuid > last_dirty_ && (next == nullptr || vm.uuid < next->uuid)) next = &vm;
+  }
+  if (next == nullptr) next = first;
+  if (next == nullptr) return;
+  last_dirty_ = next->uuid;
+  measuring_dirty_ = true;
+  hypervisor_.dirty_rate(
+      next->uuid, settings_.dirty_window,
+      expiring<double>(
+          loop_, settings_.dirty_window + settings_.timeout, "libvirt",
+          [this, uuid = next->uuid, life = next->life, alive = alive_](Result<double> rate) {
+            if (!*alive) return;
+            measuring_dirty_ = false;
+            if (rate) dirty_[uuid] = {life, *rate};
+          }));
+}
+
+void Telemetry::send() {
+  if (!connected_ || !listens_ || sending_ || spool_.empty()) return;
+  sending_ = true;
+  Spool::Batch batch = spool_.batch();
+  std::string params =
+      fmt::format(R"({{"boot_id":{},"uptime":{},"samples":{}}})", json::quoted(boot_id_),
+                  seconds(uptime()), std::exchange(batch.samples, {}));
+  send_(std::move(params), [this, batch = std::move(batch), session = session_,
+                            alive = alive_](const Result<std::string>& answer) {
+    if (*alive && session == session_) answered(batch, answer);
+  });
+}
+
+void Telemetry::answered(const Spool::Batch& batch, const Result<std::string>& answer) {
+  sending_ = false;
+  if (!answer) {
+    const Code code = answer.error().code;
+    if (code == Code::kUnsupported) listens_ = false;
+    if (code != Code::kInvalid) return;  // again on the next beat
+    // It will never be taken, and would hold up all that comes after it.
+    log_.error("the manager does not understand a sample: {}", answer.error().message);
+  }
+  spool_.acknowledge(batch);
+  send();
+}
+
+}  // namespace chorok::agent

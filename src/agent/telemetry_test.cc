@@ -1,0 +1,176 @@
+#include "agent/telemetry.h"
+
+#include <set>
+
+#include "agent/test_support.h"
+
+namespace chorok::agent {
+namespace {
+
+using namespace testing;
+using std::chrono::minutes;
+
+class TelemetryTest : public AgentTest {
+ protected:
+  const model::VmSample* newest(const std::string& uuid) {
+    if (manager.samples.empty()) return nullptr;
+    auto& vms = manager.samples.back().vms;
+    auto found = std::ranges::find(vms, uuid, &model::VmSample::uuid);
+    return found == vms.end() ? nullptr : &*found;
+  }
+  // Every sample once, and each later than the one before it.
+  void expect_ascending() {
+    std::uint64_t before = 0;
+    for (const model::HostSample& each : manager.samples) {
+      EXPECT_GT(each.sequence, before);
+      EXPECT_EQ(each.boot_id, "boot-1");
+      before = each.sequence;
+    }
+  }
+};
+
+TEST_F(TelemetryTest, SaysWhatTheHostAndItsVmsUse) {
+  connect();
+  model::VmTarget web = running_vm("web");
+  settle(seconds(30));
+  ASSERT_GE(manager.samples.size(), 2u);
+  const model::VmSample* vm = newest(web.uuid);
+  ASSERT_TRUE(vm);
+  EXPECT_GT(vm->cpu_time, Duration{});
+  EXPECT_EQ(vm->memory, Mib{512});
+  EXPECT_TRUE(vm->guest_known());
+  EXPECT_TRUE(vm->dirty_known);
+  EXPECT_EQ(vm->dirty_mib_s, 20);
+  EXPECT_TRUE(manager.samples.back().cpu_known);
+  EXPECT_GT(manager.samples.back().uptime, Duration{});
+  expect_ascending();
+}
+
+TEST_F(TelemetryTest, KeepsTheManagersPaceOnItsBeats) {
+  connect();
+  running_vm("web");
+  settle(seconds(20));
+  manager.samples.clear();
+  settle(minutes(10));
+  EXPECT_NEAR(static_cast<double>(manager.samples.size()), 60, 1);
+  model::AgentConfig config = test_config();
+  config.sample_interval = seconds(4);
+  manager.channel->notify("config", json::encode(config));
+  settle(seconds(4));
+  manager.samples.clear();
+  settle(minutes(1));
+  EXPECT_NEAR(static_cast<double>(manager.samples.size()), 15, 1);
+  config.sample_interval = Duration{};
+  manager.channel->notify("config", json::encode(config));
+  settle(seconds(4));
+  manager.samples.clear();
+  settle(minutes(10));
+  EXPECT_EQ(manager.samples.size(), 0u);
+}
+
+TEST_F(TelemetryTest, AHostWithoutVmsIsLeftAlone) {
+  connect();
+  settle(minutes(2));
+  manager.samples.clear();
+  settle(minutes(10));
+  EXPECT_NEAR(static_cast<double>(manager.samples.size()), 10, 1);
+}
+
+TEST_F(TelemetryTest, TellsLaterWhatNobodyHeard) {
+  connect();
+  model::VmTarget web = running_vm("web");
+  settle(seconds(20));
+  core->detach("cut");
+  manager.samples.clear();
+  settle(minutes(5));
+  EXPECT_EQ(manager.samples.size(), 0u);
+  connect();
+  settle(seconds(5));
+  EXPECT_GE(manager.samples.size(), 30u);
+  expect_ascending();
+  EXPECT_EQ(telemetry_medium.content, "");
+}
+
+TEST_F(TelemetryTest, WithoutAnAnswerItIsSentAgain) {
+  connect();
+  running_vm("web");
+  settle(seconds(20));
+  manager.samples.clear();
+  manager.swallow_telemetry = true;
+  settle(minutes(1));
+  // Each again and again; a manager that counts by number is not misled.
+  std::set<std::uint64_t> different;
+  for (const model::HostSample& each : manager.samples) different.insert(each.sequence);
+  EXPECT_GT(manager.samples.size(), different.size());
+  manager.swallow_telemetry = false;
+  settle(seconds(30));
+  manager.samples.clear();
+  settle(minutes(1));
+  expect_ascending();
+}
+
+TEST_F(TelemetryTest, AKilledAgentGoesOnWhereItWas) {
+  connect();
+  running_vm("web");
+  settle(seconds(20));
+  core->detach("cut");
+  manager.samples.clear();
+  settle(minutes(1));
+  boot();
+  settle(seconds(25));  // without a manager it goes on measuring
+  connect();
+  settle(seconds(5));
+  // The last one before the kill was not on the disk yet.
+  EXPECT_GE(manager.samples.size(), 7u);
+  expect_ascending();
+}
+
+TEST_F(TelemetryTest, AnOldManagerHearsNothing) {
+  manager.welcome.version = 1;
+  connect();
+  running_vm("web");
+  settle(minutes(5));
+  EXPECT_EQ(manager.samples.size(), 0u);
+  EXPECT_EQ(manager.count["beat"] > 100, true);
+}
+
+TEST_F(TelemetryTest, WhatTheManagerCannotReadDoesNotHoldUpTheRest) {
+  connect();
+  running_vm("web");
+  manager.telemetry_refusal = Error{Code::kInvalid, "no", "/samples"};
+  settle(minutes(1));
+  manager.telemetry_refusal.reset();
+  manager.samples.clear();
+  settle(seconds(21));
+  EXPECT_LE(manager.samples.size(), 3u);
+  EXPECT_GE(manager.samples.size(), 2u);
+}
+
+TEST_F(TelemetryTest, ACrowdComesInParts) {
+  kill();
+  hypervisor = cluster.world.open_hypervisor(0);
+  std::vector<model::HostSample> told;
+  Telemetry meter(
+      cluster.loop, *hypervisor, "boot-1", {.vms_per_sample = 2},
+      [&](const std::string& params, ports::Channel::Reply reply) {
+        auto batch = *json::decode<model::TelemetryBatch>(params, {.stored = true});
+        std::ranges::move(batch.samples, std::back_inserter(told));
+        reply("{}");
+      },
+      [] { return true; });
+  for (int i = 0; i < 5; ++i) {
+    model::DomainSpec domain{.uuid = fmt::format("u{}", i), .name = fmt::format("n{}", i)};
+    ASSERT_TRUE(cluster.world.define_foreign(0, domain, true));
+  }
+  meter.begin(true);
+  meter.on_beat(true);
+  settle(seconds(1));
+  ASSERT_EQ(told.size(), 3u);
+  EXPECT_TRUE(told[0].more && told[1].more && !told[2].more);
+  EXPECT_EQ(told[2].vms.size(), 1u);
+  EXPECT_LT(told[0].sequence, told[1].sequence);
+  EXPECT_EQ(told[0].uptime, told[2].uptime);
+}
+
+}  // namespace
+}  // namespace chorok::agent

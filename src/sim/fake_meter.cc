@@ -1,0 +1,90 @@
+// What a host and its guests use: computed when somebody looks, or before it changes.
+#include <algorithm>
+
+#include "sim/fake_host.h"
+#include "sim/fake_world.h"
+
+namespace chorok::sim {
+namespace {
+
+constexpr double kOwnCores = 0.02;  // of the host itself
+constexpr Mib kOwnMemory{512};
+constexpr double kMibACpuSecond = 1;  // that a guest reads, writes, receives and sends
+
+// In cores, if there were enough of them.
+double demand_of(const FakeDomain& domain, Mhz core) {
+  if (!domain.active() || !domain.guest.runs) return 0;
+  const model::VmSpec& spec = domain.live->spec;
+  const double wanted = domain.guest.load.cpu * spec.vcpus;
+  return spec.cpu.limit > Mhz{} ? std::min(wanted, spec.cpu.limit / core) : wanted;
+}
+
+Mib part(Mib whole, double share) {
+  return Mib(static_cast<std::int64_t>(static_cast<double>(whole.value) * share));
+}
+
+void fill_memory(model::VmSample& sample, const FakeDomain& domain, Time now) {
+  const Mib memory = domain.live->spec.memory;
+  const double idle = 1 - std::clamp(domain.guest.load.working_set, 0.0, 1.0);
+  sample.memory = sample.memory_maximum = memory;
+  sample.memory_resident = memory - part(memory, idle / 2);
+  // The balloon driver comes up with the guest's programs.
+  if (domain.guest.counter(now) <= kAddressAfter) return;
+  sample.guest_available = memory;
+  sample.guest_usable = part(memory, idle);
+  sample.guest_unused = sample.guest_caches = part(memory, idle / 2);
+}
+
+void fill_traffic(model::VmSample& sample) {
+  const double mib = seconds(sample.cpu_time) * kMibACpuSecond;
+  const auto bytes = static_cast<std::int64_t>(mib * (1 << 20));
+  sample.disk_read = sample.disk_written = Bytes(bytes);
+  sample.net_received = sample.net_sent = Bytes(bytes);
+  sample.disk_reads = sample.disk_writes = bytes / 4096;
+}
+
+}  // namespace
+
+void FakeHost::account() {
+  const Time now = world_.now();
+  const double elapsed = seconds(now - accounted_);
+  accounted_ = now;
+  double wanted = 0;
+  for (const auto& [uuid, domain] : domains_) wanted += demand_of(domain, settings_.mhz);
+  const double cores = std::max(settings_.cores - kOwnCores, 0.1);
+  const double granted = wanted > cores ? cores / wanted : 1;
+  for (auto& [uuid, domain] : domains_) {
+    if (domain.usage.qemu != domain.qemu) domain.usage = {.qemu = domain.qemu};
+    const double busy = demand_of(domain, settings_.mhz) * elapsed;
+    domain.usage.cpu += from_seconds(busy * granted);
+    domain.usage.ready += from_seconds(busy * (1 - granted));
+  }
+  if (powered_) busy_ += from_seconds((std::min(wanted, cores) + kOwnCores) * elapsed);
+}
+
+model::HostSample FakeHost::statistics() {
+  account();
+  model::HostSample sample;
+  sample.uptime = world_.now() - booted_;
+  sample.cpu_known = true;
+  sample.cpu_busy = busy_;
+  sample.memory_total = settings_.memory;
+  sample.memory_available = settings_.memory - kOwnMemory;
+  for (const auto& [uuid, domain] : domains_) {
+    if (!domain.active()) continue;
+    model::VmSample& vm = sample.vms.emplace_back();
+    vm.uuid = uuid;
+    vm.life = domain.qemu;
+    vm.state = instance(domain).state;
+    vm.vcpus = domain.live->spec.vcpus;
+    vm.cpu_time = vm.cpu_user = domain.usage.cpu;
+    vm.cpu_ready = domain.usage.ready;
+    fill_memory(vm, domain, world_.now());
+    fill_traffic(vm);
+    sample.memory_available -= vm.memory_resident;
+  }
+  sample.memory_available = std::max(sample.memory_available, Mib{});
+  return sample;
+}
+
+}  // namespace chorok::sim
