@@ -236,9 +236,10 @@ class Player {
     const policy::ClusterCheck c = policy::check_cluster(s_, static_cast<std::int32_t>(failures));
     say("  {}", c.sound ? "sound" : "not sound");
     for (const policy::NamedViolation& v : c.violations) say("  {}: {}", name_of(v.why), v.text);
-    say("  {} may fail at once: {}; by slots: {}; by percentage: {}", c.failover.failures,
-        c.failover.survives ? "yes" : "no", c.failover.slots_enough ? "yes" : "no",
-        c.failover.percent_enough ? "yes" : "no");
+    say("  {} may fail at once: {}{}; by slots: {}; by percentage: {}", c.failover.failures,
+        c.failover.survives ? "yes" : "no",
+        c.failover.exhaustive ? "" : " (not all sets of hosts were tried)",
+        c.failover.slots_enough ? "yes" : "no", c.failover.percent_enough ? "yes" : "no");
     for (const policy::UncoveredFailure& u : c.failover.uncovered)
       say("  {} lost: {}", fmt::join(u.hosts, " and "), u.text);
     return {};

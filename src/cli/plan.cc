@@ -185,9 +185,10 @@ void show_check(Session& session, const policy::ClusterCheck& c) {
   show_resource(session, "memory", "MiB", c.memory_mib);
   show_violations(session, c.violations);
   const policy::FailoverCheck& f = c.failover;
-  session.out(fmt::format("{} {} at once: {} ({} tried{})\n", f.failures,
+  session.out(fmt::format("{} {} at once: {} ({}{} tried{})\n", f.failures,
                           f.failures == 1 ? "host may fail" : "hosts may fail",
-                          verdict(f.survives, "yes", "no"), f.cases,
+                          verdict(f.survives, "yes", "no"), f.exhaustive ? "all " : "not all; ",
+                          f.cases,
                           f.moved == 0 ? "" : fmt::format(", {} VMs would make room", f.moved)));
   for (const policy::UncoveredFailure& u : f.uncovered)
     session.out(fmt::format("  {}: {} VMs lost; {}\n", some_hosts(u.hosts), u.vms.size(),

@@ -190,13 +190,17 @@ void ask_hosts(Admission& to, const WhatIf& hosts, Index vm) {
        .text = why.empty() ? "there is no host" : fmt::format("no host can take it ({})", why)});
 }
 
+// Sets of hosts looked at for one power-on: somebody waits for the answer, and may start a hundred.
+constexpr std::int64_t kSetsMaxAdmit = 5000;
+
 // With the VM where it would go, every host that may fail must still find a place for its VMs.
 void ask_ha(Admission& to, WhatIf& hosts, Index vm) {
   const Snapshot& s = hosts.snapshot();
   const model::HaSettings& ha = s.settings.ha;
   if (!ha.enabled || to.host == kNone || to.wake) return;
   hosts.move(vm, to.host);
-  const Survival survival = check_failures(hosts, ha.failures);
+  const Survival survival =
+      check_failures(hosts, ha.failures, {.sets_max = kSetsMaxAdmit, .first_only = true});
   if (survival.survives()) return;
   const FailureCase& first = survival.uncovered.front();
   std::string names;

@@ -29,6 +29,10 @@ const Type& FailoverCheck::type() {
           .field("failures", &FailoverCheck::failures, "Hosts that may fail at once.")
           .field("survives", &FailoverCheck::survives, "All VMs of each would find a host.")
           .field("cases", &FailoverCheck::cases, "Failures tried.")
+          .field(
+              "exhaustive", &FailoverCheck::exhaustive,
+              "Every set of so many hosts was tried. Of more than 50,000 sets only those that are "
+              "likely to be hard are, and the search ends at 100 that may not fail.")
           .field("moved", &FailoverCheck::moved, "VMs that would have to make room.")
           .field("uncovered", &FailoverCheck::uncovered, "", {.max_count = 1000000})
           .field("slots_enough", &FailoverCheck::slots_enough, "As counting slots would have it.")
@@ -202,6 +206,7 @@ class Looker {
     const Survival survival = check_failures(world_, failures);
     f.survives = survival.survives();
     f.cases = survival.cases;
+    f.exhaustive = survival.exhaustive && !survival.work_limit;
     f.moved = survival.moved;
     for (const FailureCase& one : survival.uncovered) {
       UncoveredFailure& to = f.uncovered.emplace_back();

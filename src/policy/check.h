@@ -20,6 +20,7 @@ struct FailoverCheck {
   std::int32_t failures = 1;  // hosts that may fail at once
   bool survives = false;      // by placing the VMs of each host that may fail
   std::int64_t cases = 0;
+  bool exhaustive = true;  // every set of so many hosts was tried, none left out
   std::int64_t moved = 0;  // VMs that would have to make room, in all cases
   std::vector<UncoveredFailure> uncovered;
   // What other products go by, to compare with.

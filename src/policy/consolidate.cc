@@ -129,7 +129,7 @@ void keep_reserve(Round& round, std::vector<Emptied>& emptied) {
   const model::HaSettings& ha = round.snapshot().settings.ha;
   if (!ha.enabled || emptied.empty()) return;
   for (std::size_t give_back = 1; !emptied.empty(); give_back *= 2) {
-    if (check_failures(round.what, ha.failures).survives()) return;
+    if (check_failures(round.what, ha.failures, {.first_only = true}).survives()) return;
     for (std::size_t i = 0; i < give_back && !emptied.empty(); ++i) {
       round.undo_power(emptied.back().host);
       round.undo_to(emptied.back().mark);

@@ -84,7 +84,7 @@ void wake_for_reserve(Round& round, const std::vector<Index>& asleep) {
     if (waking || round.powered_on(h)) count(h);
   }
   for (const Index h : asleep) {
-    if (check_failures(round.what, ha.failures).survives()) break;
+    if (check_failures(round.what, ha.failures, {.first_only = true}).survives()) break;
     if (round.powered_on(h)) continue;
     round.wake(h, Why::kWakeReserve,
                fmt::format("{} of the running hosts could not fail without VMs that stay down",

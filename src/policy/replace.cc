@@ -60,14 +60,15 @@ Replacer::Replacer(WhatIf& world, std::int64_t work_max) : world_(world), work_l
 }
 
 // VMs tied by rules, transitively; each unit in the order of `vms`, units too.
-std::vector<Replacer::Unit> Replacer::units_of(std::span<const Index> vms) const {
+std::vector<Replacer::Unit> Replacer::units_of(std::span<const Index> vms) {
   std::vector<Unit> units;
   if (together_.empty()) {
     for (const Index vm : vms) units.push_back({vm});
     return units;
   }
   constexpr auto kAbsent = static_cast<std::uint32_t>(-1);
-  std::vector<std::uint32_t> place(world_.snapshot().vms.size(), kAbsent);
+  std::vector<std::uint32_t>& place = asked_;
+  place.resize(world_.snapshot().vms.size(), kAbsent);
   for (std::uint32_t i = 0; i < vms.size(); ++i) place[vms[i]] = i;
   std::vector<std::uint32_t> root(vms.size());
   std::iota(root.begin(), root.end(), 0);
@@ -95,6 +96,8 @@ std::vector<Replacer::Unit> Replacer::units_of(std::span<const Index> vms) const
     }
     units[at].push_back(vms[i]);
   }
+  // All of it is cleared by what was asked, not by the cluster's size.
+  for (const Index vm : vms) place[vm] = kAbsent;
   return units;
 }
 
@@ -227,9 +230,13 @@ Replaced Replacer::place(std::span<const Index> vms, Fill fill) {
   auto tight = [&](const Unit& unit) { return best_host(unit, true, nullptr); };
   // Checks and plans differ in what they try first, not in what they find at last.
   turn_ = 0;
-  const bool placed =
-      fill == Fill::kQuick ? attempt(quick) || attempt(spread) : attempt(spread) || attempt(quick);
-  if (placed || attempt(tight)) return result;
+  const bool checks = fill == Fill::kQuick;
+  for (result.attempt = 1; result.attempt < kAttempts; ++result.attempt) {
+    const bool done = result.attempt == 3               ? attempt(tight)
+                      : (result.attempt == 1) == checks ? attempt(quick)
+                                                        : attempt(spread);
+    if (done) return result;
+  }
 
   // Not all find a place as things stand: by the order given, which is by importance, making room.
   for (const Unit& unit : units) {

@@ -44,8 +44,11 @@ struct Made {
 struct Replaced {
   std::vector<Unplaced> unplaced;
   std::vector<Made> made_room;
-  bool work_limit = false;  // a search was given up for it
+  std::int32_t attempt = 0;  // that found them all a place, from 1; kAttempts: none did for all
+  bool work_limit = false;   // a search was given up for it
 };
+
+inline constexpr std::int32_t kAttempts = 4;  // with the one that makes room
 
 enum class Fill : std::uint8_t {
   kQuick,   // hosts in turn, from the emptiest: for checks
@@ -69,7 +72,7 @@ class Replacer {
   using Unit = std::vector<Index>;
   struct Order;
 
-  std::vector<Unit> units_of(std::span<const Index> vms) const;
+  std::vector<Unit> units_of(std::span<const Index> vms);
   bool fits(const Unit& unit, Index host, Refusals* why);
   Index quick_host(const Unit& unit);
   Index best_host(const Unit& unit, bool tight, Refusals* why);
@@ -82,6 +85,7 @@ class Replacer {
   std::vector<Index> by_room_;  // usable hosts, most free memory first
   std::size_t turn_ = 0;
   std::vector<std::vector<Index>> together_;  // VMs of each rule kTogether that must hold
+  std::vector<std::uint32_t> asked_;          // of each VM, its place among those to be placed
 };
 
 }  // namespace chorok::policy

@@ -5,6 +5,8 @@
 #include <functional>
 #include <utility>
 
+#include "policy/failure_sets.h"
+
 namespace chorok::policy {
 namespace {
 
@@ -28,7 +30,7 @@ class FailureTrial {
  public:
   FailureTrial(WhatIf& world, Replacer& replacer) : world_(world), replacer_(replacer) {}
 
-  void run(const std::vector<Index>& hosts, Survival& into) {
+  Stress run(const std::vector<Index>& hosts, Survival& into) {
     const Snapshot& s = world_.snapshot();
     std::vector<std::pair<Index, Index>> were;  // VM, host
     std::vector<Index> vms;
@@ -52,11 +54,16 @@ class FailureTrial {
     into.vms += static_cast<std::int64_t>(vms.size());
     into.moved += static_cast<std::int64_t>(result.made_room.size());
     into.work_limit = into.work_limit || result.work_limit;
+    Stress stress{.unplaced = static_cast<std::int64_t>(result.unplaced.size()),
+                  .made_room = static_cast<std::int64_t>(result.made_room.size()),
+                  .attempt = result.attempt};
+    for (const Index vm : vms) stress.memory += world_.vm_load(vm).size.memory;
     if (!result.unplaced.empty()) into.uncovered.push_back({hosts, std::move(result.unplaced)});
 
     for (const Made& made : result.made_room) world_.move(made.vm, made.from);
     for (const auto& [vm, host] : were) world_.move(vm, host);
     for (const Index h : hosts) world_.set_usable(h, true);
+    return stress;
   }
 
  private:
@@ -66,27 +73,49 @@ class FailureTrial {
 
 }  // namespace
 
-Survival check_failures(WhatIf& world, std::int32_t failures) {
+Survival check_failures(WhatIf& world, std::int32_t failures, const SurvivalEffort& effort) {
   Survival result;
   if (failures <= 0) return result;
-  const std::vector<Index> hosts = usable_hosts(world);
-  std::vector<Index> heaviest = hosts;
-  std::ranges::sort(heaviest, {},
-                    [&](Index h) { return std::pair(-world.load(h).size.memory, h); });
+  std::vector<Index> hosts = usable_hosts(world);
   Replacer replacer(world);
   FailureTrial trial(world, replacer);
+  std::vector<bool> alone(world.snapshot().hosts.size());  // hosts that may not even fail alone
   for (const Index h : hosts) {
-    std::vector<Index> set = {h};
-    for (const Index other : heaviest)
-      if (other != h && set.size() < static_cast<std::size_t>(failures)) set.push_back(other);
-    trial.run(set, result);
+    alone[h] = trial.run({h}, result).unplaced > 0;
+    if (alone[h] && effort.first_only) return result;
   }
+  const std::size_t size = std::min(hosts.size(), static_cast<std::size_t>(failures));
+  if (size <= 1) return result;
+
+  std::erase_if(hosts, [&](Index h) { return alone[h]; });
+  std::ranges::sort(hosts, {}, [&](Index h) { return std::pair(-world.load(h).size.memory, h); });
+  const std::size_t singles = result.uncovered.size();
+  const std::size_t most = effort.first_only ? 1 : kUncoveredSetsMax;
+  auto try_set = [&](const std::vector<Index>& set) -> std::optional<Stress> {
+    const Stress stress = trial.run(set, result);
+    if (result.uncovered.size() - singles >= most) {
+      result.exhaustive = false;
+      return std::nullopt;
+    }
+    return stress;
+  };
+  if (sets_of(hosts.size(), size, effort.sets_max + 1) <= effort.sets_max) {
+    for_each_set(hosts, size, [&](const auto& set) { return try_set(set).has_value(); });
+  } else {
+    result.exhaustive = false;
+    FailureSets(world, hosts, size, effort.sets_max, try_set).search();
+  }
+  const auto sets = std::ranges::subrange(
+      result.uncovered.begin() + static_cast<std::ptrdiff_t>(singles), result.uncovered.end());
+  for (FailureCase& one : sets) std::ranges::sort(one.hosts);
+  std::ranges::sort(sets, {}, &FailureCase::hosts);
   return result;
 }
 
-Survival check_failures(const Snapshot& snapshot, std::int32_t failures) {
+Survival check_failures(const Snapshot& snapshot, std::int32_t failures,
+                        const SurvivalEffort& effort) {
   WhatIf world(snapshot);
-  return check_failures(world, failures);
+  return check_failures(world, failures, effort);
 }
 
 SlotCheck check_slots(const WhatIf& world, std::int32_t failures) {

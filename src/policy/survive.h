@@ -3,13 +3,21 @@
 // too large for any gap, a rule or a datastore counts. Slots and percentages, which are what other
 // products do, are here to compare with.
 //
-// For k > 1 not all sets of k hosts are tried, there are too many: each host together with the
-// k - 1 others that carry most.
+// Every host alone is tried always. Of the sets of k hosts that have none which may not even fail
+// alone, all are tried as long as they are few enough; of more of them those that are likely to be
+// hard (policy/failure_sets.h), and Survival says that it was not all. A set that survives covers
+// its parts: fewer failures leave more room.
 #pragma once
 
 #include "policy/replace.h"
 
 namespace chorok::policy {
+
+// Two hosts with 20 VMs each take about 5 us to try where all find room at once: this many sets
+// take a quarter of a second. They are all pairs of 316 hosts, all triples of 67, all fours of 34.
+inline constexpr std::int64_t kSetsMax = 50'000;
+// Sets of several hosts that may not fail, told apart: more than that nobody reads.
+inline constexpr std::size_t kUncoveredSetsMax = 100;
 
 struct FailureCase {
   std::vector<Index> hosts;        // that fail together
@@ -17,17 +25,27 @@ struct FailureCase {
 };
 
 struct Survival {
-  std::vector<FailureCase> uncovered;  // in the order of their first host
-  std::int64_t cases = 0;              // tried: hosts with VMs to restart
-  std::int64_t vms = 0;                // that had to be placed, in all cases together
-  std::int64_t moved = 0;              // running VMs that had to make room
-  bool work_limit = false;             // some search for room was given up
+  // Hosts that may not fail alone, then sets of k without such a host, each in their order; of
+  // these at most kUncoveredSetsMax.
+  std::vector<FailureCase> uncovered;
+  std::int64_t cases = 0;   // tried: sets with VMs to restart
+  std::int64_t vms = 0;     // that had to be placed, in all cases together
+  std::int64_t moved = 0;   // running VMs that had to make room
+  bool exhaustive = true;   // every set was tried that could still tell something
+  bool work_limit = false;  // some search for room was given up
   bool survives() const { return uncovered.empty(); }
 };
 
-// The what-if is as before afterwards. failures = 0 is survived always.
-Survival check_failures(WhatIf& world, std::int32_t failures);
-Survival check_failures(const Snapshot& snapshot, std::int32_t failures);
+struct SurvivalEffort {
+  std::int64_t sets_max = kSetsMax;  // of k hosts, k > 1
+  bool first_only = false;  // whoever asks only whether ends at the first that may not fail
+};
+
+// The what-if is as before afterwards. failures = 0 is survived always; more failures than there
+// are hosts are the failure of all.
+Survival check_failures(WhatIf& world, std::int32_t failures, const SurvivalEffort& effort = {});
+Survival check_failures(const Snapshot& snapshot, std::int32_t failures,
+                        const SurvivalEffort& effort = {});
 
 // Slots: one size for all, the largest reservation there is (at least 32 MHz); each host has so
 // many of them. Room is there if the VMs that run need no more than what is left without the k
