@@ -68,6 +68,7 @@ void Agents::handle(const std::string& host, Session* session, std::string metho
   if (method == "hello") return reply(hello(host, *session, params));
   if (!session->welcomed) return reply(fail(Code::kFailedPrecondition, "say hello first"));
   if (method == "op.done") return op_done(host, params, std::move(reply));
+  if (method == "telemetry") return telemetry(host, params, std::move(reply));
   Result<> result;
   if (method == "observe") {
     result = observe(host, params);
@@ -120,6 +121,7 @@ Result<std::string> Agents::hello(const std::string& host, Session& session,
   engine_.commit(std::move(changes), [](Result<>) {});
   session.welcomed = true;
   model::Welcome welcome;
+  welcome.version = std::min(hello.version, model::kProtocolVersion);
   welcome.term = engine_.term();
   welcome.host_name = record->meta.name;
   welcome.config = config();
@@ -136,6 +138,7 @@ model::AgentConfig Agents::config() const {
   for (const auto& [id, network] : engine_.inventory().networks().all())
     out.networks.push_back(*network);
   out.cluster = engine_.cluster();
+  out.sample_interval = settings_.sample_interval;
   return out;
 }
 
@@ -170,6 +173,20 @@ Result<> Agents::observe(const std::string& host, const std::string& params) {
   changes.put_volatile(std::move(updated));
   engine_.commit(std::move(changes), [](Result<>) {});
   return {};
+}
+
+void Agents::telemetry(const std::string& host, const std::string& params,
+                       ports::Channel::Reply reply) {
+  auto batch = json::decode<model::TelemetryBatch>(params, kFromPeer);
+  if (!batch) {
+    log_.warn("telemetry from host {}: {}", host, batch.error().message);
+    return reply(Unexpected(batch.error()));
+  }
+  if (!take_telemetry_) return reply("{}");
+  take_telemetry_(host, *batch, [reply = std::move(reply)](Result<> taken) mutable {
+    if (!taken) return reply(Unexpected(taken.error()));
+    reply("{}");
+  });
 }
 
 Result<> Agents::progress(const std::string& host, const std::string& params) {

@@ -16,6 +16,7 @@
 namespace chorok::manager {
 
 struct AgentsSettings {
+  Duration sample_interval = std::chrono::seconds(10);  // of telemetry; 0: none
   // Agents beat every 2 s; three may be late before the link counts as lost.
   Duration lost_after = std::chrono::seconds(7);
   Duration call_timeout = std::chrono::seconds(10);
@@ -27,6 +28,11 @@ class Agents : public Commander {
   ~Agents() override;
   // Before the first session; the reconciler needs the commander and this needs the reconciler.
   void connect(Reconciler& reconciler) { reconciler_ = &reconciler; }
+
+  // Who counts what agents measure, and says when it is counted.
+  using TakeTelemetry = std::function<void(const std::string& host,
+                                           const model::TelemetryBatch& batch, Done<Result<>>)>;
+  void on_telemetry(TakeTelemetry take) { take_telemetry_ = std::move(take); }
 
   // A connection whose certificate says it is `host`. An older one of the same host is closed.
   void attach(const std::string& host, std::shared_ptr<ports::Channel> channel);
@@ -53,6 +59,7 @@ class Agents : public Commander {
               ports::Channel::Reply reply);
   Result<std::string> hello(const std::string& host, Session& session, const std::string& params);
   Result<> observe(const std::string& host, const std::string& params);
+  void telemetry(const std::string& host, const std::string& params, ports::Channel::Reply reply);
   Result<> progress(const std::string& host, const std::string& params);
   void op_done(const std::string& host, const std::string& params, ports::Channel::Reply reply);
   void lost(const std::string& host, const std::string& why);
@@ -65,6 +72,7 @@ class Agents : public Commander {
   World& world_;
   AgentsSettings settings_;
   Reconciler* reconciler_ = nullptr;
+  TakeTelemetry take_telemetry_;
   Log log_{"agents"};
   std::map<std::string, std::shared_ptr<Session>, std::less<>> sessions_;
   TimerId beat_timer_ = 0;

@@ -40,7 +40,10 @@ net::Async<> Service::start() {
 
 void Service::make_parts() {
   world_ = std::make_unique<World>(engine_);
+  telemetry_ = std::make_unique<Telemetry>(engine_, settings_.telemetry);
   agents_ = std::make_unique<Agents>(engine_, *world_, settings_.agents);
+  agents_->on_telemetry([this](const std::string& host, const model::TelemetryBatch& batch,
+                               Done<Result<>> done) { done(telemetry_->take(host, batch)); });
   reconciler_ = std::make_unique<Reconciler>(engine_, *world_, *agents_);
   agents_->connect(*reconciler_);
   accounts_ = std::make_unique<Accounts>(engine_, pki_, offload_.offload(), settings_.accounts);

@@ -14,6 +14,7 @@
 #include "manager/pki.h"
 #include "manager/reconciler.h"
 #include "manager/requests.h"
+#include "manager/telemetry.h"
 #include "manager/world.h"
 #include "net/asio_loop.h"
 #include "net/tls.h"
@@ -24,6 +25,7 @@ struct ServiceSettings {
   IdSource ids;  // empty: random
   EngineSettings engine;
   AgentsSettings agents;
+  TelemetrySettings telemetry;
   AccountsSettings accounts;
   ApiSettings api;
   net::HttpLimits http;
@@ -49,6 +51,7 @@ class Service {
 
   Engine& engine() { return engine_; }
   Agents& agents() { return *agents_; }
+  Telemetry& telemetry() { return *telemetry_; }
   Accounts& accounts() { return *accounts_; }
   Requests& requests() { return *requests_; }
   Api& api() { return *api_; }
@@ -62,6 +65,7 @@ class Service {
   OffloadPool offload_;
   Engine engine_;
   std::unique_ptr<World> world_;
+  std::unique_ptr<Telemetry> telemetry_;
   std::unique_ptr<Agents> agents_;
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<Accounts> accounts_;

@@ -18,6 +18,7 @@
 #include "manager/engine.h"
 #include "manager/reconciler.h"
 #include "manager/requests.h"
+#include "manager/telemetry.h"
 #include "manager/world.h"
 #include "sim/fake_cluster.h"
 #include "sim/history_check.h"
@@ -31,7 +32,11 @@ struct ManagerLife {
       : engine(loop, store, std::move(ids), {.owner = "manager"}),
         world(engine),
         agents(engine, world),
-        requests(engine, world, agents, std::move(identities)) {}
+        requests(engine, world, agents, std::move(identities)),
+        telemetry(engine) {
+    agents.on_telemetry([this](const std::string& host, const model::TelemetryBatch& batch,
+                               Done<Result<>> done) { done(telemetry.take(host, batch)); });
+  }
   // Once the engine has loaded.
   void begin() {
     reconciler = std::make_unique<Reconciler>(engine, world, agents);
@@ -45,6 +50,7 @@ struct ManagerLife {
   Agents agents;
   std::unique_ptr<Reconciler> reconciler;
   Requests requests;
+  Telemetry telemetry;
 };
 
 // One host's agent; its journal outlives it.
@@ -60,9 +66,11 @@ struct Node {
   std::string name;
   sim::HostIndex index = 0;
   agent::MemoryMedium medium;
+  agent::MemoryMedium telemetry;
   std::unique_ptr<AgentLife> agent;
   std::weak_ptr<sim::MemoryLink> link;
   bool dialing = false;
+  bool unreachable = false;  // nobody answers when its agent dials
   bool powered = true;
 };
 
@@ -127,6 +135,7 @@ class SeedsCluster {
     ASSERT_TRUE(journal) << journal.error().message;
     life->journal = std::move(*journal);
     agent::CoreSettings settings;
+    settings.telemetry.medium = &node.telemetry;
     settings.target_uri = [this](const model::MigrationTarget& target,
                                  const model::MigrationSettings&) {
       return uri_of(target.address);
@@ -299,7 +308,7 @@ class SeedsCluster {
   }
   void dial(Node& node) {
     if (node.agent == nullptr) return;
-    if (!manager_ready()) return dial_later(node);
+    if (!manager_ready() || node.unreachable) return dial_later(node);
     auto link = sim::MemoryLink::create(loop(), link_settings, sim::Random(random_.next()));
     node.link = link;
     manager->agents.attach(node.id, link->take_a());

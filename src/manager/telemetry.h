@@ -1,0 +1,182 @@
+// What hosts and VMs use, in memory: the newest rates of each, and each VM's recent past as
+// policy/forecast keeps it. Made from the counters that agents send; nothing of it enters the
+// store. Robust to counters that begin anew, gaps, clocks that step, samples that come twice, and
+// VMs that move: a VM's consumption is the sum over the hosts that ran it, its rate that of the one
+// that runs it now.
+//
+// Lives on the loop's thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/log.h"
+#include "manager/cluster_snapshot.h"
+#include "manager/engine.h"
+#include "model/telemetry.h"
+#include "policy/forecast.h"
+
+namespace chorok::manager {
+
+// Rates over one interval between two samples of a host.
+struct VmUsage {
+  std::string uuid;
+  std::string host;  // id
+  Time at{};
+  Duration interval{};
+  model::VmState state = model::VmState::kUnknown;
+  std::int32_t vcpus = 0;
+  double cpu_mhz = 0;    // used: CPU time x the host's core
+  double ready_mhz = 0;  // wanted and not got
+  double memory = 0;     // MiB that the guest has
+  double active = 0;     // MiB that it works with
+  double consumed = 0;   // MiB of the host that its process holds
+  double reclaimable = 0;
+  bool guest_known = false;  // `active` is the guest's word; else what is consumed
+  double disk_read = 0;      // bytes/s
+  double disk_written = 0;
+  double disk_reads = 0;  // requests/s
+  double disk_writes = 0;
+  double net_received = 0;  // bytes/s
+  double net_sent = 0;
+  double swap_in = 0;
+  double swap_out = 0;
+  double dirty_mib_s = 0;
+  bool dirty_known = false;
+};
+
+struct HostUsage {
+  std::string host;
+  Time at{};
+  Duration interval{};
+  bool cpu_known = false;
+  double cpu_mhz = 0;     // everything
+  double guests_mhz = 0;  // its VMs
+  double ready_mhz = 0;   // that its VMs wanted and did not get
+  double memory = 0;      // MiB
+  double available = 0;
+  double guests = 0;  // MiB that its VMs hold
+  std::int32_t vms = 0;
+};
+
+// What was consumed since the sample before; each consumption is in exactly one of these.
+struct VmConsumption {
+  std::string uuid;
+  double cpu_mhz_s = 0;
+  double cpu_s = 0;
+  double ready_s = 0;
+  double memory_mib_s = 0;    // what the guest had
+  double consumed_mib_s = 0;  // what it held of the host
+  double active_mib_s = 0;
+  double disk_bytes = 0;
+  double net_bytes = 0;
+  bool whole = false;  // it ran on this host through the interval: its rates mean something
+  std::optional<VmUsage> usage;
+};
+struct Consumption {
+  std::string host;
+  std::string boot_id;
+  std::uint64_t sequence = 0;
+  Time from{};  // equal to `to` when nothing is known of before
+  Time to{};
+  std::optional<HostUsage> usage;
+  std::vector<VmConsumption> vms;
+};
+
+// The counters that a host's next sample is compared with, and which samples were counted.
+struct HostCursor {
+  struct Boot {
+    std::string id;
+    std::uint64_t sequence = 0;
+    static const Type& type();
+  };
+  std::vector<Boot> boots;  // newest last
+  Duration uptime{};        // of the newest sample of the newest boot
+  Time at{};                // of that sample, as the manager counts time
+  Duration cpu_busy{};
+  bool cpu_known = false;
+  std::vector<model::VmSample> vms;
+  static const Type& type();
+};
+
+struct TelemetrySettings {
+  policy::ForecastSettings forecast;
+  std::size_t boots_kept = 4;                // a host
+  std::size_t vms_max = 200'000;             // whose past is kept
+  Duration stale = std::chrono::minutes(2);  // an older rate is not shown as the present
+  Duration forget = std::chrono::hours(24);  // of a VM that is not in the inventory
+  Duration sweep = std::chrono::minutes(10);
+};
+
+class Telemetry : public VmLoads {
+ public:
+  explicit Telemetry(const Engine& engine, TelemetrySettings settings = {});
+
+  // What an agent tells. Samples that were counted before are passed over. kInvalid names what is
+  // wrong with one.
+  Result<> take(const std::string& host, const model::TelemetryBatch& batch);
+  // Called with every interval, once.
+  void on_consumed(std::function<void(const Consumption&)> fn) { consumed_ = std::move(fn); }
+  // From where an earlier process left off.
+  void restore(const std::string& host, HostCursor cursor);
+  HostCursor cursor(const std::string& host) const;
+  void remember(const std::string& uuid, Time at, double cpu_mhz, double active);
+  void forget_host(const std::string& host) { hosts_.erase(host); }
+
+  // Null: nothing is known. Whether it is of now, `at` says.
+  const VmUsage* vm(const std::string& vm_id) const;
+  const VmUsage* vm_by_uuid(const std::string& uuid) const;
+  const HostUsage* host(const std::string& id) const;
+  // What the policies read; valid until the next call of anything here.
+  const VmLoad* find(const std::string& vm_id) const override;
+  bool is_stale(Time at) const { return engine_.now() - at > settings_.stale; }
+
+ private:
+  using Counters = std::unordered_map<std::string, model::VmSample>;  // by UUID
+  struct HostState {
+    std::vector<HostCursor::Boot> boots;
+    Duration uptime{};
+    Time at{};
+    Duration cpu_busy{};
+    bool cpu_known = false;
+    bool known = false;  // there is a sample to compare with
+    Counters last;
+    // Of a sample that comes in parts.
+    Counters next;
+    Consumption consumption;
+    bool in_parts = false;
+    std::optional<HostUsage> usage;
+  };
+  struct VmState {
+    std::optional<VmUsage> usage;
+    policy::DemandHistory cpu;
+    policy::DemandHistory memory;
+    double cpu_when_moved = 0;
+    Time seen{};
+  };
+
+  bool is_new(HostState& state, const model::HostSample& sample) const;
+  void count(const std::string& host, HostState& state, const model::HostSample& sample, Time at);
+  void begin(HostState& state, const std::string& host, const model::HostSample& sample, Time at);
+  void finish(HostState& state, const model::HostSample& sample, Time at);
+  VmConsumption consume(const HostState& state, model::VmSample& vm, Duration interval,
+                        double core_mhz) const;
+  void note(const VmUsage& usage);
+  void sweep();
+  double core_mhz(const std::string& host) const;
+
+  const Engine& engine_;
+  TelemetrySettings settings_;
+  Log log_{"telemetry"};
+  std::function<void(const Consumption&)> consumed_;
+  std::map<std::string, HostState, std::less<>> hosts_;
+  std::unordered_map<std::string, VmState> vms_;  // by UUID
+  Time swept_{};
+  mutable VmLoad found_;
+};
+
+}  // namespace chorok::manager
