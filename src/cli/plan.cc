@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/handlers.h"
 #include "cli/objects.h"
 #include "cli/table.h"
@@ -169,8 +170,8 @@ Result<policy::Plan> restart_plan(const Snapshot& snapshot, const Invocation& ca
 void show_resource(Session& session, std::string_view name, std::string_view unit,
                    const policy::ResourceCheck& r) {
   session.out(fmt::format(
-      "{}: {:.0f} {} capacity, {:.0f} reserved, {:.0f} wanted, {:.0f} granted; {} VMs short\n",
-      name, r.capacity, unit, r.reserved, r.wanted, r.granted, r.vms_short));
+      "{}: {:.0f} {} capacity, {:.0f} reserved, {:.0f} wanted, {:.0f} granted; {} short\n", name,
+      r.capacity, unit, r.reserved, r.wanted, r.granted, counted(r.vms_short, "VM")));
 }
 
 void show_check(Session& session, const policy::ClusterCheck& c) {
@@ -178,20 +179,20 @@ void show_check(Session& session, const policy::ClusterCheck& c) {
   auto verdict = [&](bool good, std::string_view yes, std::string_view no) {
     return coloured(good ? yes : no, good ? Tone::kGood : Tone::kBad, colours);
   };
-  session.out(fmt::format("{}: {} of {} hosts serve {} VMs\n",
-                          verdict(c.sound, "sound", "not sound"), c.hosts_serving, c.hosts,
-                          c.vms_on));
+  session.out(fmt::format("{}: {} of {} serve {}\n", verdict(c.sound, "sound", "not sound"),
+                          c.hosts_serving, counted(c.hosts, "host"), counted(c.vms_on, "VM")));
   show_resource(session, "cpu", "MHz", c.cpu_mhz);
   show_resource(session, "memory", "MiB", c.memory_mib);
   show_violations(session, c.violations);
   const policy::FailoverCheck& f = c.failover;
-  session.out(fmt::format("{} {} at once: {} ({}{} tried{})\n", f.failures,
-                          f.failures == 1 ? "host may fail" : "hosts may fail",
-                          verdict(f.survives, "yes", "no"), f.exhaustive ? "all " : "not all; ",
-                          f.cases,
-                          f.moved == 0 ? "" : fmt::format(", {} VMs would make room", f.moved)));
+  session.out(
+      fmt::format("{} {} at once: {} ({}{} tried{})\n", f.failures,
+                  f.failures == 1 ? "host may fail" : "hosts may fail",
+                  verdict(f.survives, "yes", "no"), f.exhaustive ? "all " : "not all; ", f.cases,
+                  f.moved == 0 ? "" : fmt::format(", {} would make room", counted(f.moved, "VM"))));
   for (const policy::UncoveredFailure& u : f.uncovered)
-    session.out(fmt::format("  {}: {} VMs lost; {}\n", some_hosts(u.hosts), u.vms.size(),
+    session.out(fmt::format("  {}: {} lost; {}\n", some_hosts(u.hosts),
+                            counted(static_cast<std::int64_t>(u.vms.size()), "VM"),
                             printable(u.text)));
   session.out(fmt::format(
       "  by slots of {:.0f} MHz and {:.0f} MiB: {} ({} of {} used)\n"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.h"
 #include "policy/named_plan.h"
 #include "policy/survive.h"
 
@@ -183,8 +184,8 @@ void ask_hosts(Admission& to, const WhatIf& hosts, Index vm) {
   if (said) return;
   std::string why;
   for (const auto& [reason, count] : room.refused)
-    why += fmt::format("{}{} {}: {}", why.empty() ? "" : "; ", count, count == 1 ? "host" : "hosts",
-                       sentence(reason));
+    why +=
+        fmt::format("{}{}: {}", why.empty() ? "" : "; ", counted(count, "host"), sentence(reason));
   to.refusals.push_back(
       {.why = Why::kHostNotReady,
        .text = why.empty() ? "there is no host" : fmt::format("no host can take it ({})", why)});
@@ -210,8 +211,8 @@ void ask_ha(Admission& to, WhatIf& hosts, Index vm) {
       {.why = Why::kHaReserve,
        .resource = one.refusals.main() == Why::kNoCpu ? Resource::kCpu : Resource::kMemory,
        .asked = static_cast<double>(first.unplaced.size()),
-       .text = fmt::format("if {} failed, {} of {} VMs would find no host, {} first ({})", names,
-                           first.unplaced.size(), restartable(hosts, first.hosts),
+       .text = fmt::format("if {} failed, {} of {} would find no host, {} first ({})", names,
+                           first.unplaced.size(), counted(restartable(hosts, first.hosts), "VM"),
                            s.vms[one.vm].name, one.refusals.text())});
 }
 

@@ -142,7 +142,7 @@ TEST(Admit, WithHaAnyHostMustStillBeAbleToFail) {
   ASSERT_EQ(a.refusals.size(), 1u);
   EXPECT_EQ(a.refusals[0].why, Why::kHaReserve);
   EXPECT_EQ(a.text,
-            "power on web1: refused, because if sol failed, 1 of 1 VMs would find no host, other "
+            "power on web1: refused, because if sol failed, 1 of 1 VM would find no host, other "
             "first (1 host: the host is off, lost, failing or in maintenance; 1 host: the host has "
             "not enough memory left)");
   s.vms[0].size.memory = 5000;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.h"
 #include "policy/admit.h"
 #include "policy/entitle.h"
 #include "policy/survive.h"
@@ -112,7 +113,7 @@ class Looker {
     const HostLoad& load = world_.load(h);
     if (*why == Why::kMaintenance) {
       wrong(*why, host.name, "",
-            fmt::format("{} serves no more and has {} VMs", host.name, load.vms));
+            fmt::format("{} serves no more and has {}", host.name, counted(load.vms, "VM")));
       return;
     }
     const Amounts& asked = *why == Why::kReservation ? load.reserved : load.now;

@@ -104,7 +104,7 @@ TEST(Explain, AVmAndAHost) {
   EXPECT_EQ(vm->verdicts[1].sentence, "it would have to be switched on first");
   auto host = explain(s, plan, "luna");
   ASSERT_TRUE(host);
-  EXPECT_EQ(host->facts[1], "runs 1 VMs");
+  EXPECT_EQ(host->facts[1], "runs 1 VM");
   EXPECT_NE(host->facts.back().find("leaves it"), std::string::npos);
   EXPECT_NE(explain(s, plan, "lunar").error().message.find("'luna'"), std::string::npos);
 }

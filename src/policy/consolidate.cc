@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "policy/steps.h"
 #include "policy/survive.h"
 
@@ -196,13 +197,13 @@ void consolidate(Round& round) {
       continue;
     }
     const SnapshotHost& at = snapshot.hosts[h];
-    round.power(
-        h, false, vms.empty() ? Why::kIdleHost : Why::kConsolidate, saving * stay,
-        cost + at.boot_energy + at.shutdown_energy,
-        fmt::format("{} draws {:.0f} W for {} VMs that fit elsewhere; off for {:.0f} min it "
-                    "saves {:.0f} kJ at a cost of {:.0f} kJ",
-                    at.name, saving, vms.size(), stay / 60, saving * stay / 1000,
-                    (cost + at.boot_energy + at.shutdown_energy) / 1000));
+    round.power(h, false, vms.empty() ? Why::kIdleHost : Why::kConsolidate, saving * stay,
+                cost + at.boot_energy + at.shutdown_energy,
+                fmt::format("{} draws {:.0f} W for {} that {} elsewhere; off for {:.0f} min it "
+                            "saves {:.0f} kJ at a cost of {:.0f} kJ",
+                            at.name, saving, counted(static_cast<std::int64_t>(vms.size()), "VM"),
+                            vms.size() == 1 ? "fits" : "fit", stay / 60, saving * stay / 1000,
+                            (cost + at.boot_energy + at.shutdown_energy) / 1000));
     emptied.push_back({h, mark});
     capacity = left;
     --running;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "policy/normal.h"
 #include "policy/steps.h"
 
@@ -127,8 +128,9 @@ void wake_fast(Round& round, const std::vector<Starving>& left) {
     return;
   }
   round.wake(best, Why::kSlowCores,
-             fmt::format("{} VMs ask for more than a core of their hosts gives; {} has {:.0f} MHz",
-                         count, host.name, host.core_mhz),
+             fmt::format("{} for more than a core of {} gives; {} has {:.0f} MHz",
+                         count == 1 ? "1 VM asks" : counted(count, "VM") + " ask",
+                         count == 1 ? "its host" : "their hosts", host.name, host.core_mhz),
              worth * stay);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.h"
 #include "policy/entitle.h"
 #include "policy/whatif.h"
 
@@ -78,14 +79,14 @@ class Explainer {
     out_ = {.kind = "host", .name = host.name};
     fact(
         fmt::format("is {}, {}, {}", name_of(host.power), name_of(host.link), name_of(host.admin)));
-    fact(fmt::format("runs {} VMs", load.vms));
+    fact(fmt::format("runs {}", counted(load.vms, "VM")));
     fact(use("CPU", "MHz", Resource::kCpu, load, host));
     fact(use("memory", "MiB", Resource::kMemory, load, host));
     if (world_.usable(h)) fact(fmt::format("draws about {:.0f} W", world_.watts(h, load)));
     if (!host.keep_on.empty()) fact("may not be switched off: " + host.keep_on);
     if (!host.keep_off.empty()) fact("may not be switched on: " + host.keep_off);
     if (host.recent_failures > 0)
-      fact(fmt::format("failed {} times not long ago", host.recent_failures));
+      fact(fmt::format("failed {} not long ago", counted(host.recent_failures, "time")));
     if (const auto why = world_.broken(h)) fact(fmt::format("is wrong: {}", sentence(*why)));
     touched([&](const Action& a) { return a.from == h || a.to == h; },
             [&](const Violation& x) { return x.host == h; });

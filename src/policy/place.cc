@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "policy/obstacle.h"
 #include "policy/steps.h"
 #include "policy/survive.h"
 
@@ -121,10 +122,9 @@ void place_waiting(Round& round) {
   });
   for (const Index vm : waiting) {
     if (place(round, vm)) continue;
-    const SnapshotVm& it = snapshot.vms[vm];
-    round.violate(Why::kHostReservation, vm, kNone,
-                  fmt::format("{} ({} vCPUs, {:.0f} MiB) fits on no host", it.name, it.vcpus,
-                              it.size.memory));
+    const Obstacle against = obstacle_of(round, vm);
+    round.violate(against.why, vm, kNone,
+                  fmt::format("{} fits on no host: {}", size_text(round.what, vm), against.text));
   }
 }
 

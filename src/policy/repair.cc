@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "policy/obstacle.h"
 #include "policy/steps.h"
 
 namespace chorok::policy {
@@ -49,9 +50,11 @@ void evacuate(Round& round, Index host) {
       continue;
     }
     if (!send_away(round, vm, host, Why::kMaintenance)) {
-      round.violate(Why::kHostNotReady, vm, host,
-                    fmt::format("{} has to leave {} and fits on no other host",
-                                round.snapshot().vms[vm].name, round.snapshot().hosts[host].name));
+      const Obstacle against = obstacle_of(round, vm);
+      round.violate(against.why, vm, host,
+                    fmt::format("{} has to leave {} and fits on no other host: {}",
+                                round.snapshot().vms[vm].name, round.snapshot().hosts[host].name,
+                                against.text));
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/text.h"
 #include "policy/named_plan.h"
 
 namespace chorok::policy {
@@ -43,8 +44,8 @@ std::string Refusals::text() const {
   std::string out;
   for (std::size_t i = 0; i < kWhyCount; ++i)
     if (count[i] > 0)
-      out += fmt::format("{}{} {}: {}", out.empty() ? "" : "; ", count[i],
-                         count[i] == 1 ? "host" : "hosts", sentence(static_cast<Why>(i)));
+      out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", counted(count[i], "host"),
+                         sentence(static_cast<Why>(i)));
   return out.empty() ? "there is no host" : out;
 }
 

@@ -7,6 +7,8 @@
 #include <queue>
 #include <set>
 
+#include "base/text.h"
+#include "policy/obstacle.h"
 #include "policy/replace.h"
 
 namespace chorok::policy {
@@ -189,13 +191,12 @@ class RestartPlanner {
     // Hosts that could be woken come second: starting on a running one is minutes sooner.
     if (!result.unplaced.empty()) result.unplaced = wake_for(std::move(result.unplaced));
     for (const Unplaced& one : result.unplaced) {
-      const SnapshotVm& vm = s_.vms[one.vm];
+      const std::string numbers = lacking(world_, one.vm, one.refusals.main());
       plan_.violations.push_back(
           {.why = result.work_limit ? Why::kWorkLimit : one.refusals.main(),
            .vm = one.vm,
-           .text = fmt::format("{} ({} {}, {:.0f} MiB) finds no host: {}", vm.name, vm.vcpus,
-                               vm.vcpus == 1 ? "vCPU" : "vCPUs", world_.vm_load(one.vm).size.memory,
-                               one.refusals.text())});
+           .text = fmt::format("{} finds no host: {}{}{}", size_text(world_, one.vm),
+                               one.refusals.text(), numbers.empty() ? "" : "; ", numbers)});
       for (std::size_t w = 0; w < kWhyCount; ++w)
         if (one.refusals.count[w] > 0) turned_down_[static_cast<Why>(w)] += one.refusals.count[w];
     }
@@ -231,8 +232,8 @@ class RestartPlanner {
          .to = host,
          .priority = 1,
          .why = Why::kRestart,
-         .reason = fmt::format("the running hosts have no room for {} {} that lost their host", vms,
-                               vms == 1 ? "VM" : "VMs")});
+         .reason = fmt::format("the running hosts have no room for {} that lost their host",
+                               counted(vms, "VM"))});
   }
 
   void make_room(const Made& made) {

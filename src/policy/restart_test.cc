@@ -116,9 +116,11 @@ TEST(Restart, WithTooLittleRoomTheImportantOnesComeBack) {
   EXPECT_EQ(started(plan), std::vector<Index>{2});
   ASSERT_EQ(plan.violations.size(), 2u);
   EXPECT_EQ(plan.violations[0].why, Why::kNoMemory);
-  EXPECT_EQ(plan.violations[0].text,
-            "v0 (1 vCPU, 4096 MiB) finds no host: 1 host: the host is off, lost, failing or in "
-            "maintenance; 1 host: the host has not enough memory left");
+  EXPECT_EQ(
+      plan.violations[0].text,
+      "v0 (1 vCPU, 4096 MiB) finds no host: 1 host: the host is off, lost, failing or in "
+      "maintenance; 1 host: the host has not enough memory left; it needs 4096 MiB and the most "
+      "left is 0 MiB on h1");
   std::map<Why, std::int64_t> counts;
   for (const TurnedDown& t : plan.turned_down) counts[t.why] = t.count;
   EXPECT_EQ(counts[Why::kAutomation], 1);
