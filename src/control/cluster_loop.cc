@@ -45,7 +45,7 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   Turn turn;
   if (snapshot_ == nullptr || watches_.size() != fleet.hosts()) snapshot_ = &fleet.snapshot();
   watches_.resize(fleet.hosts());
-  settings_.watch.restart = brain_.settings.ha.enabled;
+  settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
   see_restarted(fleet, turn);
   if (new_losses_) TRY(restart(fleet, turn));
@@ -67,8 +67,19 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
     turn.watched = true;
     turn.wake = std::min(turn.wake, watches_[command.host].until);
   }
-  if (brain_.plan) turn.wake = std::min(turn.wake, next_round_);
+  if (brain_.plan) turn.wake = std::min(turn.wake, next_due());
   return turn;
+}
+
+void ClusterLoop::restore(std::vector<HostWatch> watches) {
+  watches_ = std::move(watches);
+  snapshot_ = nullptr;
+  dropped_ += run_.waiting();
+  run_ = {};
+  restarts_ = {};
+  restarting_.clear();
+  new_losses_ = false;
+  plan_soon();
 }
 
 void ClusterLoop::watch_hosts(Fleet& fleet, Turn& turn) {
@@ -168,6 +179,7 @@ Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
   // Rounds keep their beat, however late one was and whatever comes between them.
   const Time now = fleet.now();
   soon_ = false;
+  last_round_ = now;
   if (now >= next_round_)
     next_round_ =
         next_round_ + settings_.round > now ? next_round_ + settings_.round : now + settings_.round;
@@ -186,7 +198,6 @@ Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
 }
 
 bool ClusterLoop::is_held(const Action& action, const Snapshot& snapshot) const {
-  if (!settings_.respect_automation) return false;
   const Automation moves = snapshot.settings.balance.automation;
   const Automation power = snapshot.settings.power.automation;
   switch (action.kind) {

@@ -20,8 +20,9 @@ namespace chorok::control {
 
 struct LoopSettings {
   Duration round = std::chrono::seconds(60);
-  // Actions that a person decides by the settings' automation are held, unless this is false.
-  bool respect_automation = true;
+  Duration gap = std::chrono::seconds(5);  // between rounds that something has called for
+  // VMs of failed hosts are restarted where the cluster's settings say so. False: never.
+  bool failover = true;
   WatchSettings watch;
 };
 
@@ -43,7 +44,7 @@ class ClusterLoop {
 
   // A round in the next turn, whatever the time: after a change of settings, a power-on, an intent.
   void plan_soon() { soon_ = true; }
-  bool round_due(Time now) const { return soon_ || now >= next_round_; }
+  bool round_due(Time now) const { return now >= next_due(); }
 
   // Of the newest round: what was shown to the policy, what it answered, how far it is carried out.
   const model::Snapshot& snapshot() const { return *snapshot_; }
@@ -53,8 +54,9 @@ class ClusterLoop {
   std::int64_t dropped() const { return dropped_ + run_.waiting(); }
 
   const std::vector<HostWatch>& watches() const { return watches_; }
-  // What was stored, before the first turn or when hosts have changed; by index.
-  void restore(std::vector<HostWatch> watches) { watches_ = std::move(watches); }
+  // The next snapshot has other hosts or VMs than the one before: what they are remembered by is
+  // given up, and of hosts is this. Before the first turn it is what was stored.
+  void restore(std::vector<HostWatch> watches);
   LoopSettings& settings() { return settings_; }
   Brain& brain() { return brain_; }
 
@@ -78,7 +80,12 @@ class ClusterLoop {
   PlanRun restarts_;
   std::vector<Index> restarting_;  // VMs that were lost and are not back
   bool new_losses_ = false;
+  Time next_due() const {
+    return soon_ ? std::min(next_round_, last_round_ + settings_.gap) : next_round_;
+  }
+
   bool soon_ = true;
+  Time last_round_{};
   Time next_round_{};
   std::int64_t dropped_ = 0;
 };

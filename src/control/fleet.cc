@@ -1,7 +1,5 @@
 #include "control/fleet.h"
 
-#include "control/host_watch.h"
-
 namespace chorok::control {
 
 namespace {
@@ -38,21 +36,6 @@ const Type& enum_type(const Command::Kind*) {
        {kNumber(kPowerOn), "power_on", "switch a host on"},
        {kNumber(kPowerOff), "power_off", "switch an empty host off, in order"},
        {kNumber(kFence), "fence", "switch a host off at once"}});
-  return kType;
-}
-
-const Type& enum_type(const HostPhase*) {
-  using enum HostPhase;
-  static const Type kType = describe_enum<HostPhase>(
-      "HostPhase", "What is known of a host and done about it.",
-      {{kNumber(kUnknown), "unknown", "not seen yet"},
-       {kNumber(kUp), "up", "answers"},
-       {kNumber(kSilent), "silent", "was up and does not answer"},
-       {kNumber(kFencing), "fencing", "is being switched off, so that its VMs may start elsewhere"},
-       {kNumber(kFailed), "failed", "does not answer, and its VMs do not run"},
-       {kNumber(kDown), "down", "is off"},
-       {kNumber(kWaking), "waking", "was told to switch on"},
-       {kNumber(kStopping), "stopping", "was told to switch off"}});
   return kType;
 }
 

@@ -62,6 +62,7 @@ struct Command {
   Index host = kNone;  // to where; which
   policy::Why why = policy::Why::kBalance;
   std::string reason;
+  bool again = false;  // a host did not obey at first: harder
 };
 
 // Something a person should be able to read later. Warnings and errors are alarms until an event

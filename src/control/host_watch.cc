@@ -58,13 +58,13 @@ class Look {
   }
 
  private:
-  void enter(HostPhase phase, Time until = Time::max()) {
+  void enter(HostPhase phase, Time until = Time{}) {
     watch_.phase = phase;
     watch_.since = now_;
     watch_.until = until;
     watch_.tries = 0;
     watch_.told = false;
-    wait(until);
+    if (until != Time{}) wait(until);
   }
   void wait(Time until) { out_.wake = std::min(out_.wake, until); }
   void event(Event kind, std::string text) {
@@ -165,8 +165,9 @@ class Look {
       ++watch_.tries;
       watch_.until = now_ + patience(about_.time_on);
       wait(watch_.until);
-      return order(Command::Kind::kPowerOn,
-                   fmt::format("{} does not answer yet; once more", about_.name));
+      order(Command::Kind::kPowerOn, fmt::format("{} does not answer yet; once more", about_.name));
+      out_.command->again = true;
+      return;
     }
     rest(fmt::format("did not come on when it was switched on {} times", watch_.tries));
     event(Event::kWakeFailed, fmt::format("{} {}; it is left alone for {}", about_.name,
@@ -184,8 +185,9 @@ class Look {
       ++watch_.tries;
       watch_.until = now_ + patience(about_.time_off);
       wait(watch_.until);
-      return order(Command::Kind::kPowerOff,
-                   fmt::format("{} is still there; once more", about_.name));
+      order(Command::Kind::kPowerOff, fmt::format("{} is still there; once more", about_.name));
+      out_.command->again = true;
+      return;
     }
     rest(fmt::format("did not go off when it was switched off {} times", watch_.tries));
     event(Event::kStopFailed, fmt::format("{} {}; it is left alone for {}", about_.name,

@@ -14,20 +14,12 @@
 #include <vector>
 
 #include "control/fleet.h"
+#include "model/host_watch.h"
 
 namespace chorok::control {
 
-enum class HostPhase : std::uint8_t {
-  kUnknown,   // not seen yet
-  kUp,        // answers
-  kSilent,    // was up and does not answer
-  kFencing,   // is being switched off, so that its VMs may start elsewhere
-  kFailed,    // its VMs do not run; it does not answer
-  kDown,      // off, on purpose or as it was found
-  kWaking,    // was told to switch on
-  kStopping,  // was told to switch off
-};
-const Type& enum_type(const HostPhase*);
+using model::HostPhase;
+using model::HostWatch;
 
 struct WatchSettings {
   bool restart = false;  // HA: silent hosts are fenced, so that their VMs may start elsewhere
@@ -38,20 +30,6 @@ struct WatchSettings {
   Duration margin = std::chrono::seconds(60);       // above twice its usual time
   Duration rest = std::chrono::hours(1);            // a host that did not obey is left alone
   Duration failure_window = std::chrono::hours(1);  // a failure counts against it so long
-};
-
-// What is remembered of a host: plain data, to be stored whenever it has changed.
-struct HostWatch {
-  HostPhase phase = HostPhase::kUnknown;
-  Time since{};  // of the phase
-  Time heard{};  // last time its agent was connected
-  Time until{};  // what is waited for has failed then
-  std::int32_t tries = 0;
-  bool told = false;  // kSilent: an event has been made of it
-  Time rest_until{};  // is not switched before
-  std::string rest_why;
-  Time failed_at{};  // epoch: never
-  bool operator==(const HostWatch&) const = default;
 };
 
 struct WatchStep {

@@ -243,11 +243,12 @@ void Agents::set_link(const std::string& host, model::HostLink link, const std::
   updated.link_since = engine_.now();
   model::Event event;
   event.kind = "host.lost";
-  event.severity = model::Severity::kWarning;
+  const bool ordered = record->watch.phase == model::HostPhase::kStopping;
+  event.severity = ordered ? model::Severity::kInfo : model::Severity::kWarning;
   event.subject_kind = "host";
   event.subject = host;
   event.subject_name = record->meta.name;
-  event.message = "connection lost: " + why;
+  event.message = ordered ? "goes off, as it was told" : "connection lost: " + why;
   Changes changes;
   changes.put(std::move(updated));
   engine_.add_event(changes, std::move(event));

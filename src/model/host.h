@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "model/common.h"
+#include "model/host_watch.h"
 #include "model/policy_settings.h"
 #include "model/vm.h"
 
@@ -94,6 +95,7 @@ struct Host {
   std::vector<NetworkReach> networks;
   std::string libvirt_message;    // why libvirt is not reachable, if it is not
   std::string autostart_boot;     // the boot after which VMs with autostart have had their turn
+  HostWatch watch;                // of the cluster's loops
   std::vector<Instance> foreign;  // guests that Chorok did not make, to be adopted
   static const Type& type();
 };

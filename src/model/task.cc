@@ -140,6 +140,8 @@ const Type& Task::type() {
           .field("percent", &Task::percent, "0 to 100.")
           .field("message", &Task::message, "What it is doing, or what happened.",
                  {.max_length = 4096})
+          .field("reason", &Task::reason, "Why Chorok does it, where nobody asked for it.",
+                 {.max_length = 1024})
           .field("cancel_requested", &Task::cancel_requested, "")
           .field("created", &Task::created, "")
           .field("started", &Task::started, "")

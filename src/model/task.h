@@ -115,6 +115,7 @@ struct Task {
   TaskState state = TaskState::kQueued;
   double percent = 0;
   std::string message;
+  std::string reason;  // why Chorok does it by itself
   bool cancel_requested = false;
   Time created{};
   Time started{};

@@ -1,0 +1,371 @@
+#include "manager/cluster_driver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "policy/restart.h"
+
+namespace chorok::manager {
+
+namespace {
+
+using control::BmcSays;
+using control::Command;
+using control::LoopEvent;
+using model::HostPhase;
+using model::HostPower;
+using model::Index;
+using model::kNone;
+
+Duration scaled(Duration duration, double scale) {
+  return Duration(static_cast<std::int64_t>(static_cast<double>(duration.count()) / scale));
+}
+
+control::LoopSettings scaled(control::LoopSettings settings, double scale) {
+  control::WatchSettings& watch = settings.watch;
+  for (Duration* each :
+       {&settings.round, &settings.gap, &watch.margin, &watch.rest, &watch.failure_window})
+    *each = scaled(*each, scale);
+  return settings;
+}
+
+model::PolicySettings scaled(model::PolicySettings settings, double scale) {
+  for (Duration* each : {&settings.balance.stability, &settings.power.judge_off,
+                         &settings.power.uptime_min, &settings.horizon})
+    *each = scaled(*each, scale);
+  return settings;
+}
+
+// What the record says of power. A host that does not answer may be in any state.
+HostPower power_of(HostPhase phase, HostPower before) {
+  switch (phase) {
+    case HostPhase::kUp:
+    case HostPhase::kStopping:
+      return HostPower::kOn;
+    case HostPhase::kDown:
+      return before == HostPower::kStandby ? before : HostPower::kOff;
+    case HostPhase::kWaking:
+      return HostPower::kWaking;
+    case HostPhase::kSilent:
+    case HostPhase::kFencing:
+    case HostPhase::kFailed:
+    case HostPhase::kUnknown:
+      break;
+  }
+  return HostPower::kUnknown;
+}
+
+model::Severity severity_of(LoopEvent::Kind kind) {
+  switch (kind) {
+    case LoopEvent::Kind::kHostBack:
+    case LoopEvent::Kind::kHostAwake:
+    case LoopEvent::Kind::kHostAsleep:
+    case LoopEvent::Kind::kVmRestarted:
+      return model::Severity::kInfo;
+    case LoopEvent::Kind::kHostSilent:
+    case LoopEvent::Kind::kActionFailed:
+      return model::Severity::kWarning;
+    default:
+      return model::Severity::kError;
+  }
+}
+
+}  // namespace
+
+ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& switches,
+                             const VmLoads* loads, std::string cluster, DriverSettings settings)
+    : engine_(engine),
+      switches_(switches),
+      cluster_(std::move(cluster)),
+      settings_(std::move(settings)),
+      fleet_({.engine = engine,
+              .world = world,
+              .loads = loads,
+              .bmc =
+                  [this](const std::string& host) {
+                    const auto it = bmcs_.find(host);
+                    return it == bmcs_.end() ? BmcSays::kSilent : it->second.says;
+                  },
+              .has_bmc = [this](const std::string& host) { return bmcs_.contains(host); }},
+             cluster_),
+      forecast_(std::make_shared<policy::ClusterForecast>(
+          policy::ForecastSettings{.slot = scaled(std::chrono::minutes(5), settings_.time_scale)})),
+      loop_(brain(), scaled(settings_.loop, settings_.time_scale)) {
+  auto watching = engine_.watch(engine_.revision(), [this](const Notice& notice) {
+    if (notice.kind == "host" || notice.kind == "vm" || notice.kind == "task" ||
+        notice.kind == "operation")
+      look_soon();
+    if (notice.kind == "cluster" || notice.kind == "pool" || notice.kind == "rule") plan_soon();
+  });
+  if (watching) watcher_ = *watching;
+  look_soon();
+}
+
+ClusterDriver::~ClusterDriver() {
+  *alive_ = false;
+  engine_.unwatch(watcher_);
+  engine_.loop().cancel(timer_);
+}
+
+control::Brain ClusterDriver::brain() {
+  control::Brain brain = control::chorok_brain({});
+  brain.forecast = [forecast = forecast_](model::Snapshot& snapshot) {
+    forecast->observe(snapshot);
+  };
+  return brain;
+}
+
+void ClusterDriver::plan_soon() {
+  loop_.plan_soon();
+  look_soon();
+}
+
+void ClusterDriver::look_soon() {
+  if (soon_) return;
+  soon_ = true;
+  wake_at(engine_.now() + settings_.settle);
+}
+
+void ClusterDriver::wake_at(Time at) {
+  if (timer_ != 0 && timer_at_ <= at) return;
+  engine_.loop().cancel(timer_);
+  timer_at_ = at;
+  timer_ = engine_.loop().after(at - engine_.now(), [this] {
+    timer_ = 0;
+    timer_at_ = Time::max();
+    turn();
+  });
+}
+
+// The records, and what was remembered of their hosts and VMs.
+void ClusterDriver::look() {
+  for (const auto& [id, host] : engine_.inventory().hosts().all()) {
+    if (switches_.find(*host) != nullptr)
+      bmcs_.try_emplace(id);
+    else
+      bmcs_.erase(id);
+  }
+  const std::vector<std::string> before = fleet_.vm_ids();
+  if (!fleet_.look() && restored_) return;
+  restored_ = true;
+  std::vector<control::HostWatch> watches;
+  for (const std::string& id : fleet_.host_ids())
+    watches.push_back(engine_.inventory().hosts().find(id)->watch);
+  loop_.restore(std::move(watches));
+  std::unordered_map<std::string_view, Index> was;
+  for (Index v = 0; v < before.size(); ++v) was[before[v]] = v;
+  std::vector<Index> from;
+  for (const std::string& id : fleet_.vm_ids()) {
+    const auto it = was.find(id);
+    from.push_back(it == was.end() ? kNone : it->second);
+  }
+  forecast_->rebase(from);
+}
+
+void ClusterDriver::turn() {
+  soon_ = false;
+  const auto cluster = engine_.inventory().clusters().find(cluster_);
+  if (cluster == nullptr) return;
+  loop_.brain().settings = scaled(cluster->settings, settings_.time_scale);
+  look();
+  fleet_.begin_turn();
+  Result<control::Turn> turn = loop_.turn(fleet_);
+  if (!turn) {
+    log_.error("cluster {}: {}", cluster->meta.name, turn.error().message);
+    wake_at(engine_.now() + loop_.settings().round);
+    return;
+  }
+  if (turn->planned) keep_plan();
+  carry_out(*turn);
+  ask_bmcs();
+  if (turn->wake != Time::max()) wake_at(std::max(turn->wake, engine_.now() + settings_.settle));
+}
+
+void ClusterDriver::keep_plan() {
+  plans_.push_back({.at = engine_.now(),
+                    .number = ++rounds_,
+                    .snapshot = std::make_shared<const model::Snapshot>(loop_.snapshot()),
+                    .plan = std::make_shared<const policy::Plan>(loop_.plan())});
+  if (plans_.size() > settings_.plans_max) plans_.pop_front();
+  if (on_round_) on_round_(plans_.back());
+}
+
+void ClusterDriver::carry_out(const control::Turn& turn) {
+  Changes changes;
+  for (const Command& command : turn.commands)
+    if (command.vm != kNone) add_task(changes, command);
+  for (const LoopEvent& event : turn.events) add_event(changes, event);
+  add_watches(changes);
+  std::vector<std::pair<Command, std::string>> power;
+  for (const Command& command : turn.commands) {
+    if (command.vm != kNone) continue;
+    power.emplace_back(command, fleet_.host_ids()[command.host]);
+    model::Event event;
+    event.kind = fmt::format("host.{}", name_of(command.kind));
+    event.message = command.reason.empty() ? "as the plan in hand has it" : command.reason;
+    event.subject_kind = "host";
+    event.subject = power.back().second;
+    event.subject_name = fleet_.name_of_host(command.host);
+    event.user = "chorok";
+    event.time = engine_.now();
+    engine_.add_event(changes, std::move(event));
+  }
+  if (changes.empty()) return;
+  // What is to be stands in the store before anything is switched.
+  engine_.commit(std::move(changes),
+                 [this, alive = alive_, power = std::move(power)](Result<> stored) {
+                   if (!*alive) return;
+                   if (!stored) {
+                     log_.warn("what the loops ordered was not stored: {}", stored.error().message);
+                     restored_ = false;  // as it is stored, so it is
+                     look_soon();
+                     return;
+                   }
+                   for (const auto& [command, host] : power) switch_power(command, host);
+                 });
+}
+
+void ClusterDriver::add_task(Changes& changes, const Command& command) {
+  const std::string& id = fleet_.vm_ids()[command.vm];
+  const auto vm = engine_.inventory().vms().find(id);
+  if (vm == nullptr) return;
+  model::Task task;
+  task.id = engine_.new_id("task");
+  task.kind = command.kind == Command::Kind::kMigrate ? "vm.migrate" : "vm.start";
+  task.target_kind = "vm";
+  task.target = id;
+  task.target_name = vm->meta.name;
+  task.user = "chorok";
+  task.reason = fmt::format("{}: {}", name_of(command.why), command.reason);
+  task.created = engine_.now();
+  task.args.host = fleet_.host_ids()[command.host];
+  changes.put(std::move(task));
+}
+
+void ClusterDriver::add_event(Changes& changes, const LoopEvent& event) {
+  model::Event out;
+  out.time = engine_.now();
+  out.kind = fmt::format("cluster.{}", name_of(event.kind));
+  out.severity = severity_of(event.kind);
+  out.message = event.text;
+  out.user = "chorok";
+  if (event.vm != kNone) {
+    out.subject_kind = "vm";
+    out.subject = fleet_.vm_ids()[event.vm];
+    out.subject_name = fleet_.snapshot().vms[event.vm].name;
+  } else {
+    out.subject_kind = "host";
+    out.subject = fleet_.host_ids()[event.host];
+    out.subject_name = fleet_.name_of_host(event.host);
+  }
+  engine_.add_event(changes, std::move(out));
+}
+
+// Records of hosts that are watched differently than they say. When a host was heard last changes
+// all the time, and is stored with the rest only.
+void ClusterDriver::add_watches(Changes& changes) {
+  for (Index h = 0; h < fleet_.host_ids().size(); ++h) {
+    const auto record = engine_.inventory().hosts().find(fleet_.host_ids()[h]);
+    if (record == nullptr) continue;
+    control::HostWatch now = loop_.watches()[h];
+    const HostPower power = power_of(now.phase, record->power);
+    control::HostWatch same = now;
+    same.heard = record->watch.heard;
+    if (same == record->watch && power == record->power) continue;
+    model::Host host = *record;
+    host.watch = std::move(now);
+    host.power = power;
+    changes.put(std::move(host));
+  }
+}
+
+void ClusterDriver::switch_power(const Command& command, const std::string& host) {
+  const auto record = engine_.inventory().hosts().find(host);
+  ports::PowerSwitch* power = record == nullptr ? nullptr : switches_.find(*record);
+  if (power == nullptr) {
+    log_.warn("host {} is to be switched and has no BMC any more", host);
+    return;
+  }
+  // The first time in order, then as if the plug were pulled. A host without VMs loses nothing.
+  model::PowerAction action = model::PowerAction::kOn;
+  if (command.kind == Command::Kind::kFence) action = model::PowerAction::kOff;
+  if (command.kind == Command::Kind::kPowerOff)
+    action = command.again ? model::PowerAction::kOff : model::PowerAction::kShutdown;
+  if (command.kind == Command::Kind::kPowerOn && command.again) action = model::PowerAction::kCycle;
+  const ports::PowerOrder order{.operation = engine_.new_id("op"),
+                                .term = static_cast<std::int64_t>(engine_.term())};
+  power->act(action, order, [this, alive = alive_, host, action, power](Result<> result) {
+    if (!*alive) return;
+    if (!result && result.error().code == Code::kUnsupported &&
+        action == model::PowerAction::kShutdown) {
+      // No way to ask its system.
+      power->off(
+          {.operation = engine_.new_id("op"), .term = static_cast<std::int64_t>(engine_.term())},
+          [this, alive = alive_, host](Result<> off) {
+            if (*alive) switched(host, "off", std::move(off));
+          });
+      return;
+    }
+    switched(host, std::string(name_of(action)), std::move(result));
+  });
+}
+
+// How it went stands in an event; what follows from it the loops see for themselves.
+void ClusterDriver::switched(const std::string& host, std::string action, Result<> result) {
+  ask_bmc(host);
+  if (result) return;
+  const auto record = engine_.inventory().hosts().find(host);
+  if (record == nullptr) return;
+  model::Event event;
+  event.time = engine_.now();
+  event.kind = "host.bmc_failed";
+  event.severity = model::Severity::kWarning;
+  event.subject_kind = "host";
+  event.subject = host;
+  event.subject_name = record->meta.name;
+  event.user = "chorok";
+  event.message = fmt::format("its BMC was told '{}': {}", action, result.error().message);
+  Changes changes;
+  engine_.add_event(changes, std::move(event));
+  engine_.commit(std::move(changes), [](Result<>) {});
+}
+
+// BMCs are asked where something hangs on the answer, and seldom where a host sleeps.
+void ClusterDriver::ask_bmcs() {
+  for (Index h = 0; h < fleet_.host_ids().size() && h < loop_.watches().size(); ++h) {
+    const std::string& id = fleet_.host_ids()[h];
+    const auto bmc = bmcs_.find(id);
+    if (bmc == bmcs_.end()) continue;
+    const HostPhase phase = loop_.watches()[h].phase;
+    if (phase == HostPhase::kUp) continue;
+    const Duration pace = phase == HostPhase::kDown ? settings_.ask_sleeping : settings_.ask_bmc;
+    if (engine_.now() - bmc->second.asked >= pace)
+      ask_bmc(id);
+    else
+      wake_at(bmc->second.asked + pace);
+  }
+}
+
+void ClusterDriver::ask_bmc(const std::string& host) {
+  const auto bmc = bmcs_.find(host);
+  const auto record = engine_.inventory().hosts().find(host);
+  if (bmc == bmcs_.end() || record == nullptr || bmc->second.asking) return;
+  ports::PowerSwitch* power = switches_.find(*record);
+  if (power == nullptr) return;
+  bmc->second.asking = true;
+  bmc->second.asked = engine_.now();
+  power->status([this, alive = alive_, host](Result<model::ChassisPower> answer) {
+    if (!*alive) return;
+    const auto found = bmcs_.find(host);
+    if (found == bmcs_.end()) return;
+    found->second.asking = false;
+    BmcSays says = BmcSays::kSilent;
+    if (answer && *answer == model::ChassisPower::kOff) says = BmcSays::kOff;
+    if (answer && *answer == model::ChassisPower::kOn) says = BmcSays::kOn;
+    found->second.says = says;
+    look_soon();
+  });
+}
+
+}  // namespace chorok::manager

@@ -1,0 +1,110 @@
+// Runs one cluster's loops (control/cluster_loop.h) on living hosts: shows them the records, turns
+// what they order into tasks and power actions, keeps their plans. Free of I/O: a BMC is a
+// ports::PowerSwitch.
+//
+// Moves become tasks like those of people, by the user "chorok", with their reason. Before a host
+// is switched, that it is to be is in its record; whoever leads next goes on from there.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "control/cluster_loop.h"
+#include "manager/live_fleet.h"
+#include "policy/planner.h"
+#include "ports/power_switch.h"
+
+namespace chorok::manager {
+
+// The BMCs that are known.
+class PowerSwitches {
+ public:
+  virtual ~PowerSwitches() = default;
+  // Null: the host has none. Valid until the next call for this host.
+  virtual ports::PowerSwitch* find(const model::Host& host) = 0;
+};
+
+struct DriverSettings {
+  // VMs of failed hosts are not restarted yet: a start on another host needs a leader's word that
+  // agents keep (docs/design/008-owed.md).
+  control::LoopSettings loop = {.failover = false, .watch = {}};
+  // The policy's windows and the watch's patience are so many times shorter, for demonstrations.
+  double time_scale = 1;
+  Duration settle = std::chrono::milliseconds(200);  // changes within it make one turn
+  Duration ask_bmc = std::chrono::seconds(2);        // while something is waited for
+  Duration ask_sleeping = std::chrono::seconds(60);  // a host that is off
+  std::size_t plans_max = 120;                       // two hours of rounds
+};
+
+// A round that was taken: what was seen, and what came of it.
+struct PlanRecord {
+  Time at{};
+  std::int64_t number = 0;
+  std::shared_ptr<const model::Snapshot> snapshot;
+  std::shared_ptr<const policy::Plan> plan;
+};
+
+class ClusterDriver {
+ public:
+  ClusterDriver(Engine& engine, const World& world, PowerSwitches& switches, const VmLoads* loads,
+                std::string cluster, DriverSettings settings = {});
+  ~ClusterDriver();
+
+  // Something has changed that the loops look at. A turn follows.
+  void look_soon();
+  void plan_soon();
+
+  const std::string& cluster() const { return cluster_; }
+  const std::deque<PlanRecord>& plans() const { return plans_; }
+  const control::ClusterLoop& loop() const { return loop_; }
+  const LiveFleet& fleet() const { return fleet_; }
+  // With every round, when it has been taken.
+  void on_round(std::function<void(const PlanRecord&)> listener) {
+    on_round_ = std::move(listener);
+  }
+
+ private:
+  struct Bmc {
+    control::BmcSays says = control::BmcSays::kSilent;
+    bool asking = false;
+    Time asked{};
+  };
+
+  void turn();
+  void look();
+  control::Brain brain();
+  void wake_at(Time at);
+  void carry_out(const control::Turn& turn);
+  void add_task(Changes& changes, const control::Command& command);
+  void add_event(Changes& changes, const control::LoopEvent& event);
+  void add_watches(Changes& changes);
+  void switch_power(const control::Command& command, const std::string& host);
+  void switched(const std::string& host, std::string action, Result<> result);
+  void ask_bmcs();
+  void ask_bmc(const std::string& host);
+  void keep_plan();
+
+  Engine& engine_;
+  PowerSwitches& switches_;
+  std::string cluster_;
+  DriverSettings settings_;
+  Log log_{"cluster"};
+  LiveFleet fleet_;
+  std::shared_ptr<policy::ClusterForecast> forecast_;
+  control::ClusterLoop loop_;
+  bool restored_ = false;
+  std::map<std::string, Bmc, std::less<>> bmcs_;
+  std::deque<PlanRecord> plans_;
+  std::int64_t rounds_ = 0;
+  std::function<void(const PlanRecord&)> on_round_;
+  TimerId timer_ = 0;
+  Time timer_at_ = Time::max();
+  bool soon_ = false;
+  std::uint64_t watcher_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace chorok::manager

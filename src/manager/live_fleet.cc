@@ -1,0 +1,124 @@
+#include "manager/live_fleet.h"
+
+#include <algorithm>
+
+#include "control/steps.h"
+
+namespace chorok::manager {
+
+using control::BmcSays;
+using model::kNone;
+
+namespace {
+
+// Guests that run there and are not Chorok's.
+bool hosts_others(const model::Host& host) {
+  return std::ranges::any_of(
+      host.foreign, [](const model::Instance& guest) { return control::is_running(guest.state); });
+}
+
+}  // namespace
+
+LiveFleet::LiveFleet(Sources sources, std::string cluster)
+    : sources_(std::move(sources)), cluster_(std::move(cluster)) {}
+
+ClusterSnapshot LiveFleet::make() const {
+  return make_snapshot(sources_.engine.inventory(), cluster_, now(),
+                       {.loads = sources_.loads,
+                        .world = &sources_.world,
+                        .revision = static_cast<std::int64_t>(sources_.engine.revision())});
+}
+
+bool LiveFleet::look() {
+  ClusterSnapshot next = make();
+  const bool others = next.hosts != seen_.hosts || next.vms != seen_.vms;
+  seen_ = std::move(next);
+  mark_bmcs();
+  if (!others) return false;
+  host_index_.clear();
+  for (Index h = 0; h < seen_.hosts.size(); ++h) host_index_[seen_.hosts[h]] = h;
+  return true;
+}
+
+void LiveFleet::begin_turn() {
+  busy_.clear();
+  awaited_.clear();
+  for (const auto& [id, task] : sources_.engine.inventory().tasks().all()) {
+    if (task->finished_state() || task->target_kind != "vm") continue;
+    busy_.insert(task->target);
+    if (task->args.host.empty()) continue;
+    if (const auto host = sources_.engine.inventory().hosts().resolve(task->args.host))
+      awaited_.insert(host->meta.id);
+  }
+}
+
+LiveFleet::HostPtr LiveFleet::record(Index host) const {
+  return sources_.engine.inventory().hosts().find(seen_.hosts[host]);
+}
+
+LiveFleet::Index LiveFleet::index_of_host(const std::string& id) const {
+  const auto it = host_index_.find(id);
+  return it == host_index_.end() ? kNone : it->second;
+}
+
+control::HostSeen LiveFleet::host(Index h) const {
+  const HostPtr host = record(h);
+  if (host == nullptr) return {};
+  const std::string& id = host->meta.id;
+  const bool connected = host->link == model::HostLink::kConnected && sources_.world.fresh(id);
+  // Once the link is lost nothing that its agent could have heard came later than that.
+  const Time heard = host->link == model::HostLink::kLost ? host->link_since : Time{};
+  return {.connected = connected, .bmc = sources_.bmc(id), .heard = heard};
+}
+
+LiveFleet::Index LiveFleet::host_of(Index v) const {
+  const auto vm = sources_.engine.inventory().vms().find(seen_.vms[v]);
+  if (vm == nullptr) return kNone;
+  const model::VmState state = vm->status.state;
+  const bool runs = control::is_running(state) ||
+                    (state == model::VmState::kUnknown && vm->power == model::VmPower::kOn);
+  if (!runs) return kNone;
+  const Index seen = index_of_host(vm->status.host);
+  return seen != kNone ? seen : index_of_host(vm->host);
+}
+
+std::int32_t LiveFleet::migrations(Index h) const {
+  return sources_.world.committed(seen_.hosts[h]).migrations;
+}
+
+bool LiveFleet::empty(Index h) const {
+  const HostPtr host = record(h);
+  if (host == nullptr || awaited_.contains(seen_.hosts[h])) return false;
+  if (sources_.world.committed(seen_.hosts[h]).vms > 0) return false;
+  return std::ranges::none_of(
+      host->foreign, [](const model::Instance& guest) { return control::is_running(guest.state); });
+}
+
+double LiveFleet::free_memory(Index h) const {
+  return seen_.snapshot.hosts[h].capacity.memory -
+         static_cast<double>(sources_.world.committed(seen_.hosts[h]).memory.value);
+}
+
+model::Snapshot& LiveFleet::snapshot() {
+  // Who has looked just now need not again; whoever comes later sees the records of then.
+  if (seen_.snapshot.now != now()) {
+    ClusterSnapshot next = make();
+    CHOROK_ASSERT(next.hosts == seen_.hosts && next.vms == seen_.vms);
+    seen_ = std::move(next);
+    mark_bmcs();
+  }
+  return seen_.snapshot;
+}
+
+void LiveFleet::mark_bmcs() {
+  for (Index h = 0; h < seen_.hosts.size(); ++h) {
+    model::SnapshotHost& host = seen_.snapshot.hosts[h];
+    if (!sources_.has_bmc(seen_.hosts[h])) continue;
+    host.keep_on.clear();
+    host.keep_off.clear();
+    const HostPtr stored = record(h);
+    if (hosts_others(*stored)) host.keep_on = "guests run there that are not Chorok's";
+  }
+}
+
+}  // namespace chorok::manager

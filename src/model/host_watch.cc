@@ -1,0 +1,37 @@
+#include "model/host_watch.h"
+
+namespace chorok::model {
+
+const Type& enum_type(const HostPhase*) {
+  using enum HostPhase;
+  constexpr auto kNumber = [](HostPhase phase) { return static_cast<std::int64_t>(phase); };
+  static const Type kType = describe_enum<HostPhase>(
+      "HostPhase", "What is known of a host and done about it.",
+      {{kNumber(kUnknown), "unknown", "not seen yet"},
+       {kNumber(kUp), "up", "answers"},
+       {kNumber(kSilent), "silent", "was up and does not answer"},
+       {kNumber(kFencing), "fencing", "is being switched off, so that its VMs may start elsewhere"},
+       {kNumber(kFailed), "failed", "does not answer, and its VMs do not run"},
+       {kNumber(kDown), "down", "is off"},
+       {kNumber(kWaking), "waking", "was told to switch on"},
+       {kNumber(kStopping), "stopping", "was told to switch off"}});
+  return kType;
+}
+
+const Type& HostWatch::type() {
+  static const Type kType =
+      describe<HostWatch>("HostWatch", "What is known of a host and done about it.")
+          .field("phase", &HostWatch::phase, "")
+          .field("since", &HostWatch::since, "Of the phase.")
+          .field("heard", &HostWatch::heard, "When its agent was connected last.")
+          .field("until", &HostWatch::until, "What is waited for has failed then.")
+          .field("tries", &HostWatch::tries, "")
+          .field("told", &HostWatch::told, "An event has been made of its silence.")
+          .field("rest_until", &HostWatch::rest_until, "It is not switched before.")
+          .field("rest_why", &HostWatch::rest_why, "Why it is left alone until then.",
+                 {.max_length = 1024})
+          .field("failed_at", &HostWatch::failed_at, "Its newest failure.");
+  return kType;
+}
+
+}  // namespace chorok::model
