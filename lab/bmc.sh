@@ -122,6 +122,7 @@ chassis_power() { # HOST: 1 or 0
 chassis_on() { # HOST
   [ "$(chassis_power "$1")" = 0 ] || return 0
   quirk "$1" stuck_off >/dev/null && return 0
+  echo on >>"$RUN/$1.turns"
   if quirk "$1" wake_fails >/dev/null; then
     : >"$RUN/$1.dark"
     return 0
@@ -131,8 +132,8 @@ chassis_on() { # HOST
 
 chassis_off() { # HOST
   quirk "$1" stuck_on >/dev/null && return 0
-  rm -f "$RUN/$1.dark"
   [ "$(chassis_power "$1")" = 1 ] || return 0
+  echo off >>"$RUN/$1.turns"
   host_cut "$1"
   lock_host "$1"
   host_kill "$1"
@@ -189,17 +190,24 @@ cmd_shutdown() { # HOST: ask its operating system to end: guests, daemons, itsel
   host_kill "$1"
 }
 
-cmd_bmc() { # HOST [start|stop]: where its BMC is: address, user, password file, cipher, fingerprint; or take it away
+cmd_running() { # HOST: on or off, once a boot under way is over; of the host itself, not as its BMC says
+  host_must_exist "${1:-}"
+  lock_host "$1"
+  if host_running "$1"; then echo on; else echo off; fi
+}
+
+cmd_bmc() { # HOST [start|stop|turns]: where its BMC is: address, user, password file, cipher, fingerprint; or take it away
   host_must_exist "${1:-}"
   case ${2:-} in
     start) bmc_start "$1" ;;
     stop) bmc_stop "$1" ;;
+    turns) wc -l <"$RUN/$1.turns" 2>/dev/null || echo 0 ;; # how often it has switched its host
     '')
       printf '%s\n' "$(bmc_address "$1")" "$BMC_USER" "$DIR/bmc/password" "$BMC_CIPHER"
       [ "$1" != "$REDFISH_HOST" ] ||
         openssl x509 -in "$DIR/bmc/$1/redfish.crt" -noout -fingerprint -sha256 | sed 's/.*=//'
       ;;
-    *) fail "bmc HOST: start or stop, not '$2'" ;;
+    *) fail "bmc HOST: start, stop or turns, not '$2'" ;;
   esac
 }
 

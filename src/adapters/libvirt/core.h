@@ -17,7 +17,7 @@
 #include "adapters/libvirt/host_facts.h"
 #include "adapters/libvirt/libvirt_hypervisor.h"
 #include "adapters/libvirt/lookups.h"
-#include "adapters/libvirt/worker_pool.h"
+#include "adapters/work/worker_pool.h"
 #include "base/log.h"
 
 namespace chorok::adapters::libvirt {
@@ -161,7 +161,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::map<std::string, JobNews> news_;
 
   Lookups lookups_{*this};
-  WorkerPool pool_;  // last: its workers use the rest
+  work::WorkerPool pool_;  // last: its workers use the rest
 };
 
 // Registers for the domain events of a connection; those the driver does not have are left out.

@@ -18,12 +18,16 @@
 #include <set>
 #include <thread>
 
-#include "adapters/storage/process.h"
 #include "adapters/storage/resolve.h"
+#include "adapters/work/process.h"
 
 namespace chorok::adapters::storage {
 
 namespace fs = std::filesystem;
+using work::ProcessLimits;
+using work::ProcessResult;
+using work::run_process;
+using work::StopFlag;
 
 namespace {
 

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "adapters/storage/process.h"
 #include "adapters/storage/qemu_img_storage.h"
 #include "adapters/storage/resolve.h"
 #include "ports/real_loop.h"
@@ -219,23 +218,6 @@ TEST_F(StorageTest, ADestroyedStorageKillsItsChildren) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(1));
   loop_.run_until([] { return false; }, std::chrono::milliseconds(50));
   EXPECT_FALSE(completed);
-}
-
-TEST(Process, TellsHowItEnded) {
-  StopFlag stop;
-  ProcessLimits limits{.silence = std::chrono::seconds(10)};
-  auto result = run_process({"sh", "-c", "echo out; echo err >&2; exit 3"}, limits, stop);
-  ASSERT_TRUE(result);
-  EXPECT_EQ(result->exit_code, 3);
-  EXPECT_EQ(result->output, "out\n");
-  EXPECT_EQ(result->errors, "err\n");
-  EXPECT_EQ(run_process({"/nowhere/program"}, limits, stop).error().code, Code::kUnavailable);
-  limits.silence = std::chrono::milliseconds(50);
-  EXPECT_EQ(run_process({"sleep", "100"}, limits, stop).error().code, Code::kTimeout);
-  limits = {.silence = std::chrono::seconds(10), .max_output = 10};
-  EXPECT_EQ(run_process({"seq", "1000"}, limits, stop)->output.size(), 10);
-  stop.set();
-  EXPECT_EQ(run_process({"true"}, limits, stop).error().code, Code::kCancelled);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "adapters/libvirt/worker_pool.h"
+#include "adapters/work/worker_pool.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace chorok::adapters::libvirt {
+namespace chorok::adapters::work {
 namespace {
 
 class Gate {
@@ -72,4 +72,4 @@ TEST(WorkerPool, WorkThatHasNotBegunIsDropped) {
 }
 
 }  // namespace
-}  // namespace chorok::adapters::libvirt
+}  // namespace chorok::adapters::work

@@ -1,4 +1,4 @@
-#include "adapters/libvirt/worker_pool.h"
+#include "adapters/work/worker_pool.h"
 
 #include <condition_variable>
 #include <deque>
@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace chorok::adapters::libvirt {
+namespace chorok::adapters::work {
 
 namespace {
 // Long enough for any call that libvirtd answers from memory.
@@ -102,4 +102,4 @@ void WorkerPool::submit(const std::string& lane, Work work) {
   state_->wake.notify_one();
 }
 
-}  // namespace chorok::adapters::libvirt
+}  // namespace chorok::adapters::work

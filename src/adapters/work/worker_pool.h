@@ -8,7 +8,7 @@
 
 #include "base/loop.h"
 
-namespace chorok::adapters::libvirt {
+namespace chorok::adapters::work {
 
 // Owns its threads. Destroying it drops work that has not begun and waits a little for work that
 // has; a thread stuck in a call that cannot be interrupted (a migration that goes on without us) is
@@ -30,4 +30,4 @@ class WorkerPool {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace chorok::adapters::libvirt
+}  // namespace chorok::adapters::work
