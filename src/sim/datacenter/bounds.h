@@ -31,8 +31,9 @@ struct BoundInput {
   bool steps = false;  // demand holds until the next tick, instead of a straight line to it
 };
 
-// LB1 to LB3 are computed for up to two types of host; for more they are LB0, which is a bound too.
-// O(ticks * hosts) for LB2, O(ticks * n0 * n1) for LB3, where n is what the peak needs of a type;
+// Of any number of types. O(ticks * hosts) for LB2 of up to two types; of more, see
+// Fleet::least_watts() (bounds_fleet.h): exact unless a tick needs too many combinations, and a
+// bound even then. O(ticks * product of n) for LB3, where n is what the peak needs of a type;
 // beyond 50 million cells LB3 is LB1.
 Bounds lower_bounds(const BoundInput& input);
 // Watts of LB2 at each tick: whole hosts, and memory fits; of LB0 where that cannot be said.
