@@ -12,8 +12,4 @@ namespace chorok::sim::datacenter {
 // Some 100 to 200 KB. Whatever text it takes from the experiment is escaped.
 std::string html_report(const Report& report, const Recording& recording);
 
-// The parts that do not change: style sheet and script (html_page.cc).
-extern const char* const kHtmlStyle;
-extern const char* const kHtmlScript;
-
 }  // namespace chorok::sim::datacenter

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/datacenter/html_chart.h"
+#include "sim/datacenter/html_page.h"
+
 namespace chorok::sim::datacenter {
 namespace {
 
@@ -59,6 +62,24 @@ TEST(Recording, IsSmallHoweverLargeTheDataCentre) {
   recorder.take({.time_s = 4e7, .host_load = load});  // later than was said
   recorder.finish({}, {});
   EXPECT_EQ(out.points.size(), 1U);
+}
+
+TEST(HtmlPage, WritesTextAndNumbers) {
+  EXPECT_EQ(grouped(1234567.25, 1), "1,234,567.2");
+  EXPECT_EQ(grouped(-1234), "-1,234");
+  EXPECT_EQ(grouped(-123), "-123");
+  EXPECT_EQ(grouped(999), "999");
+  EXPECT_EQ(html_escaped("<a href=\"x\">&'\t\x01"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;  ");
+}
+
+TEST(HtmlChart, CountsHaveNoMarksBetween) {
+  Chart chart{.title = "t", .unit = "hosts", .is_count = true, .end_s = 100};
+  chart.time_s = {0, 50};
+  chart.lines.push_back({.name = "on", .values = {1, 2}, .is_step = true});
+  const std::string svg = html_chart(chart);
+  EXPECT_THAT(svg, Not(HasSubstr("0.5")));
+  EXPECT_THAT(svg, HasSubstr("M0.0 100.0L500.0 100.0L500.0 0.0L1000.0 0.0"));
+  EXPECT_THAT(svg, Not(HasSubstr("legend")));  // of a single line
 }
 
 TEST(HtmlReport, NamesNothingOutsideOfItself) {
