@@ -1,8 +1,9 @@
 // Traces and experiments, as people get them from elsewhere. The first byte chooses the reader:
-// a PlanetLab folder, CSV, Bitbrains' tables, TOML. What was read must hold what it says it holds,
-// and an experiment on it must end well.
+// a PlanetLab folder, CSV, Bitbrains' tables, TOML, prices in time. What was read must hold what it
+// says it holds, and an experiment on it must end well.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -85,6 +86,28 @@ void feed_experiment(std::string_view text) {
   (void)set_field(changed, text.substr(0, 20), "1");
 }
 
+// Means over a day lie between the least and the greatest value.
+void feed_series(std::string_view text) {
+  auto series = model::parse_series(text, "s.csv", 9, {.bytes_max = 1 << 14, .points_max = 64});
+  if (!series) {
+    CHOROK_ASSERT(!series.error().message.empty());
+    return;
+  }
+  CHOROK_ASSERT(!series->empty() && series->size() <= 64);
+  const model::Calendar calendar{.series = std::move(*series)};
+  double least = 1e300;
+  double most = -1e300;
+  for (std::size_t i = 0; i < calendar.series.size(); ++i) {
+    CHOROK_ASSERT(i == 0 || calendar.series[i].from > calendar.series[i - 1].from);
+    least = std::min(least, calendar.series[i].value);
+    most = std::max(most, calendar.series[i].value);
+  }
+  const Time from = calendar.series.front().from;
+  (void)calendar.covers(from, from + std::chrono::hours(24));
+  const double mean = calendar.mean(from, from + std::chrono::hours(24));
+  CHOROK_ASSERT(mean >= least * (1 - 1e-9) - 1e-9 && mean <= most * (1 + 1e-9) + 1e-9);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -112,6 +135,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 't':
       feed_experiment(text);
+      break;
+    case 's':
+      feed_series(text);
       break;
     default:
       break;

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 
 #include "sim/datacenter/curves.h"
+#include "sim/datacenter/experiment_file.h"
 
 namespace chorok::advise {
 
@@ -35,9 +37,7 @@ Result<std::int32_t> parse_count(std::string_view text) {
   return count;
 }
 
-}  // namespace
-
-Result<HostClass> parse_hosts(std::string_view text, double core_mhz, double memory_mib) {
+Result<HostClass> parse_class(std::string_view text, double core_mhz, double memory_mib) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
   HostClass hosts{.name = std::string(name)};
@@ -67,14 +67,72 @@ Result<HostClass> parse_hosts(std::string_view text, double core_mhz, double mem
   return hosts;
 }
 
-dc::HonestSettings settings_of(const HostClass& hosts, std::int32_t count) {
-  dc::HonestSettings settings;
-  settings.host_types = {hosts.type};
-  settings.hosts = count;
-  settings.boot_j = settings.boot_s * hosts.type.curve.at(kBootLoad);
-  settings.shutdown_j = settings.shutdown_s * hosts.type.curve.watts[0];
+}  // namespace
+
+std::int32_t Hosts::count() const {
+  std::int32_t sum = 0;
+  for (const HostClass& one : classes) sum += one.count;
+  return sum;
+}
+
+double Hosts::mhz() const {
+  double sum = 0;
+  for (const HostClass& one : classes) sum += one.count * one.type.mhz();
+  return sum;
+}
+
+double Hosts::core_mhz_most() const {
+  double most = 0;
+  for (const HostClass& one : classes) most = std::max(most, one.type.core_mhz);
+  return most;
+}
+
+bool Hosts::carries(double mhz, double memory_mib) const {
+  return std::ranges::any_of(classes, [&](const HostClass& one) {
+    return mhz <= one.type.mhz() && memory_mib <= one.type.memory_mib;
+  });
+}
+
+Result<Hosts> parse_hosts(std::string_view text, double core_mhz, double memory_mib) {
+  Hosts hosts;
+  while (true) {
+    const std::size_t plus = text.find('+');
+    hosts.classes.push_back(TRY(parse_class(text.substr(0, plus), core_mhz, memory_mib)));
+    if (hosts.classes.size() > kClassesMost)
+      return fail(Code::kInvalid, fmt::format("more than {} classes of hosts", kClassesMost));
+    if (plus == std::string_view::npos) break;
+    text.remove_prefix(plus + 1);
+  }
+  if (hosts.classes.size() > 1)
+    for (const HostClass& one : hosts.classes)
+      if (one.count == 0)
+        return fail(Code::kInvalid,
+                    fmt::format("how many of {}? of several classes each needs a count, as in "
+                                "{}:4",
+                                one.name, one.name));
+  if (hosts.count() > kHostsMost)
+    return fail(Code::kInvalid, fmt::format("more than {} hosts", kHostsMost));
+  return hosts;
+}
+
+Cluster cluster_of(const Hosts& hosts, std::int32_t count) {
+  Cluster cluster;
+  dc::HonestSettings& settings = cluster.settings;
+  std::vector<std::int32_t> counts;
+  for (const HostClass& one : hosts.classes) counts.push_back(one.count);
+  if (hosts.classes.size() == 1) counts = {count};
+  settings.hosts = std::reduce(counts.begin(), counts.end());
+  cluster.class_of = dc::turns(counts);
+  for (const std::size_t which : cluster.class_of) {
+    dc::HostType type = hosts.classes[which].type;
+    type.boot_s = settings.boot_s;
+    type.boot_j = settings.boot_s * type.curve.at(kBootLoad);
+    type.shutdown_s = settings.shutdown_s;
+    type.shutdown_j = settings.shutdown_s * type.curve.watts[0];
+    settings.host_types.push_back(std::move(type));
+  }
   settings.link_mib_s = 1120;
-  return settings;
+  return cluster;
 }
 
 }  // namespace chorok::advise

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "sim/datacenter/honest.h"
@@ -18,15 +19,31 @@ struct HostClass {
   std::int32_t count = 0;  // 0: the fewest that carry what is there
 };
 
+// What a cluster is made of: one class, or several with their counts.
+struct Hosts {
+  std::vector<HostClass> classes;
+  std::int32_t count() const;                         // 0: not stated
+  double mhz() const;                                 // of all, where the count is stated
+  double core_mhz_most() const;                       // of the fastest
+  bool carries(double mhz, double memory_mib) const;  // whether some host is as large
+};
+
 inline constexpr std::int32_t kHostsMost = 10'000;
+inline constexpr std::size_t kClassesMost = 16;
 
-// "spec-median-2023" or "spec-median-2023:12". Clock 3,000 MHz a core and 8 GiB of memory a core
-// where the class does not know better; over those, `core_mhz` and `memory_mib` where above 0.
-// Error: an unknown class (with what there is), a count that is none.
-Result<HostClass> parse_hosts(std::string_view text, double core_mhz = 0, double memory_mib = 0);
+// "spec-median-2023", "spec-median-2023:12", or several with counts: "spec-median-2017:8+
+// spec-median-2023:4". Clock 3,000 MHz a core and 8 GiB of memory a core where the class does not
+// know better; over those, `core_mhz` and `memory_mib` where above 0. Error: an unknown class (with
+// what there is), a count that is none or is missing among several.
+Result<Hosts> parse_hosts(std::string_view text, double core_mhz = 0, double memory_mib = 0);
 
-// A data centre of `count` of them: boots of five minutes at idle and 15 % of the way to full,
-// stops of a minute at idle, 10 Gbit/s.
-sim::datacenter::HonestSettings settings_of(const HostClass& hosts, std::int32_t count);
+// A data centre of them, of a single class `count` of it: boots of five minutes at idle and 15 % of
+// the way to full, stops of a minute at idle, 10 Gbit/s. Sets are mixed evenly: `class_of` says of
+// which class host i is, in turns.
+struct Cluster {
+  sim::datacenter::HonestSettings settings;
+  std::vector<std::size_t> class_of;
+};
+Cluster cluster_of(const Hosts& hosts, std::int32_t count);
 
 }  // namespace chorok::advise

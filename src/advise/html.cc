@@ -4,142 +4,253 @@
 
 #include <algorithm>
 
+#include "sim/datacenter/html_chart.h"
+#include "sim/datacenter/html_page.h"
+
 namespace chorok::advise {
 
+namespace dc = sim::datacenter;
+using dc::grouped;
+using dc::html_escaped;
+
 namespace {
-
-// Names come from files: nothing in them is markup.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
-}
-
-constexpr std::string_view kStyle =
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
-    "color:#1c2b22;background:#fff}h1{font-size:1.5rem;color:#12653a}h2{font-size:1.1rem;"
-    "margin-top:2rem}table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;"
-    "border-bottom:1px solid #dfe8e2;text-align:right;vertical-align:top}th:first-child,"
-    "td:first-child,td.t,th.t{text-align:left}svg{width:100%;height:auto}p.s{color:#56655c}"
-    "@media(prefers-color-scheme:dark){body{background:#141a16;color:#dde7e0}h1{color:#6fcf97}"
-    "th,td{border-color:#2c3a31}p.s{color:#93a49a}}";
-
-std::string page(std::string_view title, std::string_view body) {
-  return fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\">\n<title>{}</title>\n<style>{}</style></head>"
-      "<body>\n{}</body></html>\n",
-      escaped(title), kStyle, body);
-}
 
 // A table with a row a figure and a column a case.
 class Figures {
  public:
   template <class Cases>
   explicit Figures(const Cases& cases) {
-    out_ = "<table><tr><th></th>";
-    for (const auto& one : cases) out_ += fmt::format("<th>{}</th>", escaped(one.name));
-    out_ += "</tr>\n";
+    out_ = "<div class=\"scroll\"><table><thead><tr><th></th>";
+    for (const auto& one : cases)
+      out_ += fmt::format("<th class=\"n\">{}</th>", html_escaped(one.name));
+    out_ += "</tr></thead>\n";
   }
   template <class Cases, class Text>
   void row(std::string_view name, const Cases& cases, Text text) {
-    out_ += fmt::format("<tr><td>{}</td>", escaped(name));
-    for (const auto& one : cases) out_ += fmt::format("<td>{}</td>", escaped(text(one)));
+    out_ += fmt::format("<tr><td>{}</td>", html_escaped(name));
+    for (const auto& one : cases)
+      out_ += fmt::format("<td class=\"n\">{}</td>", html_escaped(text(one)));
     out_ += "</tr>\n";
   }
-  std::string end() { return out_ + "</table>\n"; }
+  std::string end() { return out_ + "</table></div>\n"; }
 
  private:
   std::string out_;
 };
 
-std::string notes_of(const std::vector<std::string>& notes) {
-  std::string out = "<h2>What to know about these figures</h2>\n<ul>\n";
-  for (const std::string& note : notes) out += fmt::format("<li>{}</li>\n", escaped(note));
-  return out + "</ul>\n";
+std::string list(const std::vector<std::string>& lines, std::string_view tag) {
+  std::string out = fmt::format("<{}>\n", tag);
+  for (const std::string& line : lines) out += fmt::format("<li>{}</li>\n", html_escaped(line));
+  return out + fmt::format("</{}>\n", tag);
 }
 
-template <class A>
-std::string sources_of(const A& advice) {
-  return fmt::format(
-      "<p class=\"s\">Hosts: {}, {} cores of {} MHz, {} GiB; watts from {}.<br>Tariff: {:g} {} a "
-      "kWh ({}).<br>CO2: {:g} kg a kWh ({}).</p>\n",
-      escaped(advice.host_class), advice.host_cores, grouped(advice.host_core_mhz),
-      grouped(advice.host_memory_mib / 1024), escaped(advice.host_source), advice.tariff_per_kwh,
-      escaped(advice.currency), escaped(advice.tariff_source), advice.co2_kg_per_kwh,
-      escaped(advice.co2_source));
+std::string section(std::string_view title, std::string_view body) {
+  return fmt::format("<section><h2>{}</h2>{}</section>\n", html_escaped(title), body);
 }
 
-// How many hosts were on, as a step line.
-std::string chart_of(const Case& one, std::int32_t hosts) {
-  constexpr double kWidth = 900;
-  constexpr double kHeight = 120;
-  if (one.on.empty() || hosts < 1) return {};
-  const double hours = std::max(one.on.back().hour, 1e-9);
-  std::string path;
-  double last_y = 0;
-  for (const OnHosts& at : one.on) {
-    const double x = 30 + (kWidth - 40) * at.hour / hours;
-    const double y = kHeight - 15 - (kHeight - 25) * at.hosts / hosts;
-    path += path.empty() ? fmt::format("M{:.1f} {:.1f}", x, y)
-                         : fmt::format("L{:.1f} {:.1f}L{:.1f} {:.1f}", x, last_y, x, y);
-    last_y = y;
-  }
-  return fmt::format(
-      "<p>{}: hosts on, of {}, over {} hours</p><svg viewBox=\"0 0 {} {}\" role=\"img\"><path "
-      "d=\"M30 {}H{}\" stroke=\"#9ab\" fill=\"none\"/><text x=\"2\" y=\"14\" font-size=\"12\" "
-      "fill=\"currentColor\">{}</text><text x=\"2\" y=\"{}\" font-size=\"12\" "
-      "fill=\"currentColor\">0</text><path d=\"{}\" stroke=\"#1a9850\" stroke-width=\"1.5\" "
-      "fill=\"none\"/></svg>\n",
-      escaped(one.name), hosts, grouped(hours), kWidth, kHeight, kHeight - 15, kWidth - 10, hosts,
-      kHeight - 11, path);
+template <class Cases>
+std::string how_of(const Cases& cases) {
+  std::vector<std::string> lines;
+  for (const auto& one : cases) lines.push_back(fmt::format("{}: {}", one.name, one.how));
+  return list(lines, "ul");
 }
 
-std::string hosts_of(const Case& one) {
-  std::string out = fmt::format(
-      "<h2>Why hosts were not off for longer ({})</h2>\n<table><tr><th>Host</th><th>Hours off</th>"
-      "<th class=\"t\">What kept it on</th></tr>\n",
-      escaped(one.name));
-  for (std::size_t h = 0; h < std::min(one.hosts.size(), kHtmlHosts); ++h)
-    out += fmt::format("<tr><td>{}</td><td>{:.1f}</td><td class=\"t\">{}</td></tr>\n",
-                       escaped(one.hosts[h].name), one.hosts[h].off_hours,
-                       escaped(held_text(one.hosts[h], kHtmlHosts)));
-  out += "</table>\n";
-  if (one.hosts.size() > kHtmlHosts)
-    out += fmt::format("<p class=\"s\">{} more hosts are in -o json.</p>\n",
-                       one.hosts.size() - kHtmlHosts);
+template <class C>
+std::string year_cards(const C& mid, std::string_view currency) {
+  return dc::html_card(grouped(mid.year_kwh), "kWh", "saved a year (mid)") +
+         dc::html_card(money_text(mid.year_money), currency, "saved a year") +
+         dc::html_card(grouped(mid.year_co2_kg), "kg", "less CO2 a year");
+}
+
+// Facility figures stand apart from those of IT, and only where a PUE was given.
+template <class C>
+void facility_rows(Figures& figures, const std::vector<C>& cases, std::string_view currency,
+                   double pue) {
+  if (pue == 1) return;
+  const std::string with = fmt::format("With PUE {:g}: a year, ", pue);
+  figures.row(with + "kWh", cases,
+              [](const C& c) { return grouped(c.year_facility_kwh.value_or(0)); });
+  figures.row(fmt::format("{}{}", with, currency), cases,
+              [](const C& c) { return money_text(c.year_facility_money.value_or(0)); });
+  figures.row(with + "kg CO2", cases,
+              [](const C& c) { return grouped(c.year_facility_co2_kg.value_or(0)); });
+}
+
+std::string prices_of(double tariff, std::string_view currency, std::string_view tariff_source,
+                      double co2, std::string_view co2_source) {
+  return fmt::format("<p>Money: {:.6g} {} a kWh ({}).</p><p>CO2: {:.6g} kg a kWh ({}).</p>", tariff,
+                     html_escaped(currency), html_escaped(tariff_source), co2,
+                     html_escaped(co2_source));
+}
+
+std::string hosts_text(const std::vector<ClassUsed>& classes) {
+  std::string out;
+  for (const ClassUsed& one : classes)
+    out += fmt::format("<p>Hosts: {} of {}, {} cores of {} MHz, {} GiB; watts from {}.</p>",
+                       one.count, html_escaped(one.name), one.cores, grouped(one.core_mhz),
+                       grouped(one.memory_mib / 1024), html_escaped(one.source));
   return out;
 }
 
-}  // namespace
+// ---- A cluster ----
 
-std::string grouped(double value, int digits) {
-  std::string text = fmt::format("{:.{}f}", value, digits);
-  const std::size_t first = text.starts_with('-') ? 1 : 0;
-  const std::size_t point = std::min(text.find('.'), text.size());
-  for (std::size_t at = point; at > first + 3;) {
-    at -= 3;
-    text.insert(at, ",");
-  }
-  return text;
+std::string table_of(const Advice& advice) {
+  Figures figures(advice.cases);
+  const auto& cases = advice.cases;
+  figures.row("A year like this, kWh saved", cases,
+              [](const Case& c) { return grouped(c.year_kwh); });
+  figures.row(fmt::format("A year like this, {}", advice.currency), cases,
+              [](const Case& c) { return money_text(c.year_money); });
+  figures.row("A year like this, kg CO2", cases,
+              [](const Case& c) { return grouped(c.year_co2_kg); });
+  facility_rows(figures, cases, advice.currency, advice.pue);
+  figures.row("Saved, % of the hosts always on", cases,
+              [](const Case& c) { return grouped(100 * c.saved_share, 1); });
+  figures.row("Saved in the period, kWh", cases,
+              [](const Case& c) { return grouped(c.saved_kwh, 1); });
+  figures.row(fmt::format("Saved in the period, {}", advice.currency), cases,
+              [](const Case& c) { return money_text(c.saved_money); });
+  figures.row("Hours off a host", cases,
+              [](const Case& c) { return grouped(c.off_hours_per_host, 1); });
+  figures.row("Migrations a day", cases,
+              [](const Case& c) { return grouped(c.migrations_per_day, 1); });
+  figures.row("Boots", cases, [](const Case& c) { return grouped(static_cast<double>(c.boots)); });
+  figures.row("Least spare CPU, %", cases,
+              [](const Case& c) { return grouped(100 * c.least_spare_share, 1); });
+  figures.row(fmt::format("Worst {:g} minutes: CPU not given, %", advice.interval_minutes), cases,
+              [](const Case& c) { return grouped(100 * c.worst_shortfall_share, 2); });
+  figures.row("CPU not given over all, %", cases,
+              [](const Case& c) { return grouped(100 * c.unmet_share, 3); });
+  return figures.end() + how_of(cases);
 }
+
+// How many hosts were on, a chart a case.
+std::string charts_of(const Advice& advice) {
+  std::string out;
+  for (const Case& one : advice.cases) {
+    if (one.on.empty()) continue;
+    dc::Chart chart{.title = fmt::format("Hosts on, {}", one.name),
+                    .about = fmt::format("Of {}; {}.", advice.hosts, one.how),
+                    .unit = "hosts",
+                    .is_count = true,
+                    .is_low = true,
+                    .top = static_cast<double>(advice.hosts),
+                    .end_s = std::max(advice.days * 86400, 1.0)};
+    dc::ChartLine line{.name = one.name, .is_area = true, .is_step = true};
+    for (const OnHosts& at : one.on) {
+      chart.time_s.push_back(at.hour * 3600);
+      line.values.push_back(at.hosts);
+    }
+    chart.lines.push_back(std::move(line));
+    out += dc::html_chart(chart);
+  }
+  return out;
+}
+
+std::string hosts_of(const Case& one, bool is_mix) {
+  std::string out =
+      "<table><thead><tr><th>Host</th><th class=\"n\">Hours off</th><th>What kept it on</th></tr>"
+      "</thead>\n";
+  for (std::size_t h = 0; h < std::min(one.hosts.size(), kHtmlHosts); ++h) {
+    const HostAdvice& host = one.hosts[h];
+    out += fmt::format(
+        "<tr><td>{}{}</td><td class=\"n\">{:.1f}</td><td>{}</td></tr>\n", html_escaped(host.name),
+        is_mix ? fmt::format(" ({})", html_escaped(host.host_class)) : "", host.off_hours,
+        host.held.empty() ? "nothing: it was never needed"
+                          : html_escaped(held_text(host, kHtmlHosts)));
+  }
+  out += "</table>\n";
+  if (one.hosts.size() > kHtmlHosts)
+    out += fmt::format("<p>{} more hosts are in -o json.</p>\n", one.hosts.size() - kHtmlHosts);
+  return section(fmt::format("Why hosts were not off for longer, {}", one.name), out);
+}
+
+std::string cluster_of(const Advice& advice) {
+  std::string out = section(
+      fmt::format("{}: {} VMs over {:.1f} days", advice.from, advice.vms, advice.days),
+      fmt::format(
+          "<p>Recorded every {:g} minutes, on {} hosts, {}. With all of them on: {} kWh, {} "
+          "{}.</p>",
+          advice.interval_minutes, advice.hosts,
+          advice.hosts_found ? "the fewest that carry what the VMs are configured for"
+                             : "as stated",
+          grouped(advice.always_on.energy_kwh, 1), money_text(advice.always_on.money),
+          html_escaped(advice.currency)) +
+          table_of(advice));
+  out += charts_of(advice);
+  for (const Case& one : advice.cases) out += hosts_of(one, advice.classes.size() > 1);
+  out += section("Where these figures are from",
+                 hosts_text(advice.classes) +
+                     prices_of(advice.tariff_per_kwh, advice.currency, advice.tariff_source,
+                               advice.co2_kg_per_kwh, advice.co2_source) +
+                     list(advice.notes, "ul"));
+  return out;
+}
+
+std::string total_table(const AdviceReport& report) {
+  Figures figures(report.cases);
+  const auto& cases = report.cases;
+  figures.row("Saved a year, kWh", cases, [](const YearTotal& c) { return grouped(c.year_kwh); });
+  figures.row(fmt::format("Saved a year, {}", report.currency), cases,
+              [](const YearTotal& c) { return money_text(c.year_money); });
+  figures.row("Saved a year, kg CO2", cases,
+              [](const YearTotal& c) { return grouped(c.year_co2_kg); });
+  facility_rows(figures, cases, report.currency, report.clusters[0].pue);
+  figures.row("Saved, % of the hosts always on", cases,
+              [](const YearTotal& c) { return grouped(100 * c.saved_share, 1); });
+  return figures.end();
+}
+
+// ---- A list of machines ----
+
+std::string table_of(const std::vector<P2vCase>& cases, std::string_view currency, double pue) {
+  Figures figures(cases);
+  figures.row("Hosts", cases, [](const P2vCase& c) { return grouped(c.hosts); });
+  figures.row("Of them to spare", cases, [](const P2vCase& c) { return grouped(c.spare); });
+  figures.row("Saved a year, kWh", cases, [](const P2vCase& c) { return grouped(c.year_kwh); });
+  figures.row(fmt::format("Saved a year, {}", currency), cases,
+              [](const P2vCase& c) { return money_text(c.year_money); });
+  figures.row("Saved a year, kg CO2", cases,
+              [](const P2vCase& c) { return grouped(c.year_co2_kg); });
+  facility_rows(figures, cases, currency, pue);
+  figures.row("Watts now", cases, [](const P2vCase& c) { return grouped(c.watts_now); });
+  figures.row("Watts then", cases, [](const P2vCase& c) { return grouped(c.watts_then); });
+  figures.row("Rack units now", cases, [](const P2vCase& c) { return grouped(c.rack_units_now); });
+  figures.row("Rack units then", cases,
+              [](const P2vCase& c) { return grouped(c.rack_units_then); });
+  figures.row("CPU in use, %", cases,
+              [](const P2vCase& c) { return grouped(100 * c.cpu_share, 1); });
+  figures.row("Memory in use, %", cases,
+              [](const P2vCase& c) { return grouped(100 * c.memory_share, 1); });
+  figures.row("Machines that stay", cases,
+              [](const P2vCase& c) { return grouped(static_cast<double>(c.stays.size())); });
+  return figures.end();
+}
+
+std::string plan_section(const P2vPlan& plan) {
+  std::vector<std::string> stays;
+  for (const P2vCase& one : plan.cases)
+    for (std::size_t i = 0; i < std::min(one.stays.size(), kHtmlHosts); ++i)
+      stays.push_back(
+          fmt::format("{}: {} stays: {}", one.name, one.stays[i].name, one.stays[i].why));
+  const std::string hosts = hosts_text({{.name = plan.host_class,
+                                         .source = plan.host_source,
+                                         .count = plan.cases[1].hosts,
+                                         .cores = plan.host_cores,
+                                         .core_mhz = plan.host_core_mhz,
+                                         .memory_mib = plan.host_memory_mib}});
+  return section(fmt::format("{}: {} machines, {} loads", plan.from, plan.machines, plan.loads),
+                 fmt::format("<p>Read as {}.</p>", html_escaped(plan.format)) +
+                     table_of(plan.cases, plan.currency, plan.pue) + how_of(plan.cases) +
+                     (stays.empty() ? "" : list(stays, "ul"))) +
+         section("Where these figures are from",
+                 hosts +
+                     prices_of(plan.tariff_per_kwh, plan.currency, plan.tariff_source,
+                               plan.co2_kg_per_kwh, plan.co2_source) +
+                     list(plan.notes, "ul"));
+}
+
+}  // namespace
 
 std::string_view hold_name(Hold hold) {
   for (const EnumValue& value : enum_type(&hold).values)
@@ -161,77 +272,38 @@ std::string held_text(const HostAdvice& host, std::size_t most) {
   return out;
 }
 
-std::string html_of(const Advice& advice) {
+std::string html_of(const AdviceReport& report) {
+  const YearTotal& mid = report.cases.at(1);
   std::string body = fmt::format(
-      "<h1>What power management would have saved</h1>\n<p>{} VMs over {:.1f} days, recorded every "
-      "{:g} minutes ({}), on {} hosts, {}. With all of them on: {} kWh.</p>\n",
-      advice.vms, advice.days, advice.interval_minutes, escaped(advice.from), advice.hosts,
-      advice.hosts_found ? "the fewest that carry what the VMs are configured for" : "as stated",
-      grouped(advice.always_on.energy_kwh, 1));
-  Figures figures(advice.cases);
-  const auto& cases = advice.cases;
-  figures.row("Saved, kWh", cases, [](const Case& c) { return grouped(c.saved_kwh, 1); });
-  figures.row("Saved, %", cases, [](const Case& c) { return grouped(100 * c.saved_share, 1); });
-  figures.row(fmt::format("Saved, {}", advice.currency), cases,
-              [](const Case& c) { return grouped(c.saved_money); });
-  figures.row("Saved, kg CO2", cases, [](const Case& c) { return grouped(c.saved_co2_kg, 1); });
-  figures.row("A year like this, kWh", cases, [](const Case& c) { return grouped(c.year_kwh); });
-  figures.row(fmt::format("A year like this, {}", advice.currency), cases,
-              [](const Case& c) { return grouped(c.year_money); });
-  figures.row("A year like this, kg CO2", cases,
-              [](const Case& c) { return grouped(c.year_co2_kg); });
-  figures.row("Hours off a host", cases,
-              [](const Case& c) { return grouped(c.off_hours_per_host, 1); });
-  figures.row("Migrations a day", cases,
-              [](const Case& c) { return grouped(c.migrations_per_day, 1); });
-  figures.row("Boots", cases, [](const Case& c) { return grouped(static_cast<double>(c.boots)); });
-  figures.row("Least spare CPU, %", cases,
-              [](const Case& c) { return grouped(100 * c.least_spare_share, 1); });
-  figures.row(fmt::format("Worst {:g} minutes: CPU not given, %", advice.interval_minutes), cases,
-              [](const Case& c) { return grouped(100 * c.worst_shortfall_share, 2); });
-  figures.row("CPU not given over all, %", cases,
-              [](const Case& c) { return grouped(100 * c.unmet_share, 3); });
-  body += figures.end() + "<ul>\n";
-  for (const Case& one : cases)
-    body += fmt::format("<li>{}: {}</li>\n", escaped(one.name), escaped(one.how));
-  body += "</ul>\n" + sources_of(advice) + "<h2>Hosts on</h2>\n";
-  for (const Case& one : cases) body += chart_of(one, advice.hosts);
-  for (const Case& one : cases) body += hosts_of(one);
-  body += "<ul>\n";
+      "<h1>What power management would save</h1>\n<p>{}</p>\n<div class=\"cards\">{}{}</div>\n",
+      html_escaped(report.summary), year_cards(mid, report.currency),
+      dc::html_card(grouped(100 * mid.saved_share, 1), "%", "of what the hosts draw"));
+  body += section("What to do next", list(report.next, "ol"));
+  body += section("What it costs", list(report.risk, "ul"));
+  if (report.clusters.size() > 1)
+    body += section("All clusters",
+                    "<p>Each cluster by itself: VMs do not move from one to another.</p>" +
+                        total_table(report));
+  for (const Advice& cluster : report.clusters) body += cluster_of(cluster);
+  std::vector<std::string> words;
   for (const EnumValue& value : enum_type(static_cast<const Hold*>(nullptr)).values)
-    body += fmt::format("<li>{}: {}</li>\n", value.name, value.doc);
-  return page("Chorok: advice", body + "</ul>\n" + notes_of(advice.notes));
+    words.push_back(fmt::format("{}: {}", value.name, value.doc));
+  body += section("What kept hosts on, in words", list(words, "ul"));
+  return dc::html_page("Chorok: advice", body);
 }
 
-std::string html_of(const P2vPlan& plan) {
+std::string html_of(const P2vReport& report) {
+  const P2vCase& mid = report.cases.at(1);
   std::string body = fmt::format(
-      "<h1>How many hosts would carry these machines</h1>\n<p>{} machines, {} loads ({}, "
-      "{}).</p>\n",
-      plan.machines, plan.loads, escaped(plan.from), escaped(plan.format));
-  Figures figures(plan.cases);
-  const auto& cases = plan.cases;
-  figures.row("Hosts", cases, [](const P2vCase& c) { return grouped(c.hosts); });
-  figures.row("Of them to spare", cases, [](const P2vCase& c) { return grouped(c.spare); });
-  figures.row("Watts now", cases, [](const P2vCase& c) { return grouped(c.watts_now); });
-  figures.row("Watts then", cases, [](const P2vCase& c) { return grouped(c.watts_then); });
-  figures.row("Saved a year, kWh", cases, [](const P2vCase& c) { return grouped(c.year_kwh); });
-  figures.row(fmt::format("Saved a year, {}", plan.currency), cases,
-              [](const P2vCase& c) { return grouped(c.year_money); });
-  figures.row("Saved a year, kg CO2", cases,
-              [](const P2vCase& c) { return grouped(c.year_co2_kg); });
-  figures.row("Rack units now", cases, [](const P2vCase& c) { return grouped(c.rack_units_now); });
-  figures.row("Rack units then", cases,
-              [](const P2vCase& c) { return grouped(c.rack_units_then); });
-  figures.row("Machines that stay", cases,
-              [](const P2vCase& c) { return grouped(static_cast<double>(c.stays.size())); });
-  body += figures.end() + "<ul>\n";
-  for (const P2vCase& one : cases) {
-    body += fmt::format("<li>{}: {}</li>\n", escaped(one.name), escaped(one.how));
-    for (std::size_t i = 0; i < std::min(one.stays.size(), kHtmlHosts); ++i)
-      body += fmt::format("<li>{}: {} stays: {}</li>\n", escaped(one.name),
-                          escaped(one.stays[i].name), escaped(one.stays[i].why));
-  }
-  return page("Chorok: consolidation", body + "</ul>\n" + sources_of(plan) + notes_of(plan.notes));
+      "<h1>How many hosts would carry these machines</h1>\n<p>{}</p>\n<div "
+      "class=\"cards\">{}{}</div>\n",
+      html_escaped(report.summary), dc::html_card(grouped(mid.hosts), "hosts", "would do (mid)"),
+      year_cards(mid, report.currency));
+  body += section("What to do next", list(report.next, "ol"));
+  if (report.plans.size() > 1)
+    body += section("All lists", table_of(report.cases, report.currency, report.plans[0].pue));
+  for (const P2vPlan& plan : report.plans) body += plan_section(plan);
+  return dc::html_page("Chorok: consolidation", body);
 }
 
 }  // namespace chorok::advise

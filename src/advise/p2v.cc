@@ -116,7 +116,7 @@ P2vCase plan_case(const Fleet& fleet, const HostClass& hosts, double host_rack_u
 }  // namespace
 
 P2vPlan plan_p2v(const Fleet& fleet, const HostClass& hosts, double host_rack_units,
-                 const Tariff& tariff, const Carbon& carbon) {
+                 const Prices& prices) {
   P2vPlan plan{.from = fleet.source,
                .format = fleet.format,
                .machines = static_cast<std::int64_t>(fleet.machines.size()),
@@ -127,19 +127,23 @@ P2vPlan plan_p2v(const Fleet& fleet, const HostClass& hosts, double host_rack_un
                .host_core_mhz = hosts.type.core_mhz,
                .host_memory_mib = hosts.type.memory_mib,
                .host_rack_units = host_rack_units,
-               .tariff_per_kwh = tariff.per_kwh,
-               .currency = tariff.currency,
-               .tariff_source = tariff.source,
-               .co2_kg_per_kwh = carbon.kg_per_kwh,
-               .co2_source = carbon.source,
+               .tariff_per_kwh = prices.price.mean(),
+               .currency = prices.price.unit,
+               .tariff_source = source_of(prices.price),
+               .co2_kg_per_kwh = prices.carbon.mean(),
+               .co2_source = source_of(prices.carbon),
+               .pue = prices.pue,
                .notes = fleet.notes};
   for (const P2vSettings& settings : kCases) {
     P2vCase result = plan_case(fleet, hosts, host_rack_units, settings);
-    const Worth year =
-        worth_of((result.watts_now - result.watts_then) * kHoursAYear / 1000, tariff, carbon);
-    result.year_kwh = year.kwh;
-    result.year_money = year.money;
-    result.year_co2_kg = year.co2_kg;
+    result.year_kwh = (result.watts_now - result.watts_then) * kHoursAYear / 1000;
+    result.year_money = result.year_kwh * plan.tariff_per_kwh;
+    result.year_co2_kg = result.year_kwh * plan.co2_kg_per_kwh;
+    if (prices.pue != 1) {
+      result.year_facility_kwh = result.year_kwh * prices.pue;
+      result.year_facility_money = result.year_money * prices.pue;
+      result.year_facility_co2_kg = result.year_co2_kg * prices.pue;
+    }
     if (hosts.count > 0 && result.hosts > hosts.count)
       plan.notes.push_back(fmt::format("{} needs {} hosts, more than the {} stated.", result.name,
                                        result.hosts, hosts.count));
@@ -171,6 +175,10 @@ const Type& P2vCase::type() {
           .field("year_kwh", &P2vCase::year_kwh, "Saved in a year.")
           .field("year_money", &P2vCase::year_money, "Of that.")
           .field("year_co2_kg", &P2vCase::year_co2_kg, "Of that.")
+          .field("year_facility_kwh", &P2vCase::year_facility_kwh,
+                 "year_kwh times PUE, where given.")
+          .field("year_facility_money", &P2vCase::year_facility_money, "year_money times PUE.")
+          .field("year_facility_co2_kg", &P2vCase::year_facility_co2_kg, "year_co2_kg times PUE.")
           .field("rack_units_now", &P2vCase::rack_units_now, "Of the machines.")
           .field("rack_units_then", &P2vCase::rack_units_then,
                  "Of the hosts and of the machines that stay.")
@@ -193,11 +201,13 @@ const Type& P2vPlan::type() {
           .field("host_core_mhz", &P2vPlan::host_core_mhz, "Of each core.")
           .field("host_memory_mib", &P2vPlan::host_memory_mib, "Of each.")
           .field("host_rack_units", &P2vPlan::host_rack_units, "Of each.")
-          .field("tariff_per_kwh", &P2vPlan::tariff_per_kwh, "Money a kWh.")
+          .field("tariff_per_kwh", &P2vPlan::tariff_per_kwh,
+                 "Money a kWh; the mean over a year where it goes by the hour.")
           .field("currency", &P2vPlan::currency, "Of the money.")
           .field("tariff_source", &P2vPlan::tariff_source, "Of the tariff, dated.")
           .field("co2_kg_per_kwh", &P2vPlan::co2_kg_per_kwh, "Of the grid.")
           .field("co2_source", &P2vPlan::co2_source, "Of the factor, dated.")
+          .field("pue", &P2vPlan::pue, "Facility energy over IT energy; 1: not applied.")
           .field("cases", &P2vPlan::cases, "low, mid, high.")
           .field("notes", &P2vPlan::notes, "What was assumed.", {.max_length = 1024});
   return kType;

@@ -10,12 +10,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "advise/host_class.h"
-#include "advise/tariff.h"
+#include "advise/prices.h"
 #include "base/reflect.h"
 #include "base/result.h"
 
@@ -80,6 +81,9 @@ struct P2vCase {
   double year_kwh = 0;  // saved
   double year_money = 0;
   double year_co2_kg = 0;
+  std::optional<double> year_facility_kwh;  // these three by PUE; absent where it is 1
+  std::optional<double> year_facility_money;
+  std::optional<double> year_facility_co2_kg;
   double rack_units_now = 0;
   double rack_units_then = 0;
   double cpu_share = 0;  // of the hosts' CPU that is asked for, the spare ones not counted
@@ -104,6 +108,7 @@ struct P2vPlan {
   std::string tariff_source;
   double co2_kg_per_kwh = 0;
   std::string co2_source;
+  double pue = 1;              // 1: not applied
   std::vector<P2vCase> cases;  // low, mid, high
   std::vector<std::string> notes;
   static const Type& type();
@@ -112,6 +117,6 @@ struct P2vPlan {
 // First fit by decreasing need, O(loads * hosts). A stated count of hosts is kept to unless it is
 // too small, which a note says.
 P2vPlan plan_p2v(const Fleet& fleet, const HostClass& hosts, double host_rack_units,
-                 const Tariff& tariff, const Carbon& carbon);
+                 const Prices& prices);
 
 }  // namespace chorok::advise

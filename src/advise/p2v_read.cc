@@ -138,13 +138,23 @@ constexpr std::array<ColumnSpec, 7> kHostSheet = {
      {"CPU usage %", "vHostOverallCpuUsage", true},
      {"Memory usage %", "vHostOverallMemoryUsage", true},
      {"# VMs", "vHostVMs", false}}};
-enum InfoColumn : std::uint8_t { kVm, kPower, kTemplate, kVmCpus, kVmMemory, kVmHost };
-constexpr std::array<ColumnSpec, 6> kInfoSheet = {{{"VM", "vInfoVMName", true},
-                                                   {"Powerstate", "vInfoPowerstate", true},
-                                                   {"Template", "vInfoTemplate", false},
-                                                   {"CPUs", "vInfoCPUs", true},
-                                                   {"Memory", "vInfoMemory", true},
-                                                   {"Host", "vInfoHost", true}}};
+enum InfoColumn : std::uint8_t {
+  kVm,
+  kPower,
+  kTemplate,
+  kPlaceholder,
+  kVmCpus,
+  kVmMemory,
+  kVmHost
+};
+constexpr std::array<ColumnSpec, 7> kInfoSheet = {
+    {{"VM", "vInfoVMName", true},
+     {"Powerstate", "vInfoPowerstate", true},
+     {"Template", "vInfoTemplate", false},
+     {"SRM Placeholder", "vInfoSRMPlaceholder", false},
+     {"CPUs", "vInfoCPUs", true},
+     {"Memory", "vInfoMemory", true},
+     {"Host", "vInfoHost", true}}};
 
 // Where the columns of a sheet stand, and the cells of one row by them.
 class Sheet {
@@ -341,8 +351,12 @@ class Reader {
 
   Result<void> take_vm(const Sheet& sheet, const std::vector<std::string>& cells) {
     const std::string_view state = sheet.text(cells, kPower);
-    const std::string_view is_template = sheet.text(cells, kTemplate);
-    if (state != "poweredOn" || is_template == "True" || is_template == "TRUE") {
+    const auto is_true = [&](InfoColumn column) {
+      const std::string_view value = sheet.text(cells, column);
+      return value == "True" || value == "TRUE" || value == "true";
+    };
+    // A placeholder of Site Recovery stands for a VM that runs elsewhere.
+    if (state != "poweredOn" || is_true(kTemplate) || is_true(kPlaceholder)) {
       ++not_on_;
       return {};
     }
@@ -386,7 +400,7 @@ class Reader {
       notes.push_back(
           fmt::format("vInfo has no CPU use; a vCPU is taken to be {:g} % busy "
                       "(--vcpu-percent), all configured memory as used. {} VMs that "
-                      "are off or templates were left out.",
+                      "are off, templates or placeholders were left out.",
                       vcpu_share_ * 100, not_on_));
     if (fleet_.format == "RVTools vHost")
       notes.push_back(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "advise/html.h"
+#include "advise/report.h"
 
 namespace chorok::advise {
 namespace {
@@ -25,7 +26,8 @@ HostClass ten() {
 }
 
 P2vPlan plan_of(const Fleet& fleet, const HostClass& hosts = ten()) {
-  return plan_p2v(fleet, hosts, 2, {.per_kwh = 100}, {.kg_per_kwh = 0.5});
+  return plan_p2v(fleet, hosts, 2,
+                  {.price = {.value = 100, .unit = "EUR"}, .carbon = {.value = 0.5}});
 }
 
 Result<Fleet> parse(std::string_view text, const P2vLimits& limits = {}) {
@@ -63,7 +65,7 @@ TEST(P2v, FourServersOnTwoHosts) {
   // high: 2200 MiB each, all four on one.
   EXPECT_EQ(plan.cases[2].hosts, 1);
   EXPECT_NEAR(plan.cases[2].watts_then, 140, 1e-9);
-  EXPECT_THAT(html_of(plan), HasSubstr("Rack units now"));
+  EXPECT_THAT(html_of(report_of({plan})), HasSubstr("Rack units now"));
 }
 
 TEST(P2v, WhatIsTooLargeStays) {
@@ -131,6 +133,49 @@ TEST(P2v, ReadsRvtoolsVms) {
   ASSERT_EQ(fleet->loads.size(), 2U);
   EXPECT_NEAR(fleet->loads[1].cores, 1.6, 1e-12);
   EXPECT_THAT(fleet->notes, Contains(HasSubstr("2 VMs that")));
+  // A placeholder of Site Recovery runs elsewhere; a name of the command line's export.
+  const auto batch = parse(
+      "vInfoVMName,vInfoPowerstate,vInfoTemplate,SRM Placeholder,vInfoCPUs,vInfoMemory,vInfoHost\n"
+      "web,poweredOn,False,False,4,8192,esx1\nghost,poweredOn,False,True,4,8192,esx1\n");
+  ASSERT_TRUE(batch) << batch.error().message;
+  EXPECT_EQ(batch->loads.size(), 1U);
+}
+
+// The header of vHost as RVTools 4 writes it, with a row of numbers as it gives them.
+TEST(P2v, ReadsAWholeSheetOfRvtools) {
+  const auto fleet = parse(
+      "Host,Datacenter,Cluster,Config status,in Maintenance Mode,in Quarantine Mode,vSAN Fault "
+      "Domain Name,CPU Model,Speed,HT Available,HT Active,# CPU,Cores per CPU,# Cores,CPU usage "
+      "%,# Memory,Memory usage %,Console,# NICs,# HBAs,# VMs total,# VMs,VMs per Core,# "
+      "vCPUs,vCPUs "
+      "per Core,vRAM,VM Used memory\n"
+      "esx1,DC,A,green,False,False,,Xeon,2400,True,True,2,16,32,40,524288,50,0,4,2,12,10,0.31,40,"
+      "1.25,163840,120000\n");
+  ASSERT_TRUE(fleet) << fleet.error().message;
+  EXPECT_EQ(fleet->format, "RVTools vHost");
+  ASSERT_EQ(fleet->loads.size(), 10U);  // those that are on
+  EXPECT_NEAR(fleet->loads[0].cpu_mhz, 32 * 2400 * 0.4 / 10, 1e-9);
+  EXPECT_NEAR(fleet->loads[0].used_mib, 26214.4, 1e-9);
+}
+
+TEST(P2v, SeveralListsAddUpAndNoMachineCountsTwice) {
+  const std::string row = ",4,2000,4000,12.5,2000,140,220,2\n";
+  std::vector<Fleet> fleets;
+  for (const char* names : {"ab", "cd"}) {
+    std::string text(kHeader);
+    for (const char* name = names; *name != 0; ++name) text += *name + row;
+    fleets.push_back(parse_fleet(text, names, 20).value());
+  }
+  EXPECT_TRUE(check_once(fleets));
+  const P2vReport report = report_of({plan_of(fleets[0]), plan_of(fleets[1])});
+  EXPECT_EQ(report.cases[1].hosts, 4);
+  EXPECT_EQ(report.cases[1].rack_units_now, 8);
+  EXPECT_NEAR(report.cases[1].watts_now, 600, 1e-9);
+  EXPECT_NEAR(report.cases[1].cpu_share, 0.2, 1e-9);
+  EXPECT_THAT(report.summary, HasSubstr("4 hosts would do the work of 4 machines"));
+  fleets.push_back(fleets[0]);
+  fleets[2].source = "again";
+  EXPECT_THAT(check_once(fleets).error().message, HasSubstr("a stands in ab and in again"));
 }
 
 TEST(P2v, ErrorsNameLineColumnAndFix) {

@@ -125,11 +125,8 @@ class Watch {
 // Follows the rows of a run: spare capacity, shortfalls, how many hosts were on.
 class Rows {
  public:
-  Rows(double interval_s, double host_mhz, std::size_t rows, Case& out)
-      : interval_s_(interval_s),
-        host_mhz_(host_mhz),
-        step_((rows + kOnRows - 1) / kOnRows),
-        out_(out) {
+  Rows(double interval_s, std::size_t rows, Case& out)
+      : interval_s_(interval_s), step_((rows + kOnRows - 1) / kOnRows), out_(out) {
     out_.least_spare_share = 1;
   }
 
@@ -142,7 +139,7 @@ class Rows {
 
  private:
   void look(const dc::TickRow& row, double hour) {
-    const double on = row.active_hosts * host_mhz_;
+    const double on = row.capacity_mhz;
     const double spare = on > 0 ? std::max(0.0, 1 - row.requested_mhz / on) : 0;
     if (spare <= out_.least_spare_share) {
       out_.least_spare_share = spare;
@@ -157,7 +154,6 @@ class Rows {
   }
 
   double interval_s_;
-  double host_mhz_;
   std::size_t step_;
   Case& out_;
   std::size_t count_ = 0;
@@ -212,11 +208,20 @@ void fill(const dc::HonestRun& run, const Period& period, Case& out) {
   out.off_hours_per_host = off / static_cast<double>(run.off_s.size());
 }
 
-Result<Case> run_case(const dc::TraceSet& traces, dc::HonestSettings world,
+Result<Case> run_case(const AdviceRequest& request, const Cluster& cluster,
                       const CaseSettings& settings, const Period& period) {
+  const dc::TraceSet& traces = request.traces;
   Case out{.name = settings.name, .how = settings.how};
-  Rows rows(period.interval_s, world.host_types[0].mhz(), traces.samples, out);
-  const dc::RowSink sink = [&rows](const dc::TickRow& row) { rows.take(row); };
+  Rows rows(period.interval_s, traces.samples, out);
+  const dc::AccountSettings prices = request.prices.account();
+  dc::EnergyAccount account(prices);
+  const dc::RowSink sink = [&](const dc::TickRow& row) {
+    rows.take(row);
+    account.take(row.time_s, row.energy_kwh);
+    out.money = account.cost();
+    out.co2_kg = account.co2_kg();
+  };
+  dc::HonestSettings world = cluster.settings;
   world.memory = settings.memory;
   if (settings.always_on) {
     fill(TRY(dc::run_honest(traces, world, dc::HonestPolicy::kAlwaysOn, sink)), period, out);
@@ -234,7 +239,10 @@ Result<Case> run_case(const dc::TraceSet& traces, dc::HonestSettings world,
   fill(run, period, out);
   for (std::size_t h = 0; h < run.off_s.size(); ++h)
     out.hosts.push_back(
-        {.name = fmt::format("h{}", h), .off_hours = run.off_s[h] / 3600, .held = watch.held(h)});
+        {.name = fmt::format("h{}", h),
+         .host_class = request.hosts.classes[cluster.class_of[h % cluster.class_of.size()]].name,
+         .off_hours = run.off_s[h] / 3600,
+         .held = watch.held(h)});
   return out;
 }
 
@@ -260,14 +268,14 @@ Result<void> give_sizes(AdviceRequest& request, std::vector<std::string>& notes)
                     "where the traces do not say.",
                     assumed, request.vm_mhz, request.vm_memory_mib));
   std::int64_t faster = 0;
-  const dc::HostType& host = request.hosts.type;
+  const dc::HostType& host = request.hosts.classes[0].type;
   for (const dc::TraceVm& vm : request.traces.vms) {
-    if (vm.cpu_mhz > host.mhz() || vm.memory_mib > host.memory_mib)
+    if (!request.hosts.carries(vm.cpu_mhz, vm.memory_mib))
       return fail(Code::kInvalid,
                   fmt::format("VM {} ({:g} MHz, {:g} MiB) is larger than a host ({:g} MHz, {:g} "
                               "MiB); name a larger class, or --host-memory",
                               vm.name, vm.cpu_mhz, vm.memory_mib, host.mhz(), host.memory_mib));
-    faster += vm.cpu_mhz > vm.cores * host.core_mhz * 1.001;
+    faster += vm.cpu_mhz > vm.cores * request.hosts.core_mhz_most() * 1.001;
   }
   if (faster > 0)
     notes.push_back(
@@ -289,20 +297,37 @@ std::int32_t fewest(const dc::TraceSet& traces, const dc::HostType& host) {
                          std::ceil(std::max(mhz / host.mhz(), memory / host.memory_mib) - 1e-9)));
 }
 
+void add_up_savings(const AdviceRequest& request, const Case& always_on, const Period& period,
+                    Case& out) {
+  out.saved_kwh = always_on.energy_kwh - out.energy_kwh;
+  out.saved_share = out.saved_kwh / always_on.energy_kwh;
+  out.saved_money = always_on.money - out.money;
+  out.saved_co2_kg = always_on.co2_kg - out.co2_kg;
+  const double times = kHoursAYear / period.hours;
+  out.year_kwh = out.saved_kwh * times;
+  out.year_money = out.saved_money * times;
+  out.year_co2_kg = out.saved_co2_kg * times;
+  const double pue = request.prices.pue;
+  if (pue == 1) return;
+  out.year_facility_kwh = out.year_kwh * pue;
+  out.year_facility_money = out.year_money * pue;
+  out.year_facility_co2_kg = out.year_co2_kg * pue;
+}
+
 // Every case on `count` hosts.
 Result<void> run_all(const AdviceRequest& request, std::int32_t count, const Period& period,
                      Advice& advice) {
-  dc::HonestSettings world = settings_of(request.hosts, count);
+  Cluster cluster = cluster_of(request.hosts, count);
   double mhz = 0;
   for (const dc::TraceVm& vm : request.traces.vms) mhz += vm.cpu_mhz;
   // Hosts that somebody stated may sell their CPU more than once, a little unevenly.
-  if (request.hosts.count > 0)
-    world.cpu_overcommit = std::max(1.0, 1.2 * mhz / (count * request.hosts.type.mhz()));
+  if (request.hosts.count() > 0)
+    cluster.settings.cpu_overcommit = std::max(1.0, 1.2 * mhz / request.hosts.mhz());
   const auto tell = [&](std::string_view name) {
     if (request.progress) request.progress(name);
   };
   tell("always on");
-  advice.always_on = TRY(run_case(request.traces, world,
+  advice.always_on = TRY(run_case(request, cluster,
                                   {.name = "always on",
                                    .how = "the same hosts, never switched off, VMs spread evenly",
                                    .policy = {},
@@ -311,17 +336,8 @@ Result<void> run_all(const AdviceRequest& request, std::int32_t count, const Per
   advice.cases.clear();
   for (const CaseSettings& settings : three_cases(!request.traces.memory.empty())) {
     tell(settings.name);
-    Case result = TRY(run_case(request.traces, world, settings, period));
-    result.saved_kwh = advice.always_on.energy_kwh - result.energy_kwh;
-    result.saved_share = result.saved_kwh / advice.always_on.energy_kwh;
-    const Worth saved = worth_of(result.saved_kwh, request.tariff, request.carbon);
-    result.saved_money = saved.money;
-    result.saved_co2_kg = saved.co2_kg;
-    const Worth year =
-        worth_of(result.saved_kwh * kHoursAYear / period.hours, request.tariff, request.carbon);
-    result.year_kwh = year.kwh;
-    result.year_money = year.money;
-    result.year_co2_kg = year.co2_kg;
+    Case result = TRY(run_case(request, cluster, settings, period));
+    add_up_savings(request, advice.always_on, period, result);
     advice.cases.push_back(std::move(result));
   }
   return {};
@@ -339,7 +355,15 @@ void add_notes(const AdviceRequest& request, Advice& advice) {
                     "given either.",
                     100 * advice.always_on.unmet_share));
   advice.notes.push_back(
-      "Energy is that of the hosts, modelled by the curve; cooling and losses are not in it.");
+      request.prices.pue == 1
+          ? "Energy is that of the hosts, modelled by the curve; cooling and losses are not in it "
+            "(--pue)."
+          : "Energy is that of the hosts, modelled by the curve. A PUE overstates what is saved at "
+            "the margin: cooling and losses do not fall in step.");
+  if (!request.prices.price.is_constant() || !request.prices.carbon.is_constant())
+    advice.notes.push_back(
+        "Prices and CO2 go by the hour: a year is the period repeated, with its hours and its "
+        "season.");
 }
 
 }  // namespace
@@ -352,29 +376,23 @@ Result<Advice> advise(AdviceRequest request) {
   const double interval = seconds(traces.interval);
   const Period period{.interval_s = interval,
                       .hours = static_cast<double>(traces.samples - 1) * interval / 3600};
-  const dc::HostType& host = request.hosts.type;
   Advice advice{.from = traces.source,
                 .vms = static_cast<std::int64_t>(traces.vms.size()),
                 .days = period.hours / 24,
                 .interval_minutes = interval / 60,
-                .host_class = request.hosts.name,
-                .host_source = request.hosts.source,
-                .hosts = request.hosts.count,
-                .hosts_found = request.hosts.count == 0,
-                .host_cores = host.cores,
-                .host_core_mhz = host.core_mhz,
-                .host_memory_mib = host.memory_mib,
-                .tariff_per_kwh = request.tariff.per_kwh,
-                .currency = request.tariff.currency,
-                .tariff_source = request.tariff.source,
-                .co2_kg_per_kwh = request.carbon.kg_per_kwh,
-                .co2_source = request.carbon.source};
+                .hosts = request.hosts.count(),
+                .hosts_found = request.hosts.count() == 0,
+                .currency = request.prices.price.unit,
+                .tariff_source = source_of(request.prices.price),
+                .co2_source = source_of(request.prices.carbon),
+                .pue = request.prices.pue};
+  TRY(dc::check(request.prices.account(), static_cast<double>(traces.samples) * interval));
   TRY(give_sizes(request, advice.notes));
   if (!advice.hosts_found) {
     TRY(run_all(request, advice.hosts, period, advice));
   } else {
     // What adds up need not fit host by host: one more until every VM has a place.
-    const std::int32_t first = fewest(traces, host);
+    const std::int32_t first = fewest(traces, request.hosts.classes[0].type);
     const std::int32_t last = first + 2 + first / 4;
     for (advice.hosts = first;; ++advice.hosts) {
       auto done = run_all(request, advice.hosts, period, advice);
@@ -383,6 +401,15 @@ Result<Advice> advise(AdviceRequest request) {
         return Unexpected(done.error());
     }
   }
+  for (const HostClass& one : request.hosts.classes)
+    advice.classes.push_back({.name = one.name,
+                              .source = one.source,
+                              .count = advice.hosts_found ? advice.hosts : one.count,
+                              .cores = one.type.cores,
+                              .core_mhz = one.type.core_mhz,
+                              .memory_mib = one.type.memory_mib});
+  advice.tariff_per_kwh = advice.always_on.money / advice.always_on.energy_kwh;
+  advice.co2_kg_per_kwh = advice.always_on.co2_kg / advice.always_on.energy_kwh;
   add_notes(request, advice);
   return advice;
 }

@@ -11,11 +11,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "advise/host_class.h"
-#include "advise/tariff.h"
+#include "advise/prices.h"
 #include "base/reflect.h"
 #include "base/result.h"
 #include "sim/datacenter/trace.h"
@@ -44,6 +45,7 @@ struct Held {
 
 struct HostAdvice {
   std::string name;
+  std::string host_class;
   double off_hours = 0;    // boots and stops not among them
   std::vector<Held> held;  // the hours it was on, by why; most first
   static const Type& type();
@@ -59,6 +61,8 @@ struct Case {
   std::string name;
   std::string how;  // the settings, in words
   double energy_kwh = 0;
+  double money = 0;  // of energy_kwh, at the price of each interval
+  double co2_kg = 0;
   double saved_kwh = 0;
   double saved_share = 0;
   double saved_money = 0;
@@ -66,6 +70,9 @@ struct Case {
   double year_kwh = 0;  // saved, were all the year like the period
   double year_money = 0;
   double year_co2_kg = 0;
+  std::optional<double> year_facility_kwh;  // these three by PUE; absent where it is 1
+  std::optional<double> year_facility_money;
+  std::optional<double> year_facility_co2_kg;
   double off_hours_per_host = 0;
   std::int64_t migrations = 0;
   double migrations_per_day = 0;
@@ -83,23 +90,30 @@ struct Case {
 
 inline constexpr std::size_t kOnRows = 672;  // a week by quarters of an hour
 
+struct ClassUsed {
+  std::string name;
+  std::string source;  // of the curve
+  std::int32_t count = 0;
+  std::int32_t cores = 0;
+  double core_mhz = 0;
+  double memory_mib = 0;
+  static const Type& type();
+};
+
 struct Advice {
   std::string from;
   std::int64_t vms = 0;
   double days = 0;
   double interval_minutes = 0;
-  std::string host_class;
-  std::string host_source;
+  std::vector<ClassUsed> classes;
   std::int32_t hosts = 0;
-  bool hosts_found = false;  // the fewest that carry the sizes; else as stated
-  std::int32_t host_cores = 0;
-  double host_core_mhz = 0;
-  double host_memory_mib = 0;
-  double tariff_per_kwh = 0;
+  bool hosts_found = false;   // the fewest that carry the sizes; else as stated
+  double tariff_per_kwh = 0;  // what always_on paid in the mean
   std::string currency;
   std::string tariff_source;
   double co2_kg_per_kwh = 0;
   std::string co2_source;
+  double pue = 1;  // 1: not applied
   Case always_on;
   std::vector<Case> cases;  // low, mid, high
   std::vector<std::string> notes;
@@ -108,9 +122,8 @@ struct Advice {
 
 struct AdviceRequest {
   sim::datacenter::TraceSet traces;
-  HostClass hosts;
-  Tariff tariff;
-  Carbon carbon;
+  Hosts hosts;
+  Prices prices;
   // Of VMs whose trace does not say; 0: that is an error.
   double vm_mhz = 0;
   double vm_memory_mib = 0;

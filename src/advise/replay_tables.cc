@@ -27,7 +27,8 @@ const Type& Held::type() {
 const Type& HostAdvice::type() {
   static const Type kType =
       describe<HostAdvice>("HostAdvice", "One host over the period.")
-          .field("name", &HostAdvice::name, "h0, h1, …: hosts are alike.")
+          .field("name", &HostAdvice::name, "h0, h1, …")
+          .field("host_class", &HostAdvice::host_class, "Hosts of a class are alike.")
           .field("off_hours", &HostAdvice::off_hours, "Hours off, boots and stops not counted.")
           .field("held", &HostAdvice::held, "Why it was not off for longer, most hours first.");
   return kType;
@@ -46,6 +47,8 @@ const Type& Case::type() {
           .field("name", &Case::name, "always on, low, mid or high.")
           .field("how", &Case::how, "The settings.")
           .field("energy_kwh", &Case::energy_kwh, "Energy of all hosts.")
+          .field("money", &Case::money, "Of that energy, at the price of each interval.")
+          .field("co2_kg", &Case::co2_kg, "Of that energy.")
           .field("saved_kwh", &Case::saved_kwh, "Less than always on.")
           .field("saved_share", &Case::saved_share, "Of always on.")
           .field("saved_money", &Case::saved_money, "In the tariff's currency.")
@@ -53,6 +56,9 @@ const Type& Case::type() {
           .field("year_kwh", &Case::year_kwh, "Saved in a year like the period.")
           .field("year_money", &Case::year_money, "Of that.")
           .field("year_co2_kg", &Case::year_co2_kg, "Of that.")
+          .field("year_facility_kwh", &Case::year_facility_kwh, "year_kwh times PUE, where given.")
+          .field("year_facility_money", &Case::year_facility_money, "year_money times PUE.")
+          .field("year_facility_co2_kg", &Case::year_facility_co2_kg, "year_co2_kg times PUE.")
           .field("off_hours_per_host", &Case::off_hours_per_host, "Mean over the hosts.")
           .field("migrations", &Case::migrations, "Started.")
           .field("migrations_per_day", &Case::migrations_per_day, "Of the whole cluster.")
@@ -71,6 +77,17 @@ const Type& Case::type() {
   return kType;
 }
 
+const Type& ClassUsed::type() {
+  static const Type kType = describe<ClassUsed>("ClassUsed", "Hosts of one class.")
+                                .field("name", &ClassUsed::name, "Of the curve library.")
+                                .field("source", &ClassUsed::source, "Where its curve is from.")
+                                .field("count", &ClassUsed::count, "How many.")
+                                .field("cores", &ClassUsed::cores, "Of each.")
+                                .field("core_mhz", &ClassUsed::core_mhz, "Of each core.")
+                                .field("memory_mib", &ClassUsed::memory_mib, "Of each.");
+  return kType;
+}
+
 const Type& Advice::type() {
   static const Type kType =
       describe<Advice>("Advice", "What power management would have saved.")
@@ -78,19 +95,17 @@ const Type& Advice::type() {
           .field("vms", &Advice::vms, "In it.")
           .field("days", &Advice::days, "That were judged; the first interval places VMs.")
           .field("interval_minutes", &Advice::interval_minutes, "Between samples.")
-          .field("host_class", &Advice::host_class, "Of the curve library.")
-          .field("host_source", &Advice::host_source, "Where its curve is from.")
+          .field("classes", &Advice::classes, "Which hosts.")
           .field("hosts", &Advice::hosts, "How many.")
           .field("hosts_found", &Advice::hosts_found,
                  "Whether that is the fewest that carry the VMs' sizes, or was stated.")
-          .field("host_cores", &Advice::host_cores, "Of each.")
-          .field("host_core_mhz", &Advice::host_core_mhz, "Of each core.")
-          .field("host_memory_mib", &Advice::host_memory_mib, "Of each.")
-          .field("tariff_per_kwh", &Advice::tariff_per_kwh, "Money a kWh.")
+          .field("tariff_per_kwh", &Advice::tariff_per_kwh,
+                 "Money a kWh, in the mean over what always_on drew.")
           .field("currency", &Advice::currency, "Of the money.")
           .field("tariff_source", &Advice::tariff_source, "Of the tariff, dated.")
-          .field("co2_kg_per_kwh", &Advice::co2_kg_per_kwh, "Of the grid.")
+          .field("co2_kg_per_kwh", &Advice::co2_kg_per_kwh, "The same of CO2.")
           .field("co2_source", &Advice::co2_source, "Of the factor, dated.")
+          .field("pue", &Advice::pue, "Facility energy over IT energy; 1: not applied.")
           .field("always_on", &Advice::always_on, "What is compared with.")
           .field("cases", &Advice::cases, "low, mid, high.")
           .field("notes", &Advice::notes, "What to know about these figures.",

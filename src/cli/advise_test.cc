@@ -46,9 +46,9 @@ TEST_F(Advise, ReportsInThreeWays) {
                       "--tariff", "0.2EUR", "--report", folder_ / "advice.html"}),
             0)
       << terminal_.complained;
-  EXPECT_THAT(terminal_.said, HasSubstr("saved, EUR"));
+  EXPECT_THAT(terminal_.said, HasSubstr("saved a year, EUR"));
   EXPECT_THAT(terminal_.said, HasSubstr("as stated"));
-  EXPECT_THAT(terminal_.said, HasSubstr("published 2025-12"));
+  EXPECT_THAT(terminal_.said, HasSubstr("as of 2025-12"));
   std::ifstream file(folder_ / "advice.html");
   std::stringstream html;
   html << file.rdbuf();
@@ -57,10 +57,12 @@ TEST_F(Advise, ReportsInThreeWays) {
 
   EXPECT_EQ(run_with({"--from", folder_ / "samples.csv", "-o", "json"}), 0);
   Value advice = parse_json(terminal_.said).value();
-  EXPECT_EQ(advice.get("vms").integer(), 2);
-  EXPECT_TRUE(advice.get("hosts_found").boolean());
-  EXPECT_EQ(advice.get("hosts").integer(), 1);
+  const Value& cluster = advice.get("clusters").items().at(0);
+  EXPECT_EQ(cluster.get("vms").integer(), 2);
+  EXPECT_TRUE(cluster.get("hosts_found").boolean());
+  EXPECT_EQ(cluster.get("hosts").integer(), 1);
   EXPECT_EQ(advice.get("currency").text(), "KRW");
+  EXPECT_FALSE(advice.get("summary").text().empty());
 }
 
 TEST_F(Advise, PlansConsolidation) {
@@ -68,7 +70,68 @@ TEST_F(Advise, PlansConsolidation) {
   EXPECT_THAT(terminal_.said, HasSubstr("rack units then"));
   EXPECT_THAT(terminal_.said, HasSubstr("10 machines have no watts"));
   EXPECT_EQ(run_with({"--p2v", folder_ / "servers.csv", "-o", "json"}), 0);
-  EXPECT_EQ(parse_json(terminal_.said).value().get("machines").integer(), 10);
+  const Value report = parse_json(terminal_.said).value();
+  EXPECT_EQ(report.get("plans").items().at(0).get("machines").integer(), 10);
+}
+
+TEST_F(Advise, TakesSeveralPathsWithHostsOfTheirOwn) {
+  fs::copy_file(folder_ / "samples.csv", folder_ / "more.csv");
+  const std::vector<std::string> two = {"--from", folder_ / "samples.csv", "--from",
+                                        folder_ / "more.csv"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), two.begin(), two.end());
+    return run_with(more);
+  };
+  EXPECT_EQ(with({"--hosts", "spec-median-2017:1+spec-median-2023:1", "--hosts",
+                  "spec-median-2021:3", "-o", "json"}),
+            0)
+      << terminal_.complained;
+  const Value report = parse_json(terminal_.said).value();
+  ASSERT_EQ(report.get("clusters").items().size(), 2U);
+  EXPECT_EQ(report.get("clusters").items()[0].get("hosts").integer(), 2);
+  EXPECT_EQ(report.get("clusters").items()[0].get("classes").items().size(), 2U);
+  EXPECT_EQ(report.get("clusters").items()[1].get("hosts").integer(), 3);
+  EXPECT_EQ(with({"--hosts", "spec-median-2021:3"}), 0);
+  EXPECT_THAT(terminal_.said, HasSubstr("All clusters"));
+  EXPECT_EQ(with({"--hosts", "spec-median-2021:3", "--hosts", "spec-median-2021:3", "--hosts",
+                  "spec-median-2021:3"}),
+            2);
+  EXPECT_THAT(terminal_.complained, HasSubstr("3 for 2 paths"));
+}
+
+TEST_F(Advise, PricesByTheHourNeedATime) {
+  const std::vector<std::string> args = {"--from", folder_ / "samples.csv", "--tariff",
+                                         "korea-industrial-tou"};
+  EXPECT_EQ(run_with(args), 2);
+  EXPECT_THAT(terminal_.complained, HasSubstr("--start 2026"));
+  std::vector<std::string> more = args;
+  more.insert(more.end(), {"--start", "2026-03-02", "--pue", "1.54", "-o", "json"});
+  EXPECT_EQ(run_with(more), 0) << terminal_.complained;
+  const Value report = parse_json(terminal_.said).value();
+  EXPECT_NEAR(report.get("clusters").items()[0].get("tariff_per_kwh").number(), 95.7, 1e-6);
+  std::ofstream(folder_ / "prices.csv") << "time,value\n2026-03-02,0.2\n2026-03-03,0.3\n";
+  more[3] = (folder_ / "prices.csv").string() + ":EUR";
+  EXPECT_EQ(run_with(more), 0) << terminal_.complained;
+  EXPECT_EQ(parse_json(terminal_.said).value().get("currency").text(), "EUR");
+  more[5] = "2026-04-02";
+  EXPECT_NE(run_with(more), 0);
+  EXPECT_THAT(terminal_.complained, HasSubstr("no figures for all"));
+}
+
+TEST_F(Advise, KnowsAnInventoryFromSamples) {
+  std::ofstream(folder_ / "vinfo.csv") << "VM,Powerstate,CPUs,Memory,Host\na,poweredOn,1,1,h\n";
+  EXPECT_EQ(run_with({"--from", folder_ / "vinfo.csv"}), 2);
+  EXPECT_THAT(terminal_.complained, HasSubstr("give it with --p2v"));
+}
+
+TEST_F(Advise, WhatIsNeededStandsFirst) {
+  EXPECT_EQ(run_with({"--from", folder_ / "samples.csv", "--hosts", "spec-median-2023:2"}), 0);
+  const std::string& said = terminal_.said;
+  EXPECT_TRUE(said.starts_with("Hosts that switch off"));
+  EXPECT_LT(said.find("Risk"), said.find("Next"));
+  EXPECT_LT(said.find("Next"), said.find("saved a year, kWh"));
+  std::istringstream lines(said);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110U) << line;
 }
 
 TEST_F(Advise, SaysWhatIsWrong) {

@@ -109,6 +109,15 @@ double Calendar::mean(Time from, Time to) const {
   return mean_of_bands(*this, from.time_since_epoch().count(), to.time_since_epoch().count());
 }
 
+double Calendar::mean() const {
+  if (is_constant()) return value;
+  if (series.size() == 1) return series[0].value;
+  if (!series.empty()) return mean(series.front().from, end_of(series));
+  constexpr auto kStart = std::chrono::sys_days(std::chrono::year(2025) / 1 / 1);
+  const Time from = Time(kStart) - Duration(offset_ns(*this));
+  return mean(from, from + std::chrono::hours(365 * 24));
+}
+
 bool Calendar::covers(Time from, Time to) const {
   return series.empty() || (from >= series.front().from && to <= end_of(series));
 }

@@ -53,6 +53,8 @@ struct Calendar {
   // The mean over [from, to), exact: bands and points are met at their edges. At `from` where the
   // two are one. O(bands * hours), O(log points) for series of long spans.
   double mean(Time from, Time to) const;
+  // Where no time is said: the mean over all of a series, or over a year without a leap day.
+  double mean() const;
   // Whether there are figures for all of [from, to]: always, but of a series.
   bool covers(Time from, Time to) const;
 

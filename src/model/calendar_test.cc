@@ -75,6 +75,11 @@ TEST(Calendar, AYearIsTheSumOfItsHours) {
   for (int quarter = 0; quarter < 365 * 96; ++quarter)
     sum += c.at(from + std::chrono::minutes(15 * quarter));
   EXPECT_NEAR(c.mean(from, when("2027-01-01", 9)), sum / (365 * 96), 1e-9);
+  // 2025 has another weekday at its ends, no more.
+  EXPECT_NEAR(c.mean(), sum / (365 * 96), 0.2);
+  EXPECT_EQ(Calendar{.value = 7}.mean(), 7);
+  const Calendar nights{.value = 3, .utc_offset_h = 9, .bands = {{.value = 1, .to_hour = 6}}};
+  EXPECT_NEAR(nights.mean(), (6 * 1 + 18 * 3) / 24.0, 1e-9);
 }
 
 TEST(Calendar, DaylightSavingIsNotModelled) {
@@ -95,9 +100,18 @@ TEST(Calendar, SeriesHoldUntilTheNextPoint) {
   // 15 min at 1, an hour at 3, 45 min at 5.
   EXPECT_DOUBLE_EQ(c.mean(when("2026-03-01T00:45Z"), when("2026-03-01T02:45Z")),
                    (0.25 * 1 + 3 + 0.75 * 5) / 2);
+  EXPECT_DOUBLE_EQ(c.mean(), 3);  // an hour each
   EXPECT_TRUE(c.covers(when("2026-03-01T00:00Z"), when("2026-03-01T03:00Z")));
   EXPECT_FALSE(c.covers(when("2026-03-01T00:00Z"), when("2026-03-01T03:01Z")));
   EXPECT_FALSE(c.covers(when("2026-02-28T23:59Z"), when("2026-03-01T03:00Z")));
+}
+
+TEST(Calendar, TheLastMomentsDoNotOverflow) {
+  const auto series = parse_series("0,1\n4100000000,2\n", "c.csv", 0);
+  ASSERT_TRUE(series);
+  const Calendar c{.series = *series};
+  EXPECT_TRUE(c.covers(Time{}, when("2099-12-31")));
+  EXPECT_FALSE(c.covers(Time(std::chrono::hours(-1)), when("2099-12-31")));
 }
 
 TEST(Calendar, SeriesWithoutAZoneAreOnTheCalendarsClock) {
@@ -129,9 +143,10 @@ TEST(Calendar, ReadsTimes) {
   EXPECT_EQ(when("1970-01-02T00:00:01.5+00:30"), Time(std::chrono::milliseconds(84601500)));
   EXPECT_EQ(when("1970-01-02T00:00-0100"), Time(std::chrono::hours(25)));
   EXPECT_EQ(when("90.5"), Time(std::chrono::milliseconds(90500)));
-  for (const char* text : {"", "-1", "2026-02-30", "2026-13-01", "2026-03-01T", "2026-03-01T24:00",
-                           "2026-03-01T09:60", "2026-03-01T09:00:60", "2026-03-01T09:00+15:00",
-                           "2026-03-01T09:00Z ", "26-03-01", "1e30", "2026-03-01T9:00"})
+  for (const char* text :
+       {"", "-1", "2026-02-30", "2026-13-01", "2026-03-01T", "2026-03-01T24:00", "2026-03-01T09:60",
+        "2026-03-01T09:00:60", "2026-03-01T09:00+15:00", "2026-03-01T09:00Z ", "26-03-01", "1e30",
+        "4200000000", "2100-01-01", "2026-03-01T9:00"})
     EXPECT_FALSE(parse_when(text, 0)) << text;
 }
 

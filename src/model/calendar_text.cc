@@ -11,8 +11,8 @@ namespace chorok::model {
 
 namespace {
 
-constexpr std::size_t kShown = 40;    // bytes of a cell in a message
-constexpr double kSecondsMost = 9e9;  // the year 2255; nanoseconds end in 2262
+constexpr std::size_t kShown = 40;      // bytes of a cell in a message
+constexpr double kSecondsMost = 4.1e9;  // the year 2099: two of them still fit into nanoseconds
 
 // Takes `digits` digits from the front.
 std::optional<int> take_digits(std::string_view& text, std::size_t digits) {
@@ -82,7 +82,7 @@ std::optional<Time> iso_time(std::string_view text, double utc_offset_h) {
   if (!day_n) return std::nullopt;
   const year_month_day date{year(*year_n), month(static_cast<unsigned>(*month_n)),
                             day(static_cast<unsigned>(*day_n))};
-  if (!date.ok() || *year_n < 1970 || *year_n > 2200) return std::nullopt;
+  if (!date.ok() || *year_n < 1970 || *year_n > 2099) return std::nullopt;
   double of_day = 0;
   if (take(text, 'T') || take(text, ' ')) {
     const auto clock = take_clock(text);

@@ -61,29 +61,6 @@ Result<HostType> type_of_set(const HostSet& set, std::size_t index) {
   return type;
 }
 
-// Each turn goes to the set that is furthest behind its share; the first of equals.
-std::vector<std::size_t> turns(std::span<const std::int32_t> counts) {
-  std::int32_t divisor = 0;
-  for (std::int32_t count : counts) divisor = std::gcd(divisor, count);
-  const std::int32_t length = std::reduce(counts.begin(), counts.end()) / divisor;
-  std::vector<std::size_t> out;
-  std::vector<double> had(counts.size(), 0);
-  for (std::int32_t turn = 0; turn < length; ++turn) {
-    std::size_t best = 0;
-    double behind = -1e300;
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      const double due = static_cast<double>(counts[i]) / divisor * (turn + 1) / length - had[i];
-      if (due > behind + 1e-9) {
-        behind = due;
-        best = i;
-      }
-    }
-    had[best] += 1;
-    out.push_back(best);
-  }
-  return out;
-}
-
 // By VM, or one a set where the engine divides VMs into equal parts itself.
 Result<std::vector<VmType>> sizes(const ExperimentFile& experiment, std::size_t vms) {
   std::vector<VmType> out;
@@ -152,6 +129,28 @@ Result<std::vector<Fault>> faults(const ExperimentFile& experiment, const HostMi
 }
 
 }  // namespace
+
+std::vector<std::size_t> turns(std::span<const std::int32_t> counts) {
+  std::int32_t divisor = 0;
+  for (std::int32_t count : counts) divisor = std::gcd(divisor, count);
+  const std::int32_t length = std::reduce(counts.begin(), counts.end()) / divisor;
+  std::vector<std::size_t> out;
+  std::vector<double> had(counts.size(), 0);
+  for (std::int32_t turn = 0; turn < length; ++turn) {
+    std::size_t best = 0;
+    double behind = -1e300;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      const double due = static_cast<double>(counts[i]) / divisor * (turn + 1) / length - had[i];
+      if (due > behind + 1e-9) {
+        behind = due;
+        best = i;
+      }
+    }
+    had[best] += 1;
+    out.push_back(best);
+  }
+  return out;
+}
 
 Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& traces) {
   HostMix mix;

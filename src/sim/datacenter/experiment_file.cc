@@ -239,7 +239,7 @@ Result<void> set_field(ExperimentFile& experiment, std::string_view path, std::s
       pointer += fmt::format("/{}", name);
       continue;
     }
-    if (type->kind != Kind::kStruct) wrong("there is nothing below it");
+    if (type->kind != Kind::kStruct) return wrong("there is nothing below it");
     // An optional struct is merged whole: {"synthetic": {"vms": 3}}.
     std::string patch;
     if (field != nullptr && !is_last) {

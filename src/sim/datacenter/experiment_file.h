@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -121,6 +122,9 @@ struct HostMix {
   std::vector<std::size_t> sets;     // … of this set
   std::int32_t hosts = 0;
 };
+// How sets of so many hosts are mixed: the set of host i is turns[i % size]. Each turn goes to the
+// set that is furthest behind its share; the first of equals. Some count is above 0.
+std::vector<std::size_t> turns(std::span<const std::int32_t> counts);
 Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& traces);
 Result<TraceSet> open_traces(const ExperimentFile& experiment, const TraceLimits& limits = {});
 // Prices and CO2 for `seconds_long` of it.

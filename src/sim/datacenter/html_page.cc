@@ -78,7 +78,7 @@ summary{cursor:pointer;font-weight:620}
 td.n,th.n{padding-right:8px}}
 @media print{*{print-color-adjust:exact;-webkit-print-color-adjust:exact}body{background:#fff;font-size:12px}
 main{max-width:none;padding:0}.tip{display:none}section,.card{break-inside:avoid}section:has(table,pre){break-inside:auto}
-tr{break-inside:avoid}canvas{height:240px}}
+tr{break-inside:avoid}canvas{height:200px}.chart{height:150px}}
 )";
 
 }  // namespace
