@@ -229,6 +229,17 @@ TEST_F(LoopTest, AHostThatDoesNotWakeIsTriedAgainThenLeftAlone) {
   EXPECT_EQ(kept_off.back(), "");
 }
 
+TEST_F(LoopTest, HowLongAHostTakesToWakeIsRemembered) {
+  fleet.seen[2] = {.connected = false, .bmc = BmcSays::kOff};
+  ClusterLoop loop(once({.kind = ActionKind::kPowerOn, .to = 2}), {});
+  turn(loop);
+  turn(loop, 70s);
+  fleet.seen[2] = {.connected = true, .bmc = BmcSays::kOn};
+  turn(loop, 1s);
+  EXPECT_EQ(loop.watches()[2].time_on, 71s);
+  EXPECT_EQ(loop.watches()[2].phase, HostPhase::kUp);
+}
+
 TEST_F(LoopTest, AHostThatDoesNotGoOffServesOn) {
   ClusterLoop loop(once({.kind = ActionKind::kPowerOff, .to = 2}), {});
   EXPECT_THAT(ordered(turn(loop)), ElementsAre(kPowerOff));

@@ -156,6 +156,7 @@ class Look {
 
   void waking() {
     if (seen_.connected) {
+      if (watch_.tries == 1) watch_.time_on = now_ - watch_.since;
       event(Event::kHostAwake, fmt::format("{} answers {} after it was switched on", about_.name,
                                            span(now_ - watch_.since)));
       return enter(HostPhase::kUp);
@@ -177,6 +178,7 @@ class Look {
 
   void stopping() {
     if (!seen_.connected && seen_.bmc == BmcSays::kOff) {
+      if (watch_.tries == 1) watch_.time_off = now_ - watch_.since;
       event(Event::kHostAsleep, fmt::format("{} is off", about_.name));
       return enter(HostPhase::kDown);
     }

@@ -56,6 +56,13 @@ HostPower power_of(HostPhase phase, HostPower before) {
   return HostPower::kUnknown;
 }
 
+// Forecasts come with the loads.
+control::Brain live_brain() {
+  control::Brain brain = control::chorok_brain({});
+  brain.forecast = [](model::Snapshot&) {};
+  return brain;
+}
+
 model::Severity severity_of(LoopEvent::Kind kind) {
   switch (kind) {
     case LoopEvent::Kind::kHostBack:
@@ -87,18 +94,18 @@ ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& 
                     const auto it = bmcs_.find(host);
                     return it == bmcs_.end() ? BmcSays::kSilent : it->second.says;
                   },
-              .has_bmc = [this](const std::string& host) { return bmcs_.contains(host); }},
+              .has_bmc = [this](const std::string& host) { return bmcs_.contains(host); },
+              .time_scale = settings_.time_scale},
              cluster_),
-      forecast_(std::make_shared<policy::ClusterForecast>(
-          policy::ForecastSettings{.slot = scaled(std::chrono::minutes(5), settings_.time_scale)})),
-      loop_(brain(), scaled(settings_.loop, settings_.time_scale)) {
+      loop_(live_brain(), scaled(settings_.loop, settings_.time_scale)) {
   auto watching = engine_.watch(engine_.revision(), [this](const Notice& notice) {
     if (notice.kind == "host" || notice.kind == "vm" || notice.kind == "task" ||
         notice.kind == "operation")
       look_soon();
     if (notice.kind == "cluster" || notice.kind == "pool" || notice.kind == "rule") plan_soon();
   });
-  if (watching) watcher_ = *watching;
+  CHOROK_ASSERT(watching.has_value());  // from now on is never too long ago
+  watcher_ = *watching;
   look_soon();
 }
 
@@ -106,14 +113,6 @@ ClusterDriver::~ClusterDriver() {
   *alive_ = false;
   engine_.unwatch(watcher_);
   engine_.loop().cancel(timer_);
-}
-
-control::Brain ClusterDriver::brain() {
-  control::Brain brain = control::chorok_brain({});
-  brain.forecast = [forecast = forecast_](model::Snapshot& snapshot) {
-    forecast->observe(snapshot);
-  };
-  return brain;
 }
 
 void ClusterDriver::plan_soon() {
@@ -146,21 +145,12 @@ void ClusterDriver::look() {
     else
       bmcs_.erase(id);
   }
-  const std::vector<std::string> before = fleet_.vm_ids();
   if (!fleet_.look() && restored_) return;
   restored_ = true;
   std::vector<control::HostWatch> watches;
   for (const std::string& id : fleet_.host_ids())
     watches.push_back(engine_.inventory().hosts().find(id)->watch);
   loop_.restore(std::move(watches));
-  std::unordered_map<std::string_view, Index> was;
-  for (Index v = 0; v < before.size(); ++v) was[before[v]] = v;
-  std::vector<Index> from;
-  for (const std::string& id : fleet_.vm_ids()) {
-    const auto it = was.find(id);
-    from.push_back(it == was.end() ? kNone : it->second);
-  }
-  forecast_->rebase(from);
 }
 
 void ClusterDriver::turn() {
@@ -168,6 +158,7 @@ void ClusterDriver::turn() {
   const auto cluster = engine_.inventory().clusters().find(cluster_);
   if (cluster == nullptr) return;
   loop_.brain().settings = scaled(cluster->settings, settings_.time_scale);
+  fleet_.settings = loop_.brain().settings;
   look();
   fleet_.begin_turn();
   Result<control::Turn> turn = loop_.turn(fleet_);

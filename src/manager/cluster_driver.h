@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "control/cluster_loop.h"
 #include "manager/live_fleet.h"
-#include "policy/planner.h"
 #include "ports/power_switch.h"
 
 namespace chorok::manager {
@@ -75,7 +74,6 @@ class ClusterDriver {
 
   void turn();
   void look();
-  control::Brain brain();
   void wake_at(Time at);
   void carry_out(const control::Turn& turn);
   void add_task(Changes& changes, const control::Command& command);
@@ -93,7 +91,6 @@ class ClusterDriver {
   DriverSettings settings_;
   Log log_{"cluster"};
   LiveFleet fleet_;
-  std::shared_ptr<policy::ClusterForecast> forecast_;
   control::ClusterLoop loop_;
   bool restored_ = false;
   std::map<std::string, Bmc, std::less<>> bmcs_;

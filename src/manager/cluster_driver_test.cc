@@ -21,12 +21,15 @@ using namespace std::chrono_literals;
 // What every VM is measured to use: the test says so.
 class SaidLoads final : public VmLoads {
  public:
-  const VmLoad* find(const std::string& vm) const override {
+  const VmLoad* find(const std::string& vm, const model::PolicySettings&) const override {
     const auto it = loads.find(vm);
     return it == loads.end() ? nullptr : &it->second;
   }
   void say(const std::string& vm, double mhz) {
-    loads[vm] = {.cpu = {.now = mhz}, .memory = {.now = 200}, .consumed = 300};
+    loads[vm] = {.cpu = steady(mhz), .memory = steady(200), .consumed = 300};
+  }
+  static model::Demand steady(double amount) {
+    return {.now = amount, .mean = amount, .peak = amount, .expected = amount, .upper = amount};
   }
   std::map<std::string, VmLoad> loads;
 };
@@ -144,7 +147,7 @@ TEST_F(Driver, LoadFallsHostsGoOffLoadRisesTheyComeBack) {
   EXPECT_TRUE(said);
 
   const double most = driver->plans().back().snapshot->vms[0].size.cpu;
-  for (auto& [id, load] : loads.loads) load.cpu.now = most;
+  for (auto& [id, load] : loads.loads) load.cpu = SaidLoads::steady(most);
   c.loop().run_for(30min);
   EXPECT_GT(hosts_on(), 1) << events();
   all_still_run();
@@ -174,7 +177,7 @@ TEST_F(Driver, AHostThatDoesNotWakeIsLeftAloneAndAnotherIsWoken) {
   ASSERT_EQ(hosts_on(), 1) << events();
   // The one that would be woken first does not come.
   const double most = driver->plans().back().snapshot->vms[0].size.cpu;
-  for (auto& [id, load] : loads.loads) load.cpu.now = most;
+  for (auto& [id, load] : loads.loads) load.cpu = SaidLoads::steady(most);
   for (auto& [id, bmc] : bmcs) bmc->faults().stuck_off = !bmc->has_power();
   c.loop().run_for(20min);
   EXPECT_THAT(events(), HasSubstr("wake_failed"));

@@ -68,7 +68,7 @@ class Maker {
     s_.now = now;
     s_.revision = options.revision;
     s_.cluster = cluster.meta.name;
-    s_.settings = cluster.settings;
+    s_.settings = options.settings != nullptr ? *options.settings : cluster.settings;
   }
 
   ClusterSnapshot run() {
@@ -234,7 +234,8 @@ class Maker {
 
   void add_load(const model::Vm& vm, SnapshotVm& out) const {
     if (out.run == VmRun::kOff) return;
-    const VmLoad* known = options_.loads == nullptr ? nullptr : options_.loads->find(vm.meta.id);
+    const VmLoad* known =
+        options_.loads == nullptr ? nullptr : options_.loads->find(vm.meta.id, s_.settings);
     const bool paused = vm.status.state == VmState::kPaused;
     const VmLoad load = known != nullptr ? *known : unmeasured(out, paused);
     out.cpu_demand = load.cpu;

@@ -32,8 +32,9 @@ struct VmLoad {
 class VmLoads {
  public:
   virtual ~VmLoads() = default;
-  // Null: nothing is known.
-  virtual const VmLoad* find(const std::string& vm_id) const = 0;
+  // Null: nothing is known. Forecasts are as far ahead and as sure as the settings say.
+  virtual const VmLoad* find(const std::string& vm_id,
+                             const model::PolicySettings& settings) const = 0;
 };
 // Of CPU a quarter of its size, give or take as much again, as policy/whatif takes it of VMs that
 // nobody has seen run; of memory, half of it in use and all of it held. All gaps. A paused VM asks
@@ -56,6 +57,7 @@ struct SnapshotOptions {
   // Whether what a connected host has is known. Null: it is.
   const control::Lookup* world = nullptr;
   std::int64_t revision = 0;
+  const model::PolicySettings* settings = nullptr;  // instead of the cluster's
   // As if this record were there, or were so: for a pool that somebody wants to make or change.
   const model::Pool* pool = nullptr;
 };

@@ -46,6 +46,9 @@ void Service::make_parts() {
                                Done<Result<>> done) { done(telemetry_->take(host, batch)); });
   reconciler_ = std::make_unique<Reconciler>(engine_, *world_, *agents_);
   agents_->connect(*reconciler_);
+  PowerSwitches& switches = settings_.switches != nullptr ? *settings_.switches : no_switches_;
+  clusters_ = std::make_unique<ClusterDrivers>(engine_, *world_, switches, telemetry_.get(),
+                                               settings_.clusters);
   accounts_ = std::make_unique<Accounts>(engine_, pki_, offload_.offload(), settings_.accounts);
   Identities identities;
   identities.uuid = crypto::uuid_v4;
@@ -75,6 +78,7 @@ Result<> Service::listen_local(const std::string& path) {
 }
 
 net::Async<> Service::stop() {
+  clusters_.reset();  // orders nothing any more
   if (server_ != nullptr) {
     co_await server_->stop(kStopGrace);
     co_await local_->stop(kStopGrace);

@@ -9,6 +9,7 @@
 #include "manager/accounts.h"
 #include "manager/agents.h"
 #include "manager/api.h"
+#include "manager/cluster_drivers.h"
 #include "manager/engine.h"
 #include "manager/http_offload.h"
 #include "manager/pki.h"
@@ -26,6 +27,8 @@ struct ServiceSettings {
   EngineSettings engine;
   AgentsSettings agents;
   TelemetrySettings telemetry;
+  DriverSettings clusters;
+  PowerSwitches* switches = nullptr;  // null: no host has a BMC
   AccountsSettings accounts;
   ApiSettings api;
   net::HttpLimits http;
@@ -52,6 +55,7 @@ class Service {
   Engine& engine() { return engine_; }
   Agents& agents() { return *agents_; }
   Telemetry& telemetry() { return *telemetry_; }
+  ClusterDrivers& clusters() { return *clusters_; }
   Accounts& accounts() { return *accounts_; }
   Requests& requests() { return *requests_; }
   Api& api() { return *api_; }
@@ -68,6 +72,8 @@ class Service {
   std::unique_ptr<Telemetry> telemetry_;
   std::unique_ptr<Agents> agents_;
   std::unique_ptr<Reconciler> reconciler_;
+  NoSwitches no_switches_;
+  std::unique_ptr<ClusterDrivers> clusters_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<Requests> requests_;
   std::unique_ptr<Api> api_;

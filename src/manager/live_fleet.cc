@@ -26,7 +26,8 @@ ClusterSnapshot LiveFleet::make() const {
   return make_snapshot(sources_.engine.inventory(), cluster_, now(),
                        {.loads = sources_.loads,
                         .world = &sources_.world,
-                        .revision = static_cast<std::int64_t>(sources_.engine.revision())});
+                        .revision = static_cast<std::int64_t>(sources_.engine.revision()),
+                        .settings = &settings});
 }
 
 bool LiveFleet::look() {
@@ -117,6 +118,15 @@ void LiveFleet::mark_bmcs() {
     host.keep_on.clear();
     host.keep_off.clear();
     const HostPtr stored = record(h);
+    const model::HostWatch& watch = stored->watch;
+    const auto of = [&](Duration seen, Duration assumed) {
+      return seen > Duration{} ? seen : from_seconds(seconds(assumed) / sources_.time_scale);
+    };
+    host.time_on = of(watch.time_on, host.time_on);
+    host.time_off = of(watch.time_off, host.time_off);
+    const model::PowerCurve& curve = seen_.snapshot.curves[host.curve];
+    host.boot_energy = curve.at(0.5) * seconds(host.time_on);
+    host.shutdown_energy = curve.at(0) * seconds(host.time_off);
     if (hosts_others(*stored)) host.keep_on = "guests run there that are not Chorok's";
   }
 }

@@ -24,10 +24,13 @@ class LiveFleet final : public control::Fleet {
     // What the BMC said last; kSilent where there is none.
     std::function<control::BmcSays(const std::string& host)> bmc;
     std::function<bool(const std::string& host)> has_bmc;
+    double time_scale = 1;  // what is assumed of boots is so much shorter
   };
   using Index = model::Index;
 
   LiveFleet(Sources sources, std::string cluster);
+
+  model::PolicySettings settings;  // that snapshots show
 
   // The records as they are now. Answers whether hosts or VMs are others than before.
   bool look();

@@ -19,6 +19,7 @@
 #include "manager/state_dir.h"
 #include "manager/tickets.h"
 #include "net/websocket.h"
+#include "sim/fake_bmc.h"
 #include "sim/fake_world.h"
 #include "sim/memory_channel.h"
 
@@ -31,6 +32,7 @@ constexpr OptionSpec kOptions[] = {
     {"records", "N", "VMs that are only in the inventory, switched off; default 0"},
     {"listen", "ADDR:PORT", "default 127.0.0.1:8443"},
     {"state", "DIR", "for the CA and the admin's socket; default a temporary folder"},
+    {"time-scale", "N", "policies' windows are so many times shorter; default 1"},
     {"admin-password", "WORD", "of the user admin; default chorok-sim"},
     {"verbose", "", "log everything"},
     {"help", "", "this"},
@@ -39,6 +41,9 @@ constexpr OptionSpec kOptions[] = {
 constexpr std::string_view kShared = "/srv/shared";
 constexpr std::string_view kLocal = "/srv/local";
 constexpr long kAtOnce = 100;
+// Of a simulated host, before the time scale.
+constexpr Duration kBoot = std::chrono::minutes(3);
+constexpr Duration kShutdown = std::chrono::seconds(30);
 constexpr std::size_t kBatch = 50;  // records a commit; the store takes 100 keys
 
 // One console of a fake guest, joined to a WebSocket end.
@@ -203,28 +208,40 @@ struct SimHost {
   agent::MemoryMedium medium;
   std::unique_ptr<agent::Journal> journal;
   std::unique_ptr<SimStreams> streams;
-  std::unique_ptr<agent::AgentCore> core;
+  std::unique_ptr<agent::AgentCore> core;  // while the host has power
+  std::unique_ptr<sim::FakeBmc> bmc;
+  std::weak_ptr<sim::MemoryLink> link;
 };
 
 struct Plan {
   long hosts = 3;
   long vms = 6;
   long records = 0;
+  double time_scale = 1;
   ListenAddress listen;
   StateDir state;
   std::string password;
 };
 
-class Simulation {
+class Simulation : public PowerSwitches {
  public:
   Simulation(Plan plan, const Pki& pki) : plan_(std::move(plan)), pki_(pki), store_(loop_) {
     ServiceSettings settings;
     settings.engine.owner = "chorok-sim";
     settings.api.simulated = true;
+    settings.switches = this;
+    settings.clusters.time_scale = plan_.time_scale;
+    settings.telemetry.forecast.slot =
+        from_seconds(seconds(settings.telemetry.forecast.slot) / plan_.time_scale);
     service_ = std::make_unique<Service>(loop_, store_, pki_, std::move(settings));
   }
-  ~Simulation() {
+  ~Simulation() override {
     for (auto& host : hosts_) host->core.reset();
+  }
+  ports::PowerSwitch* find(const model::Host& host) override {
+    for (auto& each : hosts_)
+      if (each->id == host.meta.id) return each->bmc.get();
+    return nullptr;
   }
 
   int run() {
@@ -354,21 +371,65 @@ class Simulation {
     host->streams =
         std::make_unique<SimStreams>(loop_.executor(), world_, host->index, *host->hypervisor,
                                      service_->api().tickets(), host->id);
-    agent::AgentIdentity identity{host->id, crypto::uuid_v4(), CHOROK_VERSION, host_address(i)};
-    host->core =
-        std::make_unique<agent::AgentCore>(loop_, *host->hypervisor, *host->storage, *host->journal,
-                                           std::move(identity), host->streams.get());
-    SimHost* raw = host.get();
-    host->core->on_detached(
-        [this, raw](Error) { loop_.after(std::chrono::seconds(1), [this, raw] { dial(*raw); }); });
-    dial(*raw);
+    host->bmc = make_bmc(*host);
+    boot(*host);
     hosts_.push_back(std::move(host));
+  }
+
+  // Its agent begins anew with every boot.
+  void boot(SimHost& host) {
+    const sim::HostSettings& settings = world_.host(host.index).settings();
+    agent::AgentIdentity identity{host.id, world_.host(host.index).inventory().boot_id,
+                                  CHOROK_VERSION, settings.address};
+    host.core =
+        std::make_unique<agent::AgentCore>(loop_, *host.hypervisor, *host.storage, *host.journal,
+                                           std::move(identity), host.streams.get());
+    host.core->on_detached([this, &host](Error) {
+      loop_.after(std::chrono::seconds(1), [this, &host] { dial(host); });
+    });
+    dial(host);
+  }
+
+  std::unique_ptr<sim::FakeBmc> make_bmc(SimHost& host) {
+    const auto later = [this](Duration delay, auto work) {
+      loop_.after(from_seconds(seconds(delay) / plan_.time_scale), work);
+    };
+    const auto cut = [this, &host] {
+      // What is being told to the agent at this moment ends first.
+      loop_.post([this, &host] {
+        host.core.reset();
+        if (auto link = host.link.lock()) link->cut("the host has no power");
+        world_.kill_host(host.index);
+      });
+    };
+    sim::BmcMachine machine{.boot =
+                                [this, &host, later] {
+                                  later(kBoot, [this, &host] {
+                                    if (host.core != nullptr || !host.bmc->has_power()) return;
+                                    world_.start_host(host.index);
+                                    boot(host);
+                                  });
+                                },
+                            .cut = cut,
+                            .ask_to_stop =
+                                [&host, later, cut] {
+                                  later(kShutdown, [&host, cut] {
+                                    cut();
+                                    host.bmc->stopped();
+                                  });
+                                },
+                            .draws = [] { return Watts(100); }};
+    return std::make_unique<sim::FakeBmc>(
+        loop_, std::move(machine),
+        sim::BmcSettings{.host = world_.host(host.index).settings().name});
   }
 
   void dial(SimHost& host) {
     // A host that was removed from the inventory stays away.
     if (service_->engine().inventory().hosts().find(host.id) == nullptr) return;
+    if (host.core == nullptr) return;
     auto link = sim::MemoryLink::create(loop_, {}, random_.fork(host.id));
+    host.link = link;
     std::shared_ptr<ports::Channel> here = link->take_a();
     std::shared_ptr<ports::Channel> there = link->take_b();
     service_->agents().attach(host.id, std::move(here));
@@ -441,6 +502,7 @@ Result<int> dispatch(std::span<const std::string_view> args) {
   plan.hosts = TRY(options.number("hosts", 3, 1, 10'000));
   plan.vms = TRY(options.number("vms", 6, 0, 100'000));
   plan.records = TRY(options.number("records", 0, 0, 200'000));
+  plan.time_scale = static_cast<double>(TRY(options.number("time-scale", 1, 1, 1000)));
   plan.listen = TRY(parse_listen(options.get("listen", "127.0.0.1:8443")));
   plan.password = options.get("admin-password", "chorok-sim");
   const bool is_temporary = !options.has("state");

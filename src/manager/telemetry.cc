@@ -351,7 +351,7 @@ const HostUsage* Telemetry::host(const std::string& id) const {
   return it == hosts_.end() || !it->second.usage ? nullptr : &*it->second.usage;
 }
 
-const VmLoad* Telemetry::find(const std::string& vm_id) const {
+const VmLoad* Telemetry::find(const std::string& vm_id, const model::PolicySettings& policy) const {
   auto record = engine_.inventory().vms().find(vm_id);
   if (record == nullptr) return nullptr;
   auto it = vms_.find(record->uuid);
@@ -359,9 +359,12 @@ const VmLoad* Telemetry::find(const std::string& vm_id) const {
   const VmState& vm = it->second;
   const Time now = engine_.now();
   const double size = core_mhz(record->host) * record->spec.vcpus;
+  policy::ForecastSettings forecast = settings_.forecast;
+  forecast.horizon = policy.horizon;
+  forecast.quantile = policy.forecast_quantile;
   found_ = {};
-  found_.cpu = vm.cpu.demand(now, size, settings_.forecast);
-  found_.memory = vm.memory.demand(now, number(record->spec.memory), settings_.forecast);
+  found_.cpu = vm.cpu.demand(now, size, forecast);
+  found_.memory = vm.memory.demand(now, number(record->spec.memory), forecast);
   found_.gaps = vm.cpu.gaps();
   found_.sample_age = now - vm.cpu.newest();
   found_.cpu_when_moved = vm.cpu_when_moved;

@@ -132,7 +132,8 @@ class Telemetry : public VmLoads {
   const VmUsage* vm_by_uuid(const std::string& uuid) const;
   const HostUsage* host(const std::string& id) const;
   // What the policies read; valid until the next call of anything here.
-  const VmLoad* find(const std::string& vm_id) const override;
+  const VmLoad* find(const std::string& vm_id,
+                     const model::PolicySettings& settings) const override;
   bool is_stale(Time at) const { return engine_.now() - at > settings_.stale; }
 
  private:

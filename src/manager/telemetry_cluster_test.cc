@@ -76,7 +76,7 @@ TEST_F(TelemetryCluster, AFullHostShowsInReadyTime) {
   c.loop().run_for(minutes(1));
   ASSERT_TRUE(usage("big"));
   EXPECT_GT(usage("big")->ready_mhz, 0);
-  const VmLoad* seen = c.manager->telemetry.find(c.vm("big")->meta.id);
+  const VmLoad* seen = c.manager->telemetry.find(c.vm("big")->meta.id, {});
   ASSERT_TRUE(seen);
   EXPECT_GT(seen->cpu.now, usage("big")->cpu_mhz);
 }

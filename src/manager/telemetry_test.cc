@@ -126,13 +126,13 @@ TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
   EXPECT_DOUBLE_EQ(host->guests_mhz, 0.5 * kCore);
   EXPECT_EQ(host->available, 6000);
   EXPECT_EQ(host->vms, 1);
-  const VmLoad* load = telemetry->find("vm-1");
+  const VmLoad* load = telemetry->find("vm-1", {});
   ASSERT_TRUE(load);
   EXPECT_NEAR(load->cpu.now, 0.6 * kCore, 1);
   EXPECT_NEAR(load->memory.now, 300, 1);
   EXPECT_EQ(load->consumed, 800);
   EXPECT_EQ(load->sample_age, Duration{});
-  EXPECT_EQ(telemetry->find("vm-2"), nullptr);
+  EXPECT_EQ(telemetry->find("vm-2", {}), nullptr);
 }
 
 TEST_F(TelemetryTest, ASampleCountsOnce) {
@@ -212,7 +212,7 @@ TEST_F(TelemetryTest, FollowsAVmThatMoves) {
   EXPECT_EQ(telemetry->vm("vm-1")->host, "host-2");
   EXPECT_DOUBLE_EQ(telemetry->vm("vm-1")->cpu_mhz, 0.5 * kCore);
   EXPECT_DOUBLE_EQ(cpu_s["u1"], 10 + 10 + 10 + 5);
-  EXPECT_DOUBLE_EQ(telemetry->find("vm-1")->cpu_when_moved, kCore);
+  EXPECT_DOUBLE_EQ(telemetry->find("vm-1", {})->cpu_when_moved, kCore);
   EXPECT_EQ(telemetry->host("host-1")->vms, 0);
 }
 
@@ -224,9 +224,9 @@ TEST_F(TelemetryTest, AGapIsAMeanAndLosesNothing) {
   run(one, minutes(30), 0.5);
   EXPECT_DOUBLE_EQ(telemetry->vm("vm-1")->cpu_mhz, 0.5 * kCore);
   EXPECT_DOUBLE_EQ(cpu_s["u1"], 10 + 900);
-  EXPECT_GT(telemetry->find("vm-1")->gaps, 0.5);
+  EXPECT_GT(telemetry->find("vm-1", {})->gaps, 0.5);
   loop.run_for(minutes(7));
-  EXPECT_EQ(telemetry->find("vm-1")->sample_age, minutes(7));
+  EXPECT_EQ(telemetry->find("vm-1", {})->sample_age, minutes(7));
   EXPECT_TRUE(telemetry->is_stale(telemetry->vm("vm-1")->at));
 }
 

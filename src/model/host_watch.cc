@@ -30,7 +30,9 @@ const Type& HostWatch::type() {
           .field("rest_until", &HostWatch::rest_until, "It is not switched before.")
           .field("rest_why", &HostWatch::rest_why, "Why it is left alone until then.",
                  {.max_length = 1024})
-          .field("failed_at", &HostWatch::failed_at, "Its newest failure.");
+          .field("failed_at", &HostWatch::failed_at, "Its newest failure.")
+          .field("time_on", &HostWatch::time_on, "From the order to its agent, the last time.")
+          .field("time_off", &HostWatch::time_off, "From the order to no power, the last time.");
   return kType;
 }
 

@@ -31,7 +31,9 @@ struct HostWatch {
   bool told = false;  // silent: an event has been made of it
   Time rest_until{};  // is not switched before
   std::string rest_why;
-  Time failed_at{};  // epoch: never
+  Time failed_at{};    // epoch: never
+  Duration time_on{};  // how long it took, when it was switched on last; 0: never seen
+  Duration time_off{};
   static const Type& type();
   bool operator==(const HostWatch&) const = default;
 };

@@ -52,15 +52,6 @@ Plan plan_place(const Snapshot& snapshot) {
   return round.finish("no VM waits for a host");
 }
 
-void ClusterForecast::rebase(const std::vector<Index>& from) {
-  for (std::vector<DemandHistory>* histories : {&cpu_, &memory_}) {
-    std::vector<DemandHistory> moved(from.size());
-    for (std::size_t i = 0; i < from.size(); ++i)
-      if (from[i] < histories->size()) moved[i] = (*histories)[from[i]];
-    *histories = std::move(moved);
-  }
-}
-
 void ClusterForecast::observe(Snapshot& snapshot) {
   // How far ahead and how surely is the cluster's to say, and said once.
   settings_.horizon = snapshot.settings.horizon;

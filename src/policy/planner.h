@@ -26,8 +26,6 @@ class ClusterForecast {
   // Takes every running VM's `demand.now` as a sample at `snapshot.now` and fills in the rest of
   // its demands. O(VMs).
   void observe(Snapshot& snapshot);
-  // The next snapshot has other VMs: each at the index in `from` until now, or new (kNone).
-  void rebase(const std::vector<Index>& from);
 
  private:
   ForecastSettings settings_;
