@@ -71,7 +71,7 @@ class Driver : public ::testing::Test, public PowerSwitches {
   }
   void drive() {
     driver = std::make_unique<ClusterDriver>(c.manager->engine, c.manager->world, *this, &loads,
-                                             c.manager->engine.cluster().meta.id);
+                                             c.manager->engine.cluster().meta.id, settings);
   }
   // Three VMs, each on a host of its own.
   void three_vms(double mhz) {
@@ -100,9 +100,9 @@ class Driver : public ::testing::Test, public PowerSwitches {
       c.manager->requests.create(c.admin(), "vm", json::encode(vm), true, {}, std::move(done));
     });
   }
-  void automatic(model::PolicySettings& settings) {
-    settings.power.automation = model::Automation::kFull;
-    settings.balance.automation = model::Automation::kFull;
+  static void automatic(model::PolicySettings& of) {
+    of.power.automation = model::Automation::kFull;
+    of.balance.automation = model::Automation::kFull;
   }
   int hosts_on() const {
     return static_cast<int>(
@@ -121,6 +121,7 @@ class Driver : public ::testing::Test, public PowerSwitches {
   }
 
   SeedsCluster c;
+  DriverSettings settings;
   SaidLoads loads;
   std::map<std::string, std::unique_ptr<sim::FakeBmc>> bmcs;
   std::unique_ptr<ClusterDriver> driver;
@@ -152,6 +153,30 @@ TEST_F(Driver, LoadFallsHostsGoOffLoadRisesTheyComeBack) {
   EXPECT_GT(hosts_on(), 1) << events();
   all_still_run();
   EXPECT_THAT(events(), HasSubstr("cluster.host_awake"));
+}
+
+// Rounds are as long as a migration here, and two migrations of a host at a time take three rounds
+// for six VMs: whatever a round sees half done, the next one goes on with.
+TEST_F(Driver, EachVmTravelsOnce) {
+  three_vms(200);
+  for (int i = 3; i < 9; ++i) {
+    const std::string name = "vm" + std::to_string(i);
+    c.wait(*create(name));
+    model::TaskArgs args;
+    args.host = c.nodes[static_cast<std::size_t>(i) % 3]->id;
+    if (c.vm(name)->host != args.host) c.wait(*c.verb("migrate", name, args));
+    loads.say(c.vm(name)->meta.id, 200);
+  }
+  settle([&](auto& s) { automatic(s); });
+  settings.time_scale = 60;
+  drive();
+  c.loop().run_for(10min);
+  EXPECT_EQ(hosts_on(), 1) << events();
+  std::map<std::string, int> moves;
+  for (const auto& [id, task] : c.inventory().tasks().all())
+    if (task->user == "chorok" && task->kind == "vm.migrate") ++moves[task->target_name];
+  EXPECT_EQ(moves.size(), 6U);
+  for (const auto& [vm, count] : moves) EXPECT_EQ(count, 1) << vm;
 }
 
 TEST_F(Driver, EveryRoundReplaysByteForByte) {

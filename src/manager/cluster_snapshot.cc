@@ -108,6 +108,13 @@ class Maker {
       const bool moves = op->kind == model::OpKind::kMigrate && op->args.migration;
       if (moves || op->kind == model::OpKind::kStart) operations_[op->vm] = op;
     }
+    // A move is under way from its task's beginning to its end, whatever step it is at.
+    for (const auto& [id, task] : inventory_.tasks().all()) {
+      if (task->finished_state() || task->kind != "vm.migrate" || task->args.host.empty()) continue;
+      const auto host = inventory_.hosts().resolve(task->args.host);
+      if (host != nullptr && host_index(host->meta.id) != kNone)
+        moves_[task->target] = {.to = host_index(host->meta.id), .since = task->created};
+    }
   }
 
   // ---- Pools, parents first. What hangs on nothing, or in a circle, is left out.
@@ -328,6 +335,13 @@ class Maker {
       }
       if (out.to != kNone) s_.operations.push_back(out);
     }
+    for (const auto& [vm_id, move] : moves_) {
+      const auto vm = vm_of_.find(vm_id);
+      if (vm == vm_of_.end() || operations_.contains(vm_id)) continue;
+      const Index from = s_.vms[vm->second].host;
+      if (from == kNone || from == move.to) continue;
+      s_.operations.push_back({.vm = vm->second, .from = from, .to = move.to, .since = move.since});
+    }
     std::ranges::sort(s_.operations, {}, &SnapshotOperation::vm);
   }
 
@@ -363,6 +377,11 @@ class Maker {
   std::unordered_map<std::string, Index> pool_of_;
   std::map<std::int32_t, Index> curve_of_;
   std::unordered_map<std::string, Table<model::Operation>::Ptr> operations_;  // by VM
+  struct Move {
+    Index to = kNone;
+    Time since{};
+  };
+  std::unordered_map<std::string, Move> moves_;  // by VM: tasks that have not ended
 };
 
 }  // namespace
@@ -379,7 +398,8 @@ VmLoad unmeasured(const SnapshotVm& vm, bool paused) {
           .memory =
               {.now = memory, .mean = memory, .peak = memory, .expected = memory, .upper = memory},
           .consumed = vm.size.memory,
-          .gaps = 1};
+          .gaps = 1,
+          .cpu_when_moved = cpu};
 }
 
 Index index_of(const std::vector<std::string>& ids, std::string_view id) {

@@ -162,6 +162,9 @@ void consolidate(Round& round) {
     ++running;
   }
   std::vector<bool> taken(snapshot.hosts.size());
+  // Nor is a host emptied to which VMs are on their way.
+  for (const model::SnapshotOperation& operation : snapshot.operations)
+    if (operation.vm != kNone && operation.to != kNone) taken[operation.to] = true;
   std::int32_t switched = 0;
   std::vector<Emptied> emptied;
   for (const Candidate& candidate : candidates(round)) {

@@ -190,6 +190,21 @@ TEST(Planner, AHostOnItsWayIsNotSwitchedOnAgain) {
   }
 }
 
+// VMs that were just gathered there, or still are, would travel on.
+TEST(Planner, AHostThatVmsAreOnTheirWayToIsNotEmptied) {
+  TestCluster cluster;
+  cluster.snapshot.settings.power.automation = Automation::kFull;
+  const Index gathers = cluster.host();
+  const Index half_empty = cluster.host();
+  cluster.vm(gathers, 300);
+  const Index leaves = cluster.vm(half_empty, 300);
+  cluster.snapshot.operations.push_back({.vm = leaves, .from = half_empty, .to = gathers});
+  const Plan plan = plan_cluster(cluster.snapshot);
+  EXPECT_TRUE(of_kind(plan, ActionKind::kMigrate).empty());
+  cluster.snapshot.operations.clear();
+  EXPECT_FALSE(of_kind(plan_cluster(cluster.snapshot), ActionKind::kMigrate).empty());
+}
+
 TEST(Planner, WherePowerIsAPersonsMatterNoHostIsSwitchedOn) {
   TestCluster cluster;
   const Index full = cluster.host();
