@@ -15,7 +15,8 @@ namespace {
 using model::Role;
 
 // What agents say (model/protocol.h).
-constexpr std::string_view kAgentMethods[] = {"hello", "observe", "op.progress", "op.done", "beat"};
+constexpr std::string_view kAgentMethods[] = {"hello",   "observe", "op.progress",
+                                              "op.done", "beat",    "telemetry"};
 
 // An observation of a host with hundreds of guests is one message.
 constexpr std::size_t kAgentMessageMax = 4 << 20;
