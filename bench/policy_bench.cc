@@ -5,7 +5,8 @@
 //   scale HOSTS VMS SEED           balance of a large one: time, moves, memory
 //   place HOSTS VMS BATCH SEED     a batch placed on a running cluster
 //   nplus1 HOSTS VMS SEED [K]      the check that any host, or any K hosts, may fail
-//   simulate HOSTS VMS TICKS SEED  honest mode with Chorok's planner on drawn loads, tick by tick
+//   simulate HOSTS VMS TICKS SEED [FAULTS]  honest mode with Chorok's loops on drawn loads, tick by
+//                                  tick; with HA on and so many faults a host and year of each kind
 //   gap CASE DIR                   a small cluster: Chorok's unevenness before and after, and the
 //                                  same problem as a linear program in DIR/case.lp for CBC
 //   forecast TRACES                ten minutes ahead on PlanetLab's VMs: the mean error of Chorok's
@@ -303,16 +304,25 @@ sim::datacenter::TraceSet wandering(std::size_t vms, std::size_t ticks, std::uin
   return traces;
 }
 
-int simulate(std::size_t hosts, std::size_t vms, std::size_t ticks, std::uint32_t seed) {
+int simulate(std::size_t hosts, std::size_t vms, std::size_t ticks, std::uint32_t seed,
+             double faults) {
   const sim::datacenter::TraceSet traces = wandering(vms, ticks, seed);
   sim::datacenter::HonestSettings settings;
   settings.hosts = static_cast<std::int32_t>(hosts);
   settings.host_types.push_back(
       {kCoreMhz, static_cast<std::int32_t>(kCores), kMemory, model::usual_curve()});
   settings.cpu_overcommit = 4;
+  sim::datacenter::ChorokPlannerSettings planner;
+  if (faults > 0) {
+    planner.policy.ha.enabled = true;
+    settings.faults = sim::datacenter::random_faults(
+        {.host = faults, .bmc = faults, .partition = faults, .wake = faults, .migration = faults},
+        static_cast<std::uint32_t>(hosts),
+        static_cast<double>(ticks) * chorok::seconds(traces.interval), seed);
+  }
   Result<sim::datacenter::HonestRun> run = sim::datacenter::HonestRun{};
   const double seconds = timed([&] {
-    run = sim::datacenter::run_honest(traces, settings, sim::datacenter::chorok_planner());
+    run = sim::datacenter::run_honest(traces, settings, sim::datacenter::chorok_planner(planner));
   });
   if (!run) {
     fmt::print(stderr, "bench_policy: {}\n", run.error().message);
@@ -320,9 +330,10 @@ int simulate(std::size_t hosts, std::size_t vms, std::size_t ticks, std::uint32_
   }
   fmt::print(
       "seconds {:.3f} ticks {} ticks_per_s {:.3f} migrations {} kwh {:.1f} unmet {:.6f} rss_mib "
-      "{:.0f}\n",
+      "{:.0f} faults {} lost {} restarted {} down_s {:.0f} doubles {} reserve_short {:.4f}\n",
       seconds, ticks, static_cast<double>(ticks) / seconds, run->metrics.migrations,
-      run->metrics.energy_kwh, run->metrics.unmet_demand, peak_mib());
+      run->metrics.energy_kwh, run->metrics.unmet_demand, peak_mib(), settings.faults.size(),
+      run->vms_lost, run->vms_restarted, run->vm_down_s, run->doubles, run->reserve_short);
   return 0;
 }
 
@@ -394,7 +405,8 @@ int run(const std::vector<std::string>& a) {
         "candidates {}\n",
         seconds, plan.actions.size(), before, spread(snapshot), peak_mib(), plan.stats.candidates);
   } else if (command == "simulate") {
-    return simulate(number(1), number(2), number(3), static_cast<std::uint32_t>(number(4)));
+    return simulate(number(1), number(2), number(3), static_cast<std::uint32_t>(number(4)),
+                    argc > 6 ? static_cast<double>(number(5)) : 0);
   } else if (command == "forecast") {
     return forecast(a.at(1));
   } else if (command == "gap") {

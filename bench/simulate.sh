@@ -10,4 +10,9 @@ bench_simulate() {
       "$(field ticks_per_s <<<"$line")" - - ''
   done <<<"1000 10000 ${BENCH_TICKS:-288}
 10000 100000 ${BENCH_TICKS_LARGE:-24}"
+  say "10000 hosts, 100000 VMs, HA, and ten faults of each kind a host and year"
+  line=$("$BIN/bench_policy" simulate 10000 100000 "${BENCH_TICKS_LARGE:-24}" "${BENCH_SEED:-1}" 10 | tee "$SAMPLES/faults.log")
+  row simulate.faults "ticks a second with HA and $(field faults <<<"$line") faults: $(field lost <<<"$line") VMs lost, $(field restarted <<<"$line") restarted" \
+    "$(field ticks_per_s <<<"$line")" - - ''
+  row simulate.doubles "VMs that were started while they ran" "$(field doubles <<<"$line")" - '<=' 0
 }

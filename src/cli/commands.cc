@@ -250,6 +250,14 @@ void add_machines(std::vector<CommandSpec>& all) {
                  .completes = {"cluster"},
                  .handler = run_baseline,
                  .kind = model::find_resource_kind("cluster")});
+  all.push_back({.group = "cluster",
+                 .name = "plan",
+                 .doc = "What its loops have decided last, and what waits for a person.",
+                 .operands = "[NAME]",
+                 .args_max = 1,
+                 .completes = {"cluster"},
+                 .handler = run_cluster_plan,
+                 .kind = model::find_resource_kind("cluster")});
   all.push_back({.group = "vm",
                  .name = "console",
                  .doc = "The serial console; ^] leaves it.",
@@ -398,6 +406,15 @@ void add_general(std::vector<CommandSpec>& all) {
                  .args_max = 1,
                  .completes = {"shell"},
                  .handler = run_completion});
+  all.push_back({.name = "why",
+                 .doc = "Why a VM or host is where it is and as it is: as of the newest round, and "
+                        "what earlier ones decided.",
+                 .operands = "vm|host NAME",
+                 .args_min = 2,
+                 .args_max = 2,
+                 .completes = {"", ""},
+                 .example = "chorok why vm web1",
+                 .handler = run_why});
   all.push_back(
       {.name = "version", .doc = "Of this program and of the manager.", .handler = run_version});
   all.push_back({.name = "__complete",

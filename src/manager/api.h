@@ -21,6 +21,8 @@ struct Route;
 struct ApiCore;
 class Tickets;
 
+class ClusterDriver;
+
 struct ApiSettings {
   bool simulated = false;  // said wherever a person could take the hosts for real ones
   std::string version = CHOROK_VERSION;
@@ -38,6 +40,8 @@ struct ApiSettings {
   // Writes a copy of the store to a new file; empty: this store has no copies.
   std::function<void(std::string path, Done<Result<>> done)> backup;
   std::string scratch_folder;  // for copies on their way out
+  // The loops of a cluster, by its id; null where they have not begun. Made by Service.
+  std::function<const ClusterDriver*(const std::string& cluster)> drivers;
 };
 
 // Lives on the I/O thread; outlives the HttpServers that ask it.

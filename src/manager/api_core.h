@@ -85,6 +85,9 @@ net::Async<net::Response> delete_object(Call& call);
 net::Async<net::Response> do_verb(Call& call);
 net::Async<net::Response> cancel_task(Call& call);
 net::Async<net::Response> set_baseline(Call& call);
+net::Async<net::Response> get_cluster_plan(Call& call);
+net::Async<net::Response> get_host_why(Call& call);
+net::Async<net::Response> get_vm_why(Call& call);
 
 net::Async<net::Response> get_version(Call& call);
 net::Async<net::Response> get_openapi(Call& call);

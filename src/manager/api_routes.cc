@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "manager/api_core.h"
+#include "manager/plan_view.h"
 
 namespace chorok::manager {
 namespace {
@@ -209,6 +210,18 @@ void special_routes(RouteMaker& make) {
                     set_baseline);
   route->tag = "clusters";
   document(*route, AnswerForm::kObject, &type_of<model::Cluster>());
+  route = &make.add("GET", "/api/v1/clusters/{ref}/plan", "getClusterPlan",
+                    "What its loops have decided last, and how far that is carried out.",
+                    get_cluster_plan);
+  route->tag = "clusters";
+  document(*route, AnswerForm::kObject, &type_of<LivePlan>());
+  for (auto [path, id, tag, handler] :
+       {std::tuple{"/api/v1/hosts/{ref}/why", "whyHost", "hosts", Handler{get_host_why}},
+        std::tuple{"/api/v1/vms/{ref}/why", "whyVm", "vms", Handler{get_vm_why}}}) {
+    route = &make.add("GET", path, id, "Why it is where it is and as it is.", handler);
+    route->tag = tag;
+    document(*route, AnswerForm::kObject, &type_of<LiveWhy>());
+  }
   for (auto [name, id, doc, handler] :
        {std::tuple{"console", "openConsole", "The serial console.", Handler{open_console}},
         std::tuple{"vnc", "openVnc", "The display (RFB).", Handler{open_vnc}}}) {

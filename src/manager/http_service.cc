@@ -57,6 +57,9 @@ void Service::make_parts() {
     accounts_->hash(std::move(password), std::move(done));
   };
   requests_ = std::make_unique<Requests>(engine_, *world_, *agents_, std::move(identities));
+  settings_.api.drivers = [this](const std::string& cluster) -> const ClusterDriver* {
+    return clusters_ == nullptr ? nullptr : clusters_->find(cluster);
+  };
   api_ = std::make_unique<Api>(loop_.executor(), engine_, *requests_, *accounts_, *agents_,
                                settings_.api);
   auto policy = [this](const net::Request& request) { return api_->body_policy(request); };

@@ -126,6 +126,7 @@ const Type& Host::type() {
           .field("autostart_boot", &Host::autostart_boot,
                  "The boot after which VMs with autostart have had their turn.",
                  {.read_only = true})
+          .field("bmc", &Host::bmc, "The controller that switches it on and off.")
           .field("watch", &Host::watch, "What is known of its power and done about it.",
                  {.read_only = true})
           .field("foreign", &Host::foreign, "Guests that can be adopted.", {.read_only = true});

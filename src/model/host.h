@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "model/bmc.h"
 #include "model/common.h"
 #include "model/host_watch.h"
 #include "model/policy_settings.h"
@@ -95,6 +96,7 @@ struct Host {
   std::vector<NetworkReach> networks;
   std::string libvirt_message;    // why libvirt is not reachable, if it is not
   std::string autostart_boot;     // the boot after which VMs with autostart have had their turn
+  BmcSpec bmc;
   HostWatch watch;                // of the cluster's loops
   std::vector<Instance> foreign;  // guests that Chorok did not make, to be adopted
   static const Type& type();

@@ -100,6 +100,17 @@ TEST(Faults, APartitionNeverRunsAVmTwice) {
   }
 }
 
+// What was placed is known before anybody looks.
+TEST(Faults, APartitionBeforeTheFirstLookRunsNoVmTwice) {
+  for (const double at : {10.0, 150.0, 250.0, 285.0, 299.0}) {
+    HonestSettings settings = hosts_of_four_cores(4);
+    settings.faults = {{.kind = FaultKind::kPartition, .at_s = at, .for_s = 900, .host = 0}};
+    const HonestRun run = run_of(quiet_hour(), settings, with_ha());
+    EXPECT_EQ(run.doubles, 0) << at;
+    EXPECT_EQ(run.vms_restarted, run.vms_lost) << at;
+  }
+}
+
 TEST(Faults, AShortPartitionMovesNothing) {
   HonestSettings settings = hosts_of_four_cores(4);
   settings.faults = {{.kind = FaultKind::kPartition, .at_s = 1000, .for_s = 4, .host = 0}};

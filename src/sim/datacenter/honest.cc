@@ -80,6 +80,7 @@ class Day {
 
   Result<HonestRun> run() {
     const double interval = seconds(world_.traces.interval);
+    fleet_.hear();
     for (std::size_t k = 1; k < world_.traces.samples; ++k) {
       TRY(pass_until(static_cast<double>(k) * interval));
       if (k == 1) world_.start_meters();
@@ -176,8 +177,9 @@ class Day {
     if (!planner_.settings.ha.enabled) return;
     if (reserve_is_short_) run_.reserve_short += world_.now - reserve_seen_;
     reserve_seen_ = world_.now;
-    reserve_is_short_ =
-        !policy::check_failures(loop_.snapshot(), planner_.settings.ha.failures).survives();
+    reserve_is_short_ = !policy::check_failures(loop_.snapshot(), planner_.settings.ha.failures,
+                                                {.first_only = true})
+                             .survives();
   }
 
   Result<void> pass_until(double time) {

@@ -66,6 +66,10 @@ HonestFleet::Index HonestFleet::host_of(Index v) const {
   return world_.exists(v) ? seen : model::kNone;
 }
 
+void HonestFleet::hear() {
+  for (Index v = 0; v < vms(); ++v) host_of(v);
+}
+
 void HonestFleet::see_samples() {
   for (HonestWorld::Id v = 0; v < world_.vms(); ++v) {
     seen_cpu_[v] = world_.asked[v];

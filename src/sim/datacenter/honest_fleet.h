@@ -17,6 +17,8 @@ class HonestFleet final : public control::Fleet {
 
   // Before anything runs: VMs wait, hosts can be had for nothing.
   const model::Snapshot& waiting(const model::PolicySettings& settings);
+  // Every host that is connected says what runs there.
+  void hear();
   // An interval is over: what was asked for in it is known now.
   void see_samples();
   // Does it now. What cannot be done has no effect.

@@ -339,7 +339,6 @@ void HonestWorld::start_meters() {
   memory_short_s = 0;
   unmet_mhz_s_ = 0;
   vm_down_s = 0;
-  vms_lost = 0;
   std::ranges::fill(off_s, 0);
   for (Id h = 0; h < hosts(); ++h) {
     host_meter_[h] = HostMeter(power[h] == Power::kOn);

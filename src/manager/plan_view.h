@@ -1,0 +1,50 @@
+// The rounds that a cluster's loops have taken, as people ask about them: the newest plan and how
+// far it is carried out, and everything that was decided about one VM or host.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "manager/cluster_driver.h"
+#include "policy/explain.h"
+#include "policy/named_plan.h"
+
+namespace chorok::manager {
+
+// What became of an action of the newest plan.
+enum class ActionState : std::uint8_t { kHeld, kWaiting, kRunning, kDone, kFailed };
+const Type& enum_type(const ActionState*);
+
+struct LivePlan {
+  std::string cluster;
+  std::int64_t round = 0;  // 0: none has been taken yet
+  Time at{};
+  policy::NamedPlan plan;
+  std::vector<ActionState> states;  // by action
+  static const Type& type();
+};
+
+// A round in which something was decided about the one that is asked for.
+struct Decision {
+  std::int64_t round = 0;
+  Time at{};
+  std::string text;
+  static const Type& type();
+};
+
+struct LiveWhy {
+  std::string cluster;
+  std::int64_t round = 0;
+  Time at{};
+  policy::Explanation now;          // by the newest round
+  std::vector<Decision> decisions;  // newest first
+  static const Type& type();
+};
+
+LivePlan live_plan(const ClusterDriver& driver, const std::string& cluster);
+// kUnavailable: no round has been taken yet, or it is newer than the newest one.
+Result<LiveWhy> live_why(const std::deque<PlanRecord>& plans, const std::string& cluster,
+                         const std::string& name);
+
+}  // namespace chorok::manager
