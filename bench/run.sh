@@ -20,9 +20,9 @@ now_us() { echo "${EPOCHREALTIME/./}"; }
 # --- numbers -----------------------------------------------------------------------------------------------------------
 
 percentile() { # PERCENT FILE: nearest rank; a file of one number a line
-  sort -n "$2" | awk -v p="$1" '{ v[NR] = $1 } END { if (!NR) exit 1; i = int(NR * p / 100 + 0.999999); print v[i < 1 ? 1 : i] }'
+  sort -g "$2" | awk -v p="$1" '{ v[NR] = $1 } END { if (!NR) exit 1; i = int(NR * p / 100 + 0.999999); print v[i < 1 ? 1 : i] }'
 }
-median() { sort -n "$1" | awk '{ v[NR] = $1 } END { if (!NR) exit 1; m = int(NR / 2); print NR % 2 ? v[m + 1] : (v[m] + v[m + 1]) / 2 }'; }
+median() { sort -g "$1" | awk '{ v[NR] = $1 } END { if (!NR) exit 1; m = int(NR / 2); print NR % 2 ? v[m + 1] : (v[m] + v[m + 1]) / 2 }'; }
 
 field() { awk -v name="$1" '{ for (i = 1; i < NF; i++) if ($i == name) print $(i + 1) }'; } # NAME: the word behind it
 

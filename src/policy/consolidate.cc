@@ -68,7 +68,8 @@ bool empty(Round& round, Index host, std::vector<bool>& taken) {
                       .target = settings.target,
                       .running_only = true,
                       .empty_too = false,
-                      .except = host};
+                      .except = host,
+                      .for_gain = true};
   std::vector<Index> vms = round.what.vms_on(host);
   std::ranges::sort(vms, [&](Index a, Index b) {
     const double left = round.what.vm_load(a).mean;

@@ -67,6 +67,9 @@ class Explainer {
         fact(fmt::format("is named by rule {} ({}, {})", rule.name, name_of(rule.kind),
                          rule.must ? "must" : "should"));
     if (world_.rule_broken(v, false)) fact("breaks a rule where it is");
+    if (const Index at = world_.host_of(v); at != kNone && world_.straddles(v, at) > 0)
+      fact(fmt::format("is divided over {}: none has room for all of it",
+                       nodes(world_.straddles(v, at))));
     touched([&](const Action& a) { return a.vm == v; },
             [&](const Violation& x) { return x.vm == v; });
     verdicts(v);
@@ -117,10 +120,12 @@ class Explainer {
                                  : "the plan does nothing: " + plan_.nothing);
   }
 
+  static std::string nodes(int straddles) { return counted(straddles + 1, "NUMA node"); }
+
   void verdicts(Index v) {
     const Index now = world_.host_of(v);
     std::map<std::string, std::vector<std::string>> against;
-    std::vector<std::string> would_do;
+    std::map<int, std::vector<std::string>> would_do;  // by NUMA nodes beyond one
     world_.move(v, kNone);
     for (Index h = 0; h < s_.hosts.size(); ++h) {
       if (h == now) continue;
@@ -133,11 +138,14 @@ class Explainer {
       } else if (const auto why = world_.forbids(v, h)) {
         against[std::string(sentence(*why))].push_back(s_.hosts[h].name);
       } else {
-        would_do.push_back(s_.hosts[h].name);
+        would_do[world_.straddles(v, h)].push_back(s_.hosts[h].name);
       }
     }
     world_.move(v, now);
-    if (!would_do.empty()) out_.verdicts.push_back({true, "could take it", std::move(would_do)});
+    for (auto& [more, hosts] : would_do)
+      out_.verdicts.push_back({true,
+                               more == 0 ? "could take it" : "could take it, over " + nodes(more),
+                               std::move(hosts)});
     for (auto& [why, hosts] : against) out_.verdicts.push_back({false, why, std::move(hosts)});
   }
 

@@ -184,6 +184,12 @@ class Improver {
       round_.turn_down(Why::kRuleForbids);
       return false;
     }
+    const WhatIf& what = round_.what;
+    const Index now = what.host_of(vm);
+    if (what.straddles(vm, to) > (now == kNone ? 0 : what.straddles(vm, now))) {
+      round_.turn_down(Why::kNoNuma);
+      return false;
+    }
     if (!round_.within_limits(vm, to)) {
       round_.turn_down(Why::kMovesLimit);
       return false;

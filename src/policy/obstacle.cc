@@ -110,6 +110,10 @@ std::string lacking(const WhatIf& world, Index vm, Why why) {
       return needs_all("datastore", needs.datastores);
     case Why::kNoNetwork:
       return needs_all("network", needs.networks);
+    case Why::kNoNuma:
+      return fmt::format("it asks for {} with {:.0f} MiB each",
+                         counted(s.vms[vm].numa_nodes, "NUMA node"),
+                         world.vm_load(vm).size.memory / std::max(1, s.vms[vm].numa_nodes));
     case Why::kRuleForbids:
       return rules_of(world, vm);
     default:

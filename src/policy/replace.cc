@@ -17,6 +17,7 @@ using model::SnapshotVm;
 namespace {
 
 constexpr double kSoftRule = 10;         // full hosts
+constexpr double kStraddle = 1;          // the same, for each NUMA node beyond one
 constexpr std::size_t kHostsTried = 64;  // for making room: those with most of it
 constexpr std::size_t kMovesTried = 64;  // VMs of each
 
@@ -102,6 +103,10 @@ std::vector<Replacer::Unit> Replacer::units_of(std::span<const Index> vms) {
   return units;
 }
 
+double Replacer::misfit(Index host, Index vm) const {
+  return (kSoftRule * world_.soft_rules(vm, host)) + (kStraddle * world_.straddles(vm, host));
+}
+
 double Replacer::use_with(Index host, Index vm) const {
   const model::SnapshotHost& at = world_.snapshot().hosts[host];
   const HostLoad& load = world_.load(host);
@@ -109,7 +114,7 @@ double Replacer::use_with(Index host, Index vm) const {
   const double cpu = (std::max(load.mean, load.now.cpu) + std::max(add.mean, add.now.cpu)) /
                      std::max(1.0, at.capacity.cpu);
   const double memory = (load.size.memory + add.size.memory) / std::max(1.0, at.capacity.memory);
-  return std::max(cpu, memory) + (kSoftRule * world_.soft_rules(vm, host));
+  return std::max(cpu, memory) + misfit(host, vm);
 }
 
 void Replacer::put(const Unit& unit, Index host) {
@@ -155,7 +160,7 @@ Index Replacer::best_host(const Unit& unit, bool tight, Refusals* why) {
     double use = use_with(host, unit.front());
     // Into the tightest gap: the least memory left, soft rules still counting against a host.
     if (tight)
-      use = (kSoftRule * world_.soft_rules(unit.front(), host)) +
+      use = misfit(host, unit.front()) +
             ((s.hosts[host].capacity.memory - world_.load(host).size.memory) * 1e-9);
     if (best != kNone && use >= best_use) continue;
     best = host;

@@ -65,7 +65,8 @@ class Replacer {
   Replaced place(std::span<const Index> vms, Fill fill);
 
   // Part of a host used with `vm` on it as well, of the resource that is used most: CPU by demand,
-  // memory by size. Each soft rule broken counts as ten full hosts.
+  // memory by size. Each soft rule broken counts as ten full hosts, each NUMA node beyond one as
+  // one.
   double use_with(Index host, Index vm) const;
 
  private:
@@ -73,6 +74,7 @@ class Replacer {
   struct Order;
 
   std::vector<Unit> units_of(std::span<const Index> vms);
+  double misfit(Index host, Index vm) const;
   bool fits(const Unit& unit, Index host, Refusals* why);
   Index quick_host(const Unit& unit);
   Index best_host(const Unit& unit, bool tight, Refusals* why);

@@ -181,6 +181,7 @@ bool Round::spend(std::int64_t candidates) {
 Index Round::best_target(Index vm, const Wanted& wanted) {
   struct Rank {
     int soft_rules;  // broken by it
+    int straddles;   // NUMA nodes beyond one
     bool wakes;      // it would be empty, or off, without this VM
     double watts;    // more; of a host that would be empty, a VM when it is full
     double room;     // left, as shares of the host
@@ -192,9 +193,12 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
   weighed_for_ = vm;
   const bool empty_ones_sleep = snapshot().settings.power.automation != Automation::kOff;
   const auto hosts = static_cast<Index>(snapshot().hosts.size());
+  const Index now_on = what.host_of(vm);
+  const int straddles_now = now_on == kNone ? 0 : what.straddles(vm, now_on);
+  Index straddled = kNone;  // the first host that would have it on several NUMA nodes
   work_ += hosts;
   for (Index h = 0; h < hosts; ++h) {
-    if (h == wanted.except || closed_[h] || h == what.host_of(vm)) continue;
+    if (h == wanted.except || closed_[h] || h == now_on) continue;
     const HostLoad& load = what.load(h);
     const bool running = what.usable(h);
     if (!running && (wanted.running_only || !what.could_run(h))) continue;
@@ -223,6 +227,18 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
     const SnapshotHost& at = snapshot().hosts[h];
     Rank rank{};
     rank.soft_rules = what.soft_rules(vm, h);
+    rank.straddles = what.straddles(vm, h);
+    if (wanted.for_gain && rank.soft_rules > 0) {
+      weigh(h, Why::kRuleForbids, rank.soft_rules);
+      continue;
+    }
+    if (rank.straddles > 0) {
+      if (straddled == kNone) straddled = h;
+      if (wanted.for_gain && rank.straddles > straddles_now) {
+        weigh(h, Why::kNoNuma, rank.straddles);
+        continue;
+      }
+    }
     rank.wakes = load.vms == 0 && (!running || sleeps);
     // Marginal watts differ by the steps of a curve that mean nothing: to the watt they are equal.
     rank.watts =
@@ -235,6 +251,8 @@ Index Round::best_target(Index vm, const Wanted& wanted) {
       best_rank = rank;
     }
   }
+  if (best != kNone && best_rank.straddles == 0 && straddled != kNone && !wanted.for_gain)
+    weigh(straddled, Why::kNoNuma, what.straddles(vm, straddled));
   return best;
 }
 

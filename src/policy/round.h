@@ -24,6 +24,7 @@ struct Wanted {
   Index except = kNone;   // not this one
   bool back = false;      // true: also where it came from within the stability window
   double core_mhz = 0;    // at least as fast as this
+  bool for_gain = false;  // nothing that should hold may give way: no soft rule, no NUMA node
 };
 
 // What became of a VM that was to go somewhere.
@@ -56,9 +57,9 @@ class Round {
   void undo_to(std::size_t mark);
 
   // The host that `vm` fits best, of those that hold it by the hard rules and have room as wanted:
-  // rules that should hold first, then no host that would stand empty otherwise, then the fewest
-  // watts more, then the one left with least room. O(hosts). kNone: there is none; what stood
-  // against each is counted.
+  // rules that should hold first, then the fewest NUMA nodes, then no host that would stand empty
+  // otherwise, then the fewest watts more, then the one left with least room. O(hosts). kNone:
+  // there is none; what stood against each is counted.
   Index best_target(Index vm, const Wanted& wanted);
   // Whether `vm` has room on `host` as wanted (hard rules are Whatif::forbids).
   bool has_room(Index vm, Index host, const Wanted& wanted) const;

@@ -74,7 +74,8 @@ WhatIf::WhatIf(const Snapshot& snapshot)
       vms_on_(snapshot.hosts.size()),
       usable_(snapshot.hosts.size()),
       could_run_(snapshot.hosts.size()),
-      rules_of_(snapshot.rules.empty() ? 0 : snapshot.vms.size()) {
+      rules_of_(snapshot.rules.empty() ? 0 : snapshot.vms.size()),
+      numa_(snapshot) {
   for (const Requirement& needs : snapshot.requirements) {
     for (const Offer& offer : snapshot.offers) matches_.push_back(match(needs, offer));
   }
@@ -95,14 +96,26 @@ WhatIf::WhatIf(const Snapshot& snapshot)
     vm_loads_[v] = load_of(vm, snapshot);
     if (vm.run == VmRun::kOn && vm.host != kNone) move(v, vm.host);
   }
+  // Onto nodes largest first, in whatever order they are listed.
+  if (numa_.any()) {
+    std::vector<Index> running;
+    for (Index v = 0; v < snapshot.vms.size(); ++v)
+      if (host_of_[v] != kNone) running.push_back(v);
+    std::ranges::sort(running, {},
+                      [&](Index v) { return std::pair(-vm_loads_[v].size.memory, v); });
+    for (const Index v : running) numa_.take(v, host_of_[v]);
+    for (const Index v : running) numa_.put(v, host_of_[v], vm_loads_[v].size.memory);
+  }
   // What starts is there already. What arrives needs its room at both ends.
   for (const model::SnapshotOperation& operation : snapshot.operations) {
     using enum model::SnapshotOperation::Kind;
     if (operation.vm == kNone || operation.to == kNone) continue;
     if (operation.kind == kStart && host_of_[operation.vm] == kNone)
       move(operation.vm, operation.to);
-    else if (operation.kind == kMigrate && host_of_[operation.vm] != operation.to)
+    else if (operation.kind == kMigrate && host_of_[operation.vm] != operation.to) {
       loads_[operation.to] = with(loads_[operation.to], operation.vm);
+      numa_.hold(operation.vm, operation.to, vm_loads_[operation.vm].size.memory);
+    }
   }
 }
 
@@ -116,12 +129,14 @@ void WhatIf::move(Index vm, Index to) {
     place_of_[list[place]] = place;
     list.pop_back();
     loads_[from] = without(loads_[from], vm);
+    numa_.take(vm, from);
   }
   host_of_[vm] = to;
   if (to != kNone) {
     place_of_[vm] = static_cast<Index>(vms_on_[to].size());
     vms_on_[to].push_back(vm);
     loads_[to] = with(loads_[to], vm);
+    numa_.put(vm, to, vm_loads_[vm].size.memory);
   }
 }
 
@@ -180,6 +195,13 @@ int WhatIf::soft_rules(Index vm, Index host) const {
   return change;
 }
 
+int WhatIf::straddles(Index vm, Index host) const {
+  if (!numa_.any() || snapshot_->vms[vm].numa_nodes > 0) return 0;
+  return (host == host_of_[vm] ? numa_.nodes_of(vm)
+                               : numa_.nodes_for(vm, host, vm_loads_[vm].size.memory)) -
+         1;
+}
+
 std::optional<Why> WhatIf::rule_broken(Index vm, bool must_only) const {
   if (rules_of_.empty() || host_of_[vm] == kNone) return std::nullopt;
   for (const Index r : rules_of_[vm]) {
@@ -202,10 +224,7 @@ std::optional<Why> WhatIf::forbids(Index vm, Index host) const {
   if (target.vms_max > 0 && load.vms >= target.vms_max) return Why::kNoCpu;
   const SnapshotVm& what = snapshot_->vms[vm];
   if (target.cores > 0 && what.vcpus > target.cores) return Why::kNoCpu;
-  if (what.numa_nodes > 0 && target.numa_memory.size() > 1 &&
-      static_cast<std::size_t>(what.numa_nodes) > target.numa_memory.size()) {
-    return Why::kNoNuma;
-  }
+  if (what.numa_nodes > 0 && !numa_.meets(vm, host, add.size.memory)) return Why::kNoNuma;
   return rules_forbid(vm, host);
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "policy/normal.h"
+#include "policy/numa.h"
 #include "policy/plan.h"
 
 namespace chorok::policy {
@@ -59,7 +60,8 @@ class WhatIf {
   // CPU model, datastores, networks: of the VM's requirement and the host's offer. O(1).
   std::optional<Why> compatible(Index vm, Index host) const;
   // Everything hard: compatible, rules that must hold, reservations, memory by the overcommit
-  // setting, NUMA, the host's own bound of VMs. The VM must not be on the host. O(rules of the VM).
+  // setting, NUMA nodes that are asked for, the host's own bound of VMs. The VM must not be on the
+  // host. O(rules of the VM).
   std::optional<Why> forbids(Index vm, Index host) const;
   // Whether `host`, as it stands, breaks something hard with what is on it.
   std::optional<Why> broken(Index host) const;
@@ -67,6 +69,9 @@ class WhatIf {
   std::optional<Why> rule_broken(Index vm, bool must_only) const;
   // Rules that should hold and would be broken (+) or mended (-) by the move.
   int soft_rules(Index vm, Index host) const;
+  // NUMA nodes of the host that it would be divided over beyond one; 0 if it asks for its number.
+  int straddles(Index vm, Index host) const;
+  const Numa& numa() const { return numa_; }
 
   // ---- demand ----
   // Of the sum of the host's VMs, MHz: their own variances and the part that all have in common.
@@ -126,6 +131,7 @@ class WhatIf {
   std::vector<bool> could_run_;
   std::vector<std::optional<Why>> matches_;   // requirement x offer
   std::vector<std::vector<Index>> rules_of_;  // of a VM; empty lists cost nothing
+  Numa numa_;
 };
 
 }  // namespace chorok::policy
