@@ -1,0 +1,77 @@
+// Series of what was used, append-only, in buckets that are coarser the older they are and bounded
+// in all. Not the store: losing it loses the past, not the cluster.
+//
+// Amounts are integrals over time (MHz seconds, MiB seconds, bytes, joules), so that a total is
+// right at any resolution, and a mean is a total by the time it was measured over.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/loop.h"
+#include "base/result.h"
+
+namespace chorok::ports {
+
+enum class Measure : std::uint8_t {
+  kCpu,       // MHz s
+  kReady,     // MHz s wanted and not got
+  kMemory,    // MiB s
+  kActive,    // MiB s
+  kConsumed,  // MiB s
+  kDisk,      // bytes
+  kNet,       // bytes
+  kEnergy,    // J
+};
+inline constexpr std::size_t kMeasures = 8;
+
+struct HistoryAmounts {
+  std::array<double, kMeasures> values{};
+  double& operator[](Measure m) { return values[static_cast<std::size_t>(m)]; }
+  double operator[](Measure m) const { return values[static_cast<std::size_t>(m)]; }
+};
+
+// What a series used from `from` to `to`: spread evenly over that time.
+struct HistoryUse {
+  std::string series;  // "vm/UUID", "host/ID"; at most 128 bytes
+  HistoryAmounts amounts;
+};
+// One interval of one source.
+struct HistoryBatch {
+  std::string source;
+  Time from{};
+  Time to{};
+  std::vector<HistoryUse> uses;
+  std::string cursor;  // of the source after this, kept with it; empty: the one before stays
+};
+
+struct HistoryPoint {
+  Time at{};            // where the step begins
+  Duration measured{};  // within the step
+  double cpu_peak = 0;  // MHz of the highest interval in it
+  HistoryAmounts amounts;
+};
+struct HistoryQuery {
+  std::string series;
+  Time from{};
+  Time to{};
+  Duration step{};  // at least a second, at most 10,000 of them
+};
+
+class History {
+ public:
+  virtual ~History() = default;
+
+  // All or nothing; done when it survives the process. Errors (kExhausted: the disk is full) mean
+  // that nothing was kept; append it again.
+  virtual void append(std::vector<HistoryBatch> batches, Done<Result<>> done) = 0;
+  // Steps in which something was measured, oldest first. Where only coarser buckets are left, a
+  // point stands where its bucket begins.
+  virtual void range(HistoryQuery query, Done<Result<std::vector<HistoryPoint>>> done) = 0;
+  // The newest cursor of each source.
+  virtual void cursors(Done<Result<std::map<std::string, std::string>>> done) = 0;
+};
+
+}  // namespace chorok::ports
