@@ -182,6 +182,37 @@ unreached_places_say_why() {
   [[ $said == *nostore* && $said == *nonet* ]] || why "not every reason is listed: $(jq -c .problems <<<"$said")"
 }
 
+# --- what is used ------------------------------------------------------------------------------------------------------
+
+used() { get /usage | jq -e --arg vm "$1" "[.vms[] | select(.name == \$vm)][0] | $2"; } # VM CONDITION
+jiffies() { lab exec "$2" awk '{ print $14 + $15 }' "/proc/$1/stat"; }                  # PID HOST
+
+# The CPU time of a guest's process over half a minute, by the kernel and by the manager's history.
+telemetry_is_right() {
+  local pid begin before end after mhz counted kernel
+  vm measured --host host1 --start
+  pid=$(qemu_pid measured host1)
+  eventually 40 used measured '.cpu_mhz > 0 and .consumed > 0 and .memory == 96' >/dev/null
+  begin=$(used measured .at | tr -d '"') before=$(jiffies "$pid" host1)
+  eventually 60 used measured "(.at | .[:19] + \"Z\" | fromdate) > ($(date -u +%s) + 25)" >/dev/null
+  end=$(used measured .at | tr -d '"') after=$(jiffies "$pid" host1)
+  mhz=$(get /hosts/host1 | jq .inventory.cpu.mhz)
+  eventually 10 recorded measured "$begin" "$end"
+  counted=$(get "/vms/measured/stats?from=$begin&to=$end&step=10" | jq ".cpu_mhz_hours * 3600 / $mhz")
+  kernel=$(awk -v a="$before" -v b="$after" -v hz="$(getconf CLK_TCK)" 'BEGIN { print (b - a) / hz }')
+  # A sample and a look at /proc are up to a second apart.
+  awk -v c="$counted" -v k="$kernel" 'BEGIN { exit !(c > 0 && c > k * 0.7 - 0.7 && c < k * 1.3 + 0.7) }' ||
+    why "the history has $counted s of CPU, the kernel $kernel s"
+  get /usage | jq -e '[.hosts[] | select(.name == "host1")][0] | .cpu_known and .cpu_mhz >= .guests_mhz and .vms > 0' >/dev/null ||
+    why "host1: $(get /usage | jq -c .hosts)"
+  c vm stats measured | grep -q "MHz hours" || why "no table of statistics"
+  curl -sS --max-time 10 --cacert "$CHOROK_CA" -H "Authorization: Bearer $CHOROK_TOKEN" "$CHOROK_URL/metrics" |
+    grep -q '^chorok_vm_cpu_mhz{vm="measured"' || why "no metrics of it"
+  gone measured
+  echo "$counted s in the history, $kernel s by the kernel"
+}
+recorded() { get "/vms/$1/stats?from=$2&to=$3&step=1" | jq -e '.measured >= 20' >/dev/null; } # VM FROM TO
+
 # --- a VM's life -------------------------------------------------------------------------------------------------------
 
 create_from_flags() {
@@ -566,6 +597,7 @@ check "disk: moves to another datastore while it runs" storage_moves_while_it_ru
 check "disk: a local one moves along, live" local_disk_moves_along
 check "disk: cold migration" cold_migration
 check "disk: delete takes it along" delete_takes_disks
+check "telemetry: what is counted is what the kernel counts" telemetry_is_right
 check "a dry run gives reasons" dry_run_gives_reasons
 check "maintenance evacuates" maintenance_evacuates
 check "a foreign guest is adopted as it runs" adopt_foreign

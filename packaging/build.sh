@@ -109,6 +109,7 @@ man_page chorok-manager 8
 put 0644 "$here/chorok-manager/chorok-manager.service" chorok-manager/usr/lib/systemd/system/chorok-manager.service
 put 0644 "$here/chorok-manager/sysusers" chorok-manager/usr/lib/sysusers.d/chorok-manager.conf
 put 0644 "$here/chorok-manager/default" chorok-manager/etc/default/chorok-manager
+put 0644 "$here/grafana/chorok.json" chorok-manager/usr/share/chorok-manager/grafana.json
 finish_package chorok-manager "$arch"
 
 program chorok-agent /usr/sbin/chorok-agent

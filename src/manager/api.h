@@ -15,8 +15,12 @@
 #include "manager/requests.h"
 #include "net/http.h"
 
+namespace chorok::ports {
+class History;
+}
 namespace chorok::manager {
 
+class Telemetry;
 struct Route;
 struct ApiCore;
 class Tickets;
@@ -42,6 +46,9 @@ struct ApiSettings {
   std::string scratch_folder;  // for copies on their way out
   // The loops of a cluster, by its id; null where they have not begun. Made by Service.
   std::function<const ClusterDriver*(const std::string& cluster)> drivers;
+  // Of what is used; null: asked for it, the API says that there is none.
+  const Telemetry* telemetry = nullptr;
+  ports::History* history = nullptr;
 };
 
 // Lives on the I/O thread; outlives the HttpServers that ask it.
@@ -56,6 +63,8 @@ class Api {
   net::awaitable<net::Response> handle(net::Request& request);
   // For the admin's unix socket: who can open it is the administrator of this machine.
   net::awaitable<net::Response> handle_local(net::Request& request);
+  // For Prometheus on this machine: /metrics without a token, and nothing else.
+  net::awaitable<net::Response> handle_metrics(net::Request& request);
   net::BodyPolicy body_policy(const net::Request& request) const;
 
   std::span<const Route> routes() const;

@@ -126,6 +126,21 @@ class AgentTest : public ApiTest {
   bool stream_over = false;
 };
 
+TEST_F(AgentTest, ItsTelemetryIsHeard) {
+  connect();
+  run([&]() -> net::awaitable<void> {
+    for (std::uint64_t i : {1, 2}) {
+      model::HostSample sample{.boot_id = "b", .sequence = i, .uptime = std::chrono::seconds(i)};
+      sample.memory_total = Mib(1024);
+      model::TelemetryBatch batch{.boot_id = "b", .uptime = sample.uptime, .samples = {sample}};
+      auto taken = co_await ask("telemetry", json::encode(batch));
+      EXPECT_TRUE(taken) << taken.error().message;
+    }
+  });
+  ASSERT_TRUE(service->telemetry().host(host));
+  EXPECT_EQ(service->telemetry().host(host)->memory, 1024);
+}
+
 TEST_F(AgentTest, JoinsOnceAndConnects) {
   const std::string token = join_token();
   ASSERT_EQ(join(token, "host0").status, 200);

@@ -102,6 +102,11 @@ net::Async<net::Response> agent_link(Call& call);
 
 net::Async<net::Response> watch(Call& call);
 
+net::Async<net::Response> get_metrics(Call& call);
+net::Async<net::Response> get_usage(Call& call);
+net::Async<net::Response> vm_stats(Call& call);
+net::Async<net::Response> host_stats(Call& call);
+
 net::Async<net::Response> open_console(Call& call);
 net::Async<net::Response> open_vnc(Call& call);
 net::Async<net::Response> agent_stream(Call& call);

@@ -6,6 +6,7 @@
 
 #include "manager/api_core.h"
 #include "manager/plan_view.h"
+#include "model/usage.h"
 
 namespace chorok::manager {
 namespace {
@@ -232,6 +233,27 @@ void special_routes(RouteMaker& make) {
   }
 }
 
+void usage_routes(RouteMaker& make) {
+  Route* route =
+      &make.add("GET", "/metrics", "getMetrics",
+                "For Prometheus, in its text format; takes a bearer token too.", get_metrics);
+  document(*route, AnswerForm::kBytes);
+  route = &make.add("GET", "/api/v1/usage", "getUsage", "What hosts and VMs use now.", get_usage);
+  document(*route, AnswerForm::kObject, &type_of<model::UsageNow>());
+  route->query = {{"stale", "boolean", "Also what was last heard of more than two minutes ago."}};
+  for (auto [plural, id, handler] : {std::tuple{"vms", "vmStats", Handler{vm_stats}},
+                                     std::tuple{"hosts", "hostStats", Handler{host_stats}}}) {
+    route = &make.add("GET", fmt::format("/api/v1/{}/{{ref}}/stats", plural), id,
+                      "What was used over some time, in steps.", handler);
+    route->tag = plural;
+    document(*route, AnswerForm::kObject, &type_of<model::UsageSeries>());
+    route->query = {
+        {"from", "string", "A time, or -SECONDS before now; default an hour before `to`."},
+        {"to", "string", "A time, or -SECONDS before now; default now."},
+        {"step", "number", "Seconds a point; default a round one that makes at most 240."}};
+  }
+}
+
 void file_routes(RouteMaker& make) {
   constexpr std::string_view kFiles = "/api/v1/datastores/{ref}/files";
   const std::string one = std::string(kFiles) + "/{path...}";
@@ -298,6 +320,7 @@ std::vector<Route> make_routes() {
   for (const ResourceKind& kind : model::resource_kinds()) make.kind_routes(kind);
   for (const Verb& verb : model::verbs()) make.verb_route(verb);
   special_routes(make);
+  usage_routes(make);
   file_routes(make);
   agent_routes(make);
   return make.take();

@@ -34,16 +34,37 @@ net::Async<> Service::start() {
   CO_TRY(
       co_await until_done<Result<>>([&](Done<Result<>> done) { engine_.start(std::move(done)); }));
   make_parts();
+  if (recorder_ != nullptr) {
+    auto restored = co_await until_done<Result<>>(
+        [&](Done<Result<>> done) { recorder_->restore(std::move(done)); });
+    if (!restored) Log("manager").error("the history cannot be read: {}", restored.error().message);
+  }
   reconciler_->mark_all();
   co_return Result<>{};
 }
 
+void Service::make_telemetry() {
+  telemetry_ = std::make_unique<Telemetry>(engine_, settings_.telemetry);
+  if (settings_.history != nullptr)
+    recorder_ = std::make_unique<Recorder>(engine_, *telemetry_, *settings_.history);
+  settings_.api.telemetry = telemetry_.get();
+  settings_.api.history = settings_.history;
+  agents_->on_telemetry(
+      [this](const std::string& host, const model::TelemetryBatch& batch, Done<Result<>> done) {
+        take_telemetry(host, batch, std::move(done));
+      });
+}
+
+void Service::take_telemetry(const std::string& host, const model::TelemetryBatch& batch,
+                             Done<Result<>> done) {
+  if (recorder_ != nullptr) return recorder_->take(host, batch, std::move(done));
+  done(telemetry_->take(host, batch));
+}
+
 void Service::make_parts() {
   world_ = std::make_unique<World>(engine_);
-  telemetry_ = std::make_unique<Telemetry>(engine_, settings_.telemetry);
   agents_ = std::make_unique<Agents>(engine_, *world_, settings_.agents);
-  agents_->on_telemetry([this](const std::string& host, const model::TelemetryBatch& batch,
-                               Done<Result<>> done) { done(telemetry_->take(host, batch)); });
+  make_telemetry();
   reconciler_ = std::make_unique<Reconciler>(engine_, *world_, *agents_);
   agents_->connect(*reconciler_);
   PowerSwitches& switches = settings_.switches != nullptr ? *settings_.switches : no_switches_;
@@ -69,11 +90,18 @@ void Service::make_parts() {
   local_ = std::make_unique<net::HttpServer>(
       loop_.executor(), [this](net::Request& request) { return api_->handle_local(request); },
       settings_.http, policy);
+  metrics_ = std::make_unique<net::HttpServer>(
+      loop_.executor(), [this](net::Request& request) { return api_->handle_metrics(request); },
+      settings_.http, policy);
 }
 
 Result<std::uint16_t> Service::listen(const std::string& address, std::uint16_t port,
                                       std::shared_ptr<net::TlsServerContext> tls) {
   return server_->listen(address, port, std::move(tls));
+}
+
+Result<std::uint16_t> Service::listen_metrics(const std::string& address, std::uint16_t port) {
+  return metrics_->listen(address, port, nullptr);
 }
 
 Result<> Service::listen_local(const std::string& path) {
@@ -85,6 +113,7 @@ net::Async<> Service::stop() {
   if (server_ != nullptr) {
     co_await server_->stop(kStopGrace);
     co_await local_->stop(kStopGrace);
+    co_await metrics_->stop(kStopGrace);
   }
   co_return co_await until_done<Result<>>(
       [&](Done<Result<>> done) { engine_.stop(std::move(done)); });

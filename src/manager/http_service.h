@@ -14,6 +14,7 @@
 #include "manager/http_offload.h"
 #include "manager/pki.h"
 #include "manager/reconciler.h"
+#include "manager/recorder.h"
 #include "manager/requests.h"
 #include "manager/telemetry.h"
 #include "manager/world.h"
@@ -27,6 +28,7 @@ struct ServiceSettings {
   EngineSettings engine;
   AgentsSettings agents;
   TelemetrySettings telemetry;
+  ports::History* history = nullptr;  // null: what was used is known of now only
   DriverSettings clusters;
   PowerSwitches* switches = nullptr;  // null: no host has a BMC
   AccountsSettings accounts;
@@ -47,10 +49,16 @@ class Service {
   // After start(). Answers the port.
   Result<std::uint16_t> listen(const std::string& address, std::uint16_t port,
                                std::shared_ptr<net::TlsServerContext> tls);
+  // /metrics without a token; for a loopback address.
+  Result<std::uint16_t> listen_metrics(const std::string& address, std::uint16_t port);
   // The admin's socket: only the owner of the process may open it.
   Result<> listen_local(const std::string& path);
   // Says goodbye to everybody, then gives the lease back.
   net::Async<> stop();
+
+  // What an agent measured. Done when it is kept.
+  void take_telemetry(const std::string& host, const model::TelemetryBatch& batch,
+                      Done<Result<>> done);
 
   Engine& engine() { return engine_; }
   Agents& agents() { return *agents_; }
@@ -62,6 +70,7 @@ class Service {
 
  private:
   void make_parts();
+  void make_telemetry();
 
   net::AsioLoop& loop_;
   const Pki& pki_;
@@ -70,6 +79,7 @@ class Service {
   Engine engine_;
   std::unique_ptr<World> world_;
   std::unique_ptr<Telemetry> telemetry_;
+  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Agents> agents_;
   std::unique_ptr<Reconciler> reconciler_;
   NoSwitches no_switches_;
@@ -79,6 +89,7 @@ class Service {
   std::unique_ptr<Api> api_;
   std::unique_ptr<net::HttpServer> server_;
   std::unique_ptr<net::HttpServer> local_;
+  std::unique_ptr<net::HttpServer> metrics_;
 };
 
 }  // namespace chorok::manager

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <map>
 
+#include "adapters/sqlite/sqlite_history.h"
 #include "adapters/sqlite/sqlite_store.h"
 #include "crypto/random.h"
 #include "manager/api_routes.h"
@@ -35,6 +36,10 @@ constexpr OptionSpec kOptions[] = {
     {"http", "ADDR:PORT", "run: plain HTTP too, on a loopback address only, for a proxy beside it"},
     {"audit-max", "COUNT", "run: audit entries kept, the oldest go first; default 20000"},
     {"audit-days", "DAYS", "run: and for how long; default 365"},
+    {"metrics", "ADDR:PORT",
+     "run: /metrics for Prometheus without a token, on a loopback address only"},
+    {"sample-interval", "SECONDS", "run: between two samples of a host with VMs; default 10"},
+    {"history-max", "MIB", "run: how large history.db may become; default 2048, 0: no history"},
     {"lifetime", "SECONDS", "token host: default an hour"},
     {"seal-key", "FILE",
      "restore: the key that the CA's key was sealed with; default DIR/seal.key"},
@@ -61,7 +66,11 @@ struct Run {
   std::vector<ListenAddress> listen;
   std::vector<ListenAddress> plain;
   net::AsioLoop loop;
+  std::vector<ListenAddress> metrics;
+  Duration sample_interval = std::chrono::seconds(10);
+  std::int64_t history_mib = 0;
   std::unique_ptr<sqlite::SqliteStore> store;
+  std::unique_ptr<sqlite::SqliteHistory> history;
   std::unique_ptr<Pki> pki;
   std::shared_ptr<net::TlsServerContext> tls;
   std::unique_ptr<Service> service;
@@ -81,7 +90,10 @@ struct Run {
     served = own.certificate_pem;
     tls = TRY(net::TlsServerContext::create(own, pki->ca_pem()));
     store = TRY(sqlite::SqliteStore::open(loop, {.path = state.store(), .create = false}));
+    open_history();
     ServiceSettings settings;
+    settings.history = history.get();
+    settings.agents.sample_interval = sample_interval;
     settings.engine = engine;
     settings.engine.owner = fmt::format("manager-{}", crypto::random_text(10));
     settings.api.scratch_folder = state.path;
@@ -98,6 +110,19 @@ struct Run {
     return {};
   }
 
+  // A manager without a past is better than none.
+  void open_history() {
+    if (history_mib == 0) return;
+    sqlite::HistorySettings settings;
+    settings.path = state.history();
+    settings.bytes_max = history_mib << 20;
+    auto opened = sqlite::SqliteHistory::open(loop, std::move(settings));
+    if (opened)
+      history = std::move(*opened);
+    else
+      log.error("what VMs and hosts use is not kept: {}", opened.error().message);
+  }
+
   net::Async<> open() {
     CO_TRY(co_await service->start());
     for (const ListenAddress& each : listen) {
@@ -106,6 +131,8 @@ struct Run {
     }
     for (const ListenAddress& each : plain)
       CO_TRY(service->listen(each.address, each.port, nullptr));
+    for (const ListenAddress& each : metrics)
+      CO_TRY(service->listen_metrics(each.address, each.port));
     CO_TRY(service->listen_local(state.socket()));
     co_return Result<>{};
   }
@@ -151,6 +178,10 @@ struct Run {
   }
 };
 
+bool is_loopback(const ListenAddress& where) {
+  return where.address.starts_with("127.") || where.address == "::1";
+}
+
 Result<int> run(const Options& options, const StateDir& state) {
   log_to_stderr(options.has("verbose") ? LogLevel::kDebug : LogLevel::kInfo);
   Run self;
@@ -160,11 +191,19 @@ Result<int> run(const Options& options, const StateDir& state) {
   for (const std::string& each : listen) self.listen.push_back(TRY(parse_listen(each)));
   for (const std::string& each : options.all("http")) {
     self.plain.push_back(TRY(parse_listen(each)));
-    const std::string& address = self.plain.back().address;
-    if (!address.starts_with("127.") && address != "::1")
+    if (!is_loopback(self.plain.back()))
       return fail(Code::kInvalid, "tokens would be readable on their way: use 127.0.0.1 or ::1",
                   "--http");
   }
+  for (const std::string& each : options.all("metrics")) {
+    self.metrics.push_back(TRY(parse_listen(each)));
+    if (!is_loopback(self.metrics.back()))
+      return fail(Code::kInvalid,
+                  "it asks for no token: use 127.0.0.1 or ::1, or scrape /metrics with one",
+                  "--metrics");
+  }
+  self.sample_interval = std::chrono::seconds(TRY(options.number("sample-interval", 10, 0, 3600)));
+  self.history_mib = TRY(options.number("history-max", 2048, 0, 1 << 20));
   self.engine.audit_max =
       static_cast<std::size_t>(TRY(options.number("audit-max", 20'000, 1, 1'000'000)));
   self.engine.audit_age = std::chrono::days(TRY(options.number("audit-days", 365, 1, 36'500)));
@@ -179,6 +218,7 @@ Result<int> run(const Options& options, const StateDir& state) {
   net::spawn(self.loop.executor(), self.start(), "start");
   self.loop.run();
   self.service.reset();
+  self.history.reset();
   self.store.reset();
   return self.exit_code;
 }

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "adapters/memory/memory_store.h"
+#include "adapters/sqlite/sqlite_history.h"
 #include "agent/core.h"
 #include "crypto/random.h"
 #include "crypto/sha256.h"
@@ -44,6 +45,8 @@ constexpr long kAtOnce = 100;
 // Of a simulated host, before the time scale.
 constexpr Duration kBoot = std::chrono::minutes(3);
 constexpr Duration kShutdown = std::chrono::seconds(30);
+constexpr long kHistoryVms = 2000;
+constexpr std::int64_t kHistoryBytes = 128 << 20;
 constexpr std::size_t kBatch = 50;  // records a commit; the store takes 100 keys
 
 // One console of a fake guest, joined to a WebSocket end.
@@ -226,7 +229,13 @@ struct Plan {
 class Simulation : public PowerSwitches {
  public:
   Simulation(Plan plan, const Pki& pki) : plan_(std::move(plan)), pki_(pki), store_(loop_) {
+    // In memory, where as many VMs as one likes would not fit.
+    if (plan_.vms <= kHistoryVms)
+      if (auto opened =
+              sqlite::SqliteHistory::open(loop_, {.path = ":memory:", .bytes_max = kHistoryBytes}))
+        history_ = std::move(*opened);
     ServiceSettings settings;
+    settings.history = history_.get();
     settings.engine.owner = "chorok-sim";
     settings.api.simulated = true;
     settings.switches = this;
@@ -482,6 +491,7 @@ class Simulation : public PowerSwitches {
   const Pki& pki_;
   net::AsioLoop loop_;
   memory::MemoryStore store_;
+  std::unique_ptr<sqlite::SqliteHistory> history_;
   sim::Random random_{1};
   sim::FakeWorld world_{loop_};
   std::unique_ptr<Service> service_;

@@ -197,6 +197,7 @@ VmConsumption Telemetry::consume(const HostState& state, model::VmSample& vm, Du
   if (out.cpu_s > elapsed * (vm.vcpus + kOwnThreads) * kPlausible + kPlausibleMore)
     return {vm.uuid};
   out.cpu_mhz_s = out.cpu_s * core_mhz;
+  out.ready_mhz_s = out.ready_s * core_mhz;
   VmUsage usage;
   usage.uuid = vm.uuid;
   usage.host = state.consumption.host;
@@ -331,7 +332,20 @@ HostCursor Telemetry::cursor(const std::string& host) const {
   out.at = state.at;
   out.cpu_busy = state.cpu_busy;
   out.cpu_known = state.cpu_known;
-  for (const auto& [uuid, vm] : state.last) out.vms.push_back(vm);
+  for (const auto& [uuid, vm] : state.last) {
+    // Only what grows is compared.
+    model::VmSample& kept = out.vms.emplace_back();
+    kept.uuid = uuid;
+    kept.life = vm.life;
+    kept.cpu_time = vm.cpu_time;
+    kept.cpu_ready = vm.cpu_ready;
+    kept.disk_read = vm.disk_read;
+    kept.disk_written = vm.disk_written;
+    kept.disk_reads = vm.disk_reads;
+    kept.disk_writes = vm.disk_writes;
+    kept.net_received = vm.net_received;
+    kept.net_sent = vm.net_sent;
+  }
   std::ranges::sort(out.vms, {}, &model::VmSample::uuid);
   return out;
 }

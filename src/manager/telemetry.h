@@ -18,50 +18,13 @@
 #include "manager/cluster_snapshot.h"
 #include "manager/engine.h"
 #include "model/telemetry.h"
+#include "model/usage.h"
 #include "policy/forecast.h"
 
 namespace chorok::manager {
 
-// Rates over one interval between two samples of a host.
-struct VmUsage {
-  std::string uuid;
-  std::string host;  // id
-  Time at{};
-  Duration interval{};
-  model::VmState state = model::VmState::kUnknown;
-  std::int32_t vcpus = 0;
-  double cpu_mhz = 0;    // used: CPU time x the host's core
-  double ready_mhz = 0;  // wanted and not got
-  double memory = 0;     // MiB that the guest has
-  double active = 0;     // MiB that it works with
-  double consumed = 0;   // MiB of the host that its process holds
-  double reclaimable = 0;
-  bool guest_known = false;  // `active` is the guest's word; else what is consumed
-  double disk_read = 0;      // bytes/s
-  double disk_written = 0;
-  double disk_reads = 0;  // requests/s
-  double disk_writes = 0;
-  double net_received = 0;  // bytes/s
-  double net_sent = 0;
-  double swap_in = 0;
-  double swap_out = 0;
-  double dirty_mib_s = 0;
-  bool dirty_known = false;
-};
-
-struct HostUsage {
-  std::string host;
-  Time at{};
-  Duration interval{};
-  bool cpu_known = false;
-  double cpu_mhz = 0;     // everything
-  double guests_mhz = 0;  // its VMs
-  double ready_mhz = 0;   // that its VMs wanted and did not get
-  double memory = 0;      // MiB
-  double available = 0;
-  double guests = 0;  // MiB that its VMs hold
-  std::int32_t vms = 0;
-};
+using model::HostUsage;
+using model::VmUsage;
 
 // What was consumed since the sample before; each consumption is in exactly one of these.
 struct VmConsumption {
@@ -69,6 +32,7 @@ struct VmConsumption {
   double cpu_mhz_s = 0;
   double cpu_s = 0;
   double ready_s = 0;
+  double ready_mhz_s = 0;
   double memory_mib_s = 0;    // what the guest had
   double consumed_mib_s = 0;  // what it held of the host
   double active_mib_s = 0;

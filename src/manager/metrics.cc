@@ -1,0 +1,175 @@
+#include "manager/metrics.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+
+namespace chorok::manager {
+namespace {
+
+constexpr double kMib = 1 << 20;
+
+void append_escaped(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    if (c == '\\' || c == '"') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+}
+
+// One family over all rows.
+template <class Usage>
+struct Family {
+  std::string_view name;
+  std::string_view help;
+  double (*value)(const Usage&);
+};
+
+constexpr Family<VmUsage> kVmFamilies[] = {
+    {"chorok_vm_cpu_mhz", "CPU that the VM uses, in MHz of its host's core.",
+     [](const VmUsage& u) { return u.cpu_mhz; }},
+    {"chorok_vm_cpu_ready_mhz", "CPU that the VM wanted and its host did not have.",
+     [](const VmUsage& u) { return u.ready_mhz; }},
+    {"chorok_vm_vcpus", "Virtual CPUs online.",
+     [](const VmUsage& u) { return static_cast<double>(u.vcpus); }},
+    {"chorok_vm_memory_bytes", "Memory that the guest has.",
+     [](const VmUsage& u) { return u.memory * kMib; }},
+    {"chorok_vm_memory_active_bytes", "Memory that the guest works with.",
+     [](const VmUsage& u) { return u.active * kMib; }},
+    {"chorok_vm_memory_consumed_bytes", "Memory of the host that the VM holds.",
+     [](const VmUsage& u) { return u.consumed * kMib; }},
+    {"chorok_vm_memory_reclaimable_bytes", "Memory that the VM holds and could do without.",
+     [](const VmUsage& u) { return u.reclaimable * kMib; }},
+    {"chorok_vm_disk_read_bytes_per_second", "Read from its disks.",
+     [](const VmUsage& u) { return u.disk_read; }},
+    {"chorok_vm_disk_written_bytes_per_second", "Written to its disks.",
+     [](const VmUsage& u) { return u.disk_written; }},
+    {"chorok_vm_network_received_bytes_per_second", "Received by its NICs.",
+     [](const VmUsage& u) { return u.net_received; }},
+    {"chorok_vm_network_sent_bytes_per_second", "Sent by its NICs.",
+     [](const VmUsage& u) { return u.net_sent; }},
+    {"chorok_vm_dirty_bytes_per_second", "Memory that the guest writes; 0 while it is not known.",
+     [](const VmUsage& u) { return u.dirty_mib_s * kMib; }},
+};
+
+constexpr Family<HostUsage> kHostFamilies[] = {
+    {"chorok_host_cpu_mhz", "CPU that the host uses, VMs and everything else.",
+     [](const HostUsage& u) { return u.cpu_mhz; }},
+    {"chorok_host_cpu_guests_mhz", "CPU that the host's VMs use.",
+     [](const HostUsage& u) { return u.guests_mhz; }},
+    {"chorok_host_cpu_ready_mhz", "CPU that the host's VMs wanted and did not get.",
+     [](const HostUsage& u) { return u.ready_mhz; }},
+    {"chorok_host_memory_bytes", "Memory of the host.",
+     [](const HostUsage& u) { return u.memory * kMib; }},
+    {"chorok_host_memory_available_bytes", "Memory that the host could still give.",
+     [](const HostUsage& u) { return u.available * kMib; }},
+    {"chorok_host_memory_guests_bytes", "Memory that the host's VMs hold.",
+     [](const HostUsage& u) { return u.guests * kMib; }},
+};
+
+void vm_families(MetricsText& text, const Engine& engine, const Telemetry& telemetry) {
+  struct Seen {
+    std::shared_ptr<const model::Vm> vm;
+    const VmUsage* usage;
+    std::string host;
+  };
+  std::vector<Seen> seen;
+  for (const auto& [id, vm] : engine.inventory().vms().all()) {
+    const VmUsage* usage = telemetry.vm_by_uuid(vm->uuid);
+    if (usage == nullptr || telemetry.is_stale(usage->at)) continue;
+    auto host = engine.inventory().hosts().find(usage->host);
+    seen.push_back({vm, usage, host == nullptr ? usage->host : host->meta.name});
+  }
+  for (const Family<VmUsage>& family : kVmFamilies) {
+    if (seen.empty()) break;
+    text.family(family.name, "gauge", family.help);
+    for (const Seen& each : seen)
+      text.sample({{"vm", each.vm->meta.name}, {"id", each.vm->meta.id}, {"host", each.host}},
+                  family.value(*each.usage));
+  }
+}
+
+void host_families(MetricsText& text, const Engine& engine, const Telemetry& telemetry) {
+  std::vector<std::pair<std::shared_ptr<const model::Host>, const HostUsage*>> seen;
+  const auto& hosts = engine.inventory().hosts().all();
+  for (const auto& [id, host] : hosts) {
+    const HostUsage* usage = telemetry.host(id);
+    if (usage != nullptr && !telemetry.is_stale(usage->at)) seen.emplace_back(host, usage);
+  }
+  for (const Family<HostUsage>& family : kHostFamilies) {
+    if (seen.empty()) break;
+    text.family(family.name, "gauge", family.help);
+    for (const auto& [host, usage] : seen)
+      text.sample({{"host", host->meta.name}, {"id", host->meta.id}}, family.value(*usage));
+  }
+  if (hosts.empty()) return;
+  text.family("chorok_host_connected", "gauge", "Whether the host's agent is connected.");
+  for (const auto& [id, host] : hosts)
+    text.sample({{"host", host->meta.name}, {"id", id}},
+                host->link == model::HostLink::kConnected ? 1 : 0);
+  text.family("chorok_host_cpu_capacity_mhz", "gauge", "CPU that the host has for VMs.");
+  for (const auto& [id, host] : hosts)
+    text.sample({{"host", host->meta.name}, {"id", id}},
+                static_cast<double>(host->inventory.cpu.capacity.value));
+}
+
+void manager_families(MetricsText& text, const Engine& engine, std::string_view version,
+                      Time started) {
+  const Inventory& inventory = engine.inventory();
+  text.family("chorok_manager_info", "gauge", "Always 1; the version is a label.");
+  text.sample({{"version", version}}, 1);
+  text.family("chorok_manager_start_time_seconds", "gauge", "When it became the leader.");
+  text.sample({}, seconds(started.time_since_epoch()));
+  text.family("chorok_manager_term", "gauge", "The leader's term.");
+  text.sample({}, static_cast<double>(engine.term()));
+  text.family("chorok_manager_store_ok", "gauge", "Whether the store takes writes.");
+  text.sample({}, engine.store_problem().empty() ? 1 : 0);
+  text.family("chorok_vms", "gauge", "VMs by state.");
+  std::map<model::VmState, int> states;
+  for (const auto& [id, vm] : inventory.vms().all()) ++states[vm->status.state];
+  for (const EnumValue& state : type_of<model::VmState>().values)
+    text.sample({{"state", state.name}}, states[static_cast<model::VmState>(state.value)]);
+  int open = 0;
+  for (const auto& [id, task] : inventory.tasks().all()) open += task->finished_state() ? 0 : 1;
+  text.family("chorok_tasks_open", "gauge", "Tasks that are not finished.");
+  text.sample({}, open);
+}
+
+}  // namespace
+
+void MetricsText::family(std::string_view name, std::string_view type, std::string_view help) {
+  name_ = name;
+  fmt::format_to(std::back_inserter(out_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+void MetricsText::sample(const Labels& labels, double value) {
+  out_ += name_;
+  char before = '{';
+  for (const auto& [key, text] : labels) {
+    out_ += before;
+    out_ += key;
+    out_ += "=\"";
+    append_escaped(out_, text);
+    out_ += '"';
+    before = ',';
+  }
+  if (!labels.empty()) out_ += '}';
+  fmt::format_to(std::back_inserter(out_), " {}\n", value);
+}
+
+std::string metrics_text(const Engine& engine, const Telemetry& telemetry, std::string_view version,
+                         Time started) {
+  MetricsText text;
+  manager_families(text, engine, version, started);
+  host_families(text, engine, telemetry);
+  vm_families(text, engine, telemetry);
+  return text.take();
+}
+
+}  // namespace chorok::manager
