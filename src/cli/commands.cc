@@ -497,6 +497,7 @@ std::vector<CommandSpec> make_commands() {
   add_machines(all);
   add_files(all);
   add_accounts(all);
+  add_usage(all);
   add_sim(all);
   std::ranges::move(plan_commands(), std::back_inserter(all));
   all.push_back(advise_command());

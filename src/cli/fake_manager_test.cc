@@ -161,6 +161,24 @@ struct FakeManager::Impl {
         });
   }
 
+  // What it answers to whoever asks for what is used.
+  static net::Response usage(bool now) {
+    if (now)
+      return net::Response::json(
+          R"({"at":"2026-11-21T12:00:00.000Z",)"
+          R"("hosts":[{"name":"host1","cpu_mhz":1500.0,"capacity_mhz":3000.0,"ready_mhz":200.0,)"
+          R"("memory":8192.0,"available":4096.0,"vms":2}],)"
+          R"("vms":[{"name":"calm","host_name":"host1","cpu_mhz":100.0,"ready_mhz":0.0,)"
+          R"("active":100.0,"consumed":900.0,"memory":1024.0,"disk_read":0.0},)"
+          R"({"name":"busy","host_name":"host1","cpu_mhz":1400.0,"ready_mhz":300.0,)"
+          R"("active":50.0,"consumed":200.0,"memory":512.0,"disk_read":2097152.0}]})");
+    return net::Response::json(
+        R"({"id":"vm-1","name":"web1","step":60.0,"cpu_mhz_hours":25.04,"memory_gib_hours":0.5,)"
+        R"("measured":60.0,"points":[{"at":"2026-11-21T11:00:00.000Z","measured":30.0,)"
+        R"("cpu_mhz":1502.0,"cpu_peak_mhz":2000.0,"ready_mhz":10.0,"memory":512.0,)"
+        R"("active":100.0,"consumed":256.0,"disk":1048576.0,"net":0.0}]})");
+  }
+
   net::Response answer(const net::Request& request) {
     const auto& path = request.segments;
     if (path.size() < 3) return missing("path", request.path);
@@ -176,6 +194,8 @@ struct FakeManager::Impl {
     if (request.headers.get("Authorization") != "Bearer chk_1_abc")
       return net::Response::problem({Code::kUnauthenticated, "who are you?", ""});
     if (path[2] == "watch") return watch();
+    if (path[2] == "usage") return usage(true);
+    if (path.size() == 5 && path[4] == "stats") return usage(false);
     if (path[2] == "tokens" && request.method == "POST")
       return net::Response::json(
           R"({"id":"tok-2","token":"chj_2.def","expires":"2026-11-21T13:00:00.000Z"})", 201);

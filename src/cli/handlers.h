@@ -41,6 +41,8 @@ Result<int> run_console(Session& session, const Invocation& call);
 Result<int> run_vnc(Session& session, const Invocation& call);
 // status.cc
 Result<int> run_status(Session& session, const Invocation& call);
+// usage.cc
+void add_usage(std::vector<CommandSpec>& all);
 // sim.cc
 Result<int> run_sim(Session& session, const Invocation& call);
 Result<int> run_sim_show(Session& session, const Invocation& call);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -117,6 +118,16 @@ class SystemTerminal : public Terminal {
       all.append(part, static_cast<std::size_t>(got));
       if (all.size() > kInputMax) return fail(Code::kExhausted, "standard input is too large");
     }
+  }
+
+  std::optional<char> key(Duration wait) override {
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    const auto limit = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+    if (::poll(&input, 1, static_cast<int>(limit)) <= 0) return std::nullopt;
+    char pressed = 0;
+    // Nobody is there to press anything any more.
+    if (::read(STDIN_FILENO, &pressed, 1) != 1) return '\x04';
+    return pressed;
   }
 
   Result<> run_editor(const std::string& path) override {

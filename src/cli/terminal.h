@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ class Terminal {
   // Asks on the terminal itself, without echo where it is secret.
   virtual Result<std::string> ask(std::string_view prompt, bool secret) = 0;
   virtual Result<std::string> read_all_input() = 0;
+  // The next key that is pressed in that time; while a RawMode lives, without Enter.
+  virtual std::optional<char> key(Duration wait) = 0;
   // Runs the person's editor on a file until it ends.
   virtual Result<> run_editor(const std::string& path) = 0;
   // What Ctrl-C says before it ends the program with 130.

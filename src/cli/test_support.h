@@ -24,6 +24,7 @@ class FakeTerminal : public Terminal {
   std::vector<std::string> answers;  // to questions, in order
   std::vector<std::string> asked;
   std::string input;
+  std::string keys;  // pressed, one a look; then q
   bool is_terminal = false;
   std::size_t columns = 0;
   std::function<Result<>(const std::string& path)> editor;
@@ -45,6 +46,12 @@ class FakeTerminal : public Terminal {
     asked.emplace_back(prompt);
     if (asked.size() > answers.size()) return fail(Code::kFailedPrecondition, "no terminal");
     return answers[asked.size() - 1];
+  }
+  std::optional<char> key(Duration) override {
+    if (keys.empty()) return 'q';
+    const char pressed = keys.front();
+    keys.erase(0, 1);
+    return pressed;
   }
   Result<std::string> read_all_input() override { return input; }
   Result<> run_editor(const std::string& path) override {
