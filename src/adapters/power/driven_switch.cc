@@ -125,6 +125,8 @@ void DrivenSwitch::soft_off(Done<Result<>> done) {
     if (!now) return done(Unexpected(now.error()));
     // Pressing the button of a host that is off would switch it on.
     if (*now == ChassisPower::kOff) return done({});
+    if (*now == ChassisPower::kUnknown)
+      return done(fail(Code::kUnavailable, "the BMC does not know whether the host is on"));
     command(PowerDriver::Command::kSoftOff, std::move(done));
   });
 }
