@@ -223,12 +223,12 @@ cmd_watts() { # HOST: watts and joules as they are, as its BMC says, and seconds
   cat "$RUN/$1.watts"
 }
 
-cmd_quirk() { # HOST [QUIRK...]: stuck_on stuck_off wake_fails no_soft slow=S watts=FACTOR resets=A,B no_power no_environment; none: heals
+cmd_quirk() { # HOST [QUIRK...]: stuck_on stuck_off wake_fails no_soft slow=S watts=FACTOR resets=A,B ... (tools/redfish.py); none: heals
   host_must_exist "${1:-}"
   local host=$1 each
   shift
   for each in "$@"; do
-    [[ $each =~ ^(stuck_on|stuck_off|wake_fails|no_soft|no_power|no_environment|slow=[0-9.]+|watts=[0-9.]+|resets=[A-Za-z,]+)$ ]] ||
+    [[ $each =~ ^(stuck_on|stuck_off|wake_fails|no_soft|no_power|no_environment|no_basic|garbage|huge|slow=[0-9.]+|watts=[0-9.]+|resets=[A-Za-z,]+)$ ]] ||
       fail "no quirk '$each'"
   done
   [ $# = 0 ] || printf '%s\n' "$@" >"$RUN/$host.quirks.new"

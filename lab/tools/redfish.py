@@ -6,7 +6,8 @@
 COMMAND with "get power" or "set power 1" is what switches the host; the BMC's IPMI side asks the same one, so both tell
 one truth. `--watts` is what the BMC's meter wrote (tools/bmcmeter.c). Answers are shaped as those of real controllers: the
 reset action names what it takes, wrong requests get an ExtendedInfo, resources have ETags. Quirks, read anew each time:
-resets=A,B (takes only these), slow=SECONDS, no_environment (an older schema: Power alone), no_power (the newer alone).
+resets=A,B (takes only these), slow=SECONDS, no_environment (an older schema: Power alone), no_power (the newer alone),
+no_basic (sessions alone), garbage (no JSON), huge (more than anybody wants).
 What sticks, or lies about watts, does so in the chassis and in the meter.
 """
 import argparse
@@ -193,7 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if token:
             return self.bmc.session_is_open(token)
         scheme, _, word = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic":
+        if scheme.lower() != "basic" or self.bmc.quirk("no_basic"):
             return False
         try:
             user, _, password = base64.b64decode(word, validate=True).decode().partition(":")
@@ -215,6 +216,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if make is None:
             return self.refuse(404, "ResourceMissingAtURI", f"There is nothing at {path}.")
         body = make()
+        if self.bmc.quirk("huge"):
+            body["Oem"] = "x" * (4 << 20)
+        if self.bmc.quirk("garbage"):
+            body = ["no", "resource", None]
         tag = hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]
         if self.headers.get("If-None-Match") == f'"{tag}"':
             return self.answer(304, ETag=f'"{tag}"')
@@ -290,12 +295,16 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--port", type=int, default=443)
     parser.add_argument("--user", default="admin")
+    parser.add_argument("--port-file", help="where the port is written, when 0 lets the machine choose it")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     Handler.bmc = Bmc(options)
     server = Server((options.address, options.port), Handler)
     server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.context.load_cert_chain(options.cert)
+    if options.port_file:
+        with open(options.port_file, "w", encoding="utf-8") as file:
+            file.write(f"{server.server_address[1]}\n")
     server.serve_forever()
 
 
