@@ -5,6 +5,7 @@
 #include "adapters/power/driven_switch.h"
 #include "adapters/power/fence.h"
 #include "adapters/power/ipmi.h"
+#include "adapters/redfish/redfish.h"
 
 namespace chorok::manager {
 
@@ -25,6 +26,14 @@ Result<std::unique_ptr<power::PowerDriver>> driver_of(const model::BmcSpec& spec
     if (spec.port != 0) options.port = spec.port;
     return power::make_ipmi_switch(std::move(options));
   }
+  if (spec.driver == "redfish") {
+    adapters::redfish::RedfishOptions options{.address = spec.address,
+                                              .user = spec.user,
+                                              .password = password,
+                                              .fingerprint = spec.fingerprint};
+    if (spec.port != 0) options.port = spec.port;
+    return adapters::redfish::make_redfish_switch(std::move(options));
+  }
   if (spec.driver.starts_with("fence_")) {
     power::FenceOptions options{.agent = spec.driver, .options = spec.options};
     options.options["ip"] = spec.address;
@@ -33,10 +42,11 @@ Result<std::unique_ptr<power::PowerDriver>> driver_of(const model::BmcSpec& spec
     if (!password.empty()) options.options["password"] = password;
     return power::make_fence_switch(std::move(options));
   }
-  return fail(Code::kInvalid,
-              fmt::format("'{}' is no driver; there are ipmi and fence agents (fence_apc, …)",
-                          spec.driver.substr(0, 40)),
-              "/bmc/driver");
+  return fail(
+      Code::kInvalid,
+      fmt::format("'{}' is no driver; there are ipmi, redfish and fence agents (fence_apc, …)",
+                  spec.driver.substr(0, 40)),
+      "/bmc/driver");
 }
 
 }  // namespace
