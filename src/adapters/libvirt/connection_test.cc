@@ -82,8 +82,8 @@ TEST_F(Connection, AnotherDriverIsUsedAsFarAsItGoes) {
       [&](auto done) { hypervisor_->migrate(instance.uuid, request, {}, std::move(done)); });
   ASSERT_FALSE(moved);
   EXPECT_EQ(moved.error().code, Code::kUnsupported) << moved.error().message;
-  auto statistics = await<model::HostSample>(
-      [&](auto done) { hypervisor_->statistics(std::move(done)); });
+  auto statistics =
+      await<model::HostSample>([&](auto done) { hypervisor_->statistics(std::move(done)); });
   EXPECT_TRUE(statistics) << statistics.error().message;
 }
 
