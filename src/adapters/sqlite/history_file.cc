@@ -1,6 +1,8 @@
 #include "adapters/sqlite/history_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -67,6 +69,10 @@ Slot part_of(const FineUse& use, std::int64_t from, std::int64_t to, std::int64_
 }
 
 Result<std::unique_ptr<Db>> open_db(const HistorySettings& settings) {
+  // SQLite would make it readable by everybody; its log takes the mode from it.
+  if (settings.path != ":memory:")
+    if (const int fd = ::open(settings.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); fd >= 0)
+      ::close(fd);
   auto db = TRY(Db::open(settings.path));
   TRY(db->run("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA page_size = 4096"));
   // NORMAL: no fsync a transaction. What a power cut takes was measured in the last seconds.

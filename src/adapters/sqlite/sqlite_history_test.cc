@@ -90,6 +90,15 @@ class History : public testing::Test {
   std::unique_ptr<SqliteHistory> history;
 };
 
+TEST_F(History, IsNobodyElses) {
+  live(minutes(1), 100);
+  using std::filesystem::perms;
+  for (const char* suffix : {"", "-wal"}) {
+    const auto mode = std::filesystem::status(settings.path + suffix).permissions();
+    EXPECT_EQ(mode & (perms::group_all | perms::others_all), perms::none) << suffix;
+  }
+}
+
 TEST_F(History, AnswersMeansOverSteps) {
   const Time from = loop.now();
   live(minutes(5), 100);
