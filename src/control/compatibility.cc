@@ -94,10 +94,13 @@ void check_resources(const model::Vm& vm, const model::Host& host, const Lookup&
                      Reasons& out) {
   Lookup::Committed committed = world.committed(host.meta.id);
   const model::HostInventory& inventory = host.inventory;
-  if (committed.memory + vm.spec.memory > inventory.memory)
+  const double overcommit = world.cluster_of(host.meta.id).settings.power.memory_overcommit;
+  const auto room = static_cast<std::int64_t>(static_cast<double>(inventory.memory.value) *
+                                              std::max(1.0, overcommit));
+  if (committed.memory + vm.spec.memory > Mib{room})
     out.push_back(
         fmt::format("it has {} MiB of memory, {} are given to running VMs and this one needs {}",
-                    inventory.memory.value, committed.memory.value, vm.spec.memory.value));
+                    room, committed.memory.value, vm.spec.memory.value));
   Mhz cpu = vm.spec.cpu.reservation;
   if (cpu > Mhz{} && committed.cpu_reserved + cpu > inventory.cpu.capacity)
     out.push_back(fmt::format("of its {} MHz {} are reserved and this one reserves {}",
@@ -167,6 +170,11 @@ const model::Host* choose_host(const model::Vm& vm, Purpose purpose, const Looku
   for (const model::Host* host : world.hosts()) {
     bool moving = purpose == Purpose::kLiveMigrate || purpose == Purpose::kColdMigrate;
     if (moving && host->meta.id == vm.host) continue;
+    if (!world.at_home(vm, *host)) {
+      if (rejected != nullptr)
+        rejected->push_back(fmt::format("{}: it is of another cluster", host->meta.name));
+      continue;
+    }
     auto reasons = incompatibilities(vm, *host, purpose, {}, world);
     if (!reasons.empty()) {
       if (rejected != nullptr)

@@ -334,7 +334,7 @@ Result<model::MigrationTarget> migration_target(const VmView& view, const std::s
   target.host = host->meta.id;
   target.host_name = host->meta.name;
   target.address = host->address;
-  target.settings = view.world.cluster().migration;
+  target.settings = view.world.cluster_of(view.vm.host).migration;
   if (args.bandwidth_mib_s > 0) target.settings.bandwidth_mib_s = args.bandwidth_mib_s;
   if (args.post_copy) target.settings.post_copy = true;
   if (args.plain) target.settings.tls = false;
@@ -390,7 +390,7 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
     case OpKind::kMigrateStorage: {
       model::MigrationTarget target;
       target.host = s.host;
-      target.settings = view.world.cluster().migration;
+      target.settings = view.world.cluster_of(view.vm.host).migration;
       if (const model::Datastore* to = view.world.datastore(view.task->args.datastore))
         target.copy_disks = disks_on(view.vm, *to);
       operation.args.migration = std::move(target);

@@ -36,7 +36,11 @@ class Lookup {
   virtual const model::Host* host(std::string_view ref) const = 0;
   virtual const model::Datastore* datastore(std::string_view ref) const = 0;
   virtual const model::Network* network(std::string_view ref) const = 0;
-  virtual const model::Cluster& cluster() const = 0;
+  // Of a host; of none or one that is gone, the default one.
+  virtual const model::Cluster& cluster_of(std::string_view host_id) const = 0;
+  // Whether the VM may be given to this host: one of its own cluster, unless a person says
+  // otherwise.
+  virtual bool at_home(const model::Vm& vm, const model::Host& host) const = 0;
   // Whether the absence of an instance on this host is known.
   virtual bool fresh(std::string_view host_id) const = 0;
   virtual std::vector<const model::Host*> hosts() const = 0;

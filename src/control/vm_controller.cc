@@ -147,7 +147,7 @@ class Pass {
 
   bool limited(const TaskStep& step) const {
     if (step.kind != model::OpKind::kMigrate) return false;
-    std::int32_t most = view_.world.cluster().migration.parallel_per_host;
+    std::int32_t most = view_.world.cluster_of(step.host).migration.parallel_per_host;
     auto busy = [&](const std::string& id) { return view_.world.committed(id).migrations >= most; };
     const model::Host* target = view_.world.host(task_->args.host);
     return busy(step.host) || (target != nullptr && busy(target->meta.id));

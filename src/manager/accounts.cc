@@ -131,6 +131,7 @@ void Accounts::join(model::JoinRequest request, std::string peer,
     host.meta.id = engine_.new_id("host");
     host.meta.name = request.name;
     host.meta.created = engine_.now();
+    host.cluster = engine_.cluster().meta.id;
   }
   host.address = request.address.empty() ? peer.substr(0, peer.rfind(':')) : request.address;
   auto certificate =

@@ -124,28 +124,38 @@ Result<std::string> Agents::hello(const std::string& host, Session& session,
   welcome.version = std::min(hello.version, model::kProtocolVersion);
   welcome.term = engine_.term();
   welcome.host_name = record->meta.name;
-  welcome.config = config();
+  welcome.config = config(host);
   engine_.loop().post([this, alive = alive_, host] {
     if (*alive) resend(host);
   });
   return json::encode(welcome);
 }
 
-model::AgentConfig Agents::config() const {
+model::AgentConfig Agents::config(const std::string& host) const {
   model::AgentConfig out;
   for (const auto& [id, datastore] : engine_.inventory().datastores().all())
     out.datastores.push_back(*datastore);
   for (const auto& [id, network] : engine_.inventory().networks().all())
     out.networks.push_back(*network);
-  out.cluster = engine_.cluster();
+  out.cluster = world_.cluster_of(host);
   out.sample_interval = settings_.sample_interval;
   return out;
 }
 
 void Agents::config_changed() {
-  std::string text = json::encode(config());
-  for (auto& [host, session] : sessions_)
-    if (session->welcomed) session->channel->notify("config", text);
+  std::map<std::string, std::string> texts;  // by cluster: the rest is the same for all
+  for (const auto& [host, session] : sessions_) {
+    if (!session->welcomed) continue;
+    std::string& text = texts[world_.cluster_of(host).meta.id];
+    if (text.empty()) text = json::encode(config(host));
+    session->channel->notify("config", text);
+  }
+}
+
+void Agents::config_changed(const std::string& host) {
+  const auto session = sessions_.find(host);
+  if (session != sessions_.end() && session->second->welcomed)
+    session->second->channel->notify("config", json::encode(config(host)));
 }
 
 Result<> Agents::observe(const std::string& host, const std::string& params) {

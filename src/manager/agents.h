@@ -44,6 +44,7 @@ class Agents : public Commander {
             ports::Channel::Reply reply);
   // Datastores, networks or the cluster's settings changed: every agent is told.
   void config_changed();
+  void config_changed(const std::string& host);  // for it alone
 
   void send(const model::Operation& operation) override;
   void cancel(const std::string& host, const std::string& operation) override;
@@ -66,7 +67,7 @@ class Agents : public Commander {
   void set_link(const std::string& host, model::HostLink link, const std::string& why);
   void resend(const std::string& host);
   void check_beats(Time due);
-  model::AgentConfig config() const;
+  model::AgentConfig config(const std::string& host) const;
 
   Engine& engine_;
   World& world_;

@@ -238,7 +238,7 @@ net::Async<net::Response> delete_object(Call& call) {
   model::TaskArgs args;
   args.keep_disks = CO_TRY(call.flag("keep_disks"));
   args.hard = CO_TRY(call.flag("hard"));
-  args.force = CO_TRY(call.flag("force"));
+  args.force = CO_TRY(call.flag(call.route.kind->kind == "pool" ? "move_up" : "force"));
   auto answer = CO_TRY(co_await ask([&](Answered done) {
     call.core.requests.remove(call.caller, call.route.kind->kind, call.ref(), args, call.conditions,
                               std::move(done));

@@ -95,14 +95,16 @@ class RouteMaker {
         create.query.push_back({"start", "boolean", "Start it when it is made."});
       }
     }
-    if (is_one_of(kind.kind, {"vm", "host", "datastore", "network", "cluster", "user"})) {
+    if (is_one_of(kind.kind,
+                  {"vm", "host", "datastore", "network", "cluster", "pool", "rule", "user"})) {
       Route& patch = of_kind(add("PATCH", base + "/{ref}", "patch" + name,
                                  fmt::format("Changes a {} (RFC 7396 merge patch).", kind.kind),
                                  patch_object));
       patch.body_form = BodyForm::kPatch;
       patch.body = &kind.type();
     }
-    if (is_one_of(kind.kind, {"vm", "host", "datastore", "network", "user", "token"}))
+    if (is_one_of(kind.kind, {"vm", "host", "datastore", "network", "cluster", "pool", "rule",
+                              "user", "token"}))
       remove_route(of_kind(add("DELETE", base + "/{ref}", "delete" + name,
                                fmt::format("Removes a {}.", kind.kind), delete_object)));
   }
@@ -118,6 +120,8 @@ class RouteMaker {
                      {"force", "boolean", "Even if its host cannot be asked."}};
     } else if (route.kind->kind == "host") {
       route.query = {{"force", "boolean", "Even if VMs belong to it."}};
+    } else if (route.kind->kind == "pool") {
+      route.query = {{"move_up", "boolean", "What is in it moves up to its parent."}};
     }
   }
 

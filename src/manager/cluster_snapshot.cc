@@ -159,8 +159,11 @@ class Maker {
 
   void add_vms() {
     s_.vms.reserve(inventory_.vms().size());
+    const model::Vm* instead = options_.vm;
     for (const auto& [name, vm] : inventory_.vms().by_name())
-      if (is_here(*vm)) add_vm(vm);
+      if ((instead == nullptr || instead->meta.id != vm->meta.id) && is_here(*vm)) add_vm(vm);
+    if (instead != nullptr && is_here(*instead))
+      add_vm(std::make_shared<const model::Vm>(*instead));
   }
 
   struct Place {

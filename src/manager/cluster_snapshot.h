@@ -58,8 +58,9 @@ struct SnapshotOptions {
   const control::Lookup* world = nullptr;
   std::int64_t revision = 0;
   const model::PolicySettings* settings = nullptr;  // instead of the cluster's
-  // As if this record were there, or were so: for a pool that somebody wants to make or change.
+  // As if these records were there, or were so: what somebody wants to make or change.
   const model::Pool* pool = nullptr;
+  const model::Vm* vm = nullptr;
 };
 // The cluster must be there. Passes model::check.
 ClusterSnapshot make_snapshot(const Inventory& inventory, const std::string& cluster, Time now,

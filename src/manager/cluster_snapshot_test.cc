@@ -116,7 +116,10 @@ class Records : public control::Lookup {
   const model::Network* network(std::string_view ref) const override {
     return inventory.networks().resolve(ref).get();
   }
-  const model::Cluster& cluster() const override { return inventory.default_cluster(); }
+  const model::Cluster& cluster_of(std::string_view) const override {
+    return inventory.default_cluster();
+  }
+  bool at_home(const model::Vm&, const model::Host&) const override { return true; }
   bool fresh(std::string_view id) const override { return id != stale; }
   std::vector<const model::Host*> hosts() const override { return {}; }
   Committed committed(std::string_view) const override { return {}; }

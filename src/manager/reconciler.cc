@@ -5,6 +5,7 @@
 #include "control/autostart.h"
 #include "control/host_controller.h"
 #include "control/vm_controller.h"
+#include "manager/references.h"
 
 namespace chorok::manager {
 namespace {
@@ -167,6 +168,7 @@ void Reconciler::carry_out(const std::string& id, control::Outcome outcome) {
   if (outcome.task) changes.put(std::move(*outcome.task));
   if (outcome.new_task) put_own_task(changes, id, std::move(*outcome.new_task));
   if (outcome.erase_vm) {
+    forget_vm(engine_, changes, id, engine_.inventory().vms().find(id)->meta.name);
     changes.erase<model::Vm>(id);
   } else if (outcome.vm) {
     changes.put(std::move(*outcome.vm));

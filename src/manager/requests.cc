@@ -6,6 +6,8 @@
 
 #include "control/compatibility.h"
 #include "control/steps.h"
+#include "manager/admission.h"
+#include "manager/references.h"
 #include "manager/requests_internal.h"
 #include "manager/validate.h"
 
@@ -65,7 +67,7 @@ void Requests::create_vm(const Caller& caller, std::string body, bool start, Con
   if (auto named = check_name(vm.meta.name, "vm"); !named) return done(Unexpected(named.error()));
   if (auto is_free = check_name_free(inventory.vms(), vm.meta.name); !is_free)
     return done(Unexpected(is_free.error()));
-  Problems problems = validate_vm_spec(vm.spec, {}, inventory, "/spec");
+  Problems problems = prepare_vm(caller, vm, nullptr);
   if (!vm.host.empty()) {
     const model::Host* host = world_.host(vm.host);
     if (host == nullptr) {
@@ -90,13 +92,18 @@ void Requests::create_vm(const Caller& caller, std::string body, bool start, Con
     else
       vm.host = host->meta.id;
   }
+  vm.meta.id = engine_.new_id("vm");
+  if (problems.empty()) {
+    problems = check_pool_of(vm, vm.host);
+    if (problems.empty()) problems = admit_change(inventory, world_, engine_.now(), nullptr, vm);
+    if (problems.empty() && start) problems = admit_start(inventory, world_, engine_.now(), vm);
+  }
   if (conditions.dry_run) {
     const model::Host* host = world_.host(vm.host);
     std::string where = host == nullptr ? "" : fmt::format(" on '{}'", host->meta.name);
     return done(dry_answer(problems.empty(), "it would be created" + where, problems));
   }
   if (!problems.empty()) return done(Unexpected(first_problem(problems)));
-  vm.meta.id = engine_.new_id("vm");
   vm.meta.created = engine_.now();
   vm.uuid = make_uuid();
   vm.domain = domain_name(vm);
@@ -243,6 +250,7 @@ void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model:
   if (!steps && !waits)
     problems.push_back(
         {std::string(to_string(steps.error().code)), steps.error().message, steps.error().field});
+  std::ranges::move(promised(vm, task), std::back_inserter(problems));
   const model::Host* target = nullptr;
   if (steps && task.kind == "vm.migrate" && !waits) {
     for (const model::TaskStep& step : *steps)
@@ -255,6 +263,10 @@ void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model:
   }
   std::string datastore = task.args.datastore;
   std::string plan = steps ? describe_steps(*steps, world_) : "";
+  if (task.kind == "vm.delete")
+    if (const auto rules = rules_of(engine_.inventory(), vm.meta.id); !rules.empty())
+      plan += fmt::format("; it would no longer be in {} {}", rules.size() == 1 ? "rule" : "rules",
+                          fmt::join(rules, ", "));
   auto finish = [this, alive = alive_, caller, task, plan, conditions, problems,
                  done = std::move(done)](std::vector<std::string> more) mutable {
     if (!*alive) return;

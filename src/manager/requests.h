@@ -13,6 +13,7 @@
 
 #include "manager/agents.h"
 #include "manager/engine.h"
+#include "manager/validate.h"
 #include "manager/world.h"
 #include "model/account.h"
 #include "model/protocol.h"
@@ -67,13 +68,13 @@ class Requests {
  public:
   Requests(Engine& engine, World& world, Agents& agents, Identities identities);
 
-  // kind: "vm", "datastore", "network", "user"; body: the kind's JSON.
+  // kind: one that is `creatable` (model/verbs.h); body: the kind's JSON.
   void create(const Caller& caller, std::string_view kind, std::string body, bool start,
               Conditions conditions, Answered done);
   // Merge patch.
   void patch(const Caller& caller, std::string_view kind, std::string_view ref, std::string body,
              Conditions conditions, Answered done);
-  // args: force, hard, keep_disks.
+  // args: force (of a pool: what is in it moves up), hard, keep_disks.
   void remove(const Caller& caller, std::string_view kind, std::string_view ref,
               model::TaskArgs args, Conditions conditions, Answered done);
   void verb(const Caller& caller, const model::Verb& verb, std::string_view ref,
@@ -105,9 +106,9 @@ class Requests {
   void submit(const Caller& caller, model::Task task, Changes changes, Answered done);
   void check_on_target(const model::Vm& vm, const model::Host& target, const std::string& datastore,
                        Done<std::vector<std::string>> done);
-  template <class T, class Validate>
+  template <class T>
   void create_plain(const Caller& caller, const std::string& body, Conditions conditions,
-                    Validate validate, Answered done);
+                    Answered done);
   template <class T>
   void patch_plain(const Caller& caller, std::string_view ref, const std::string& body,
                    Conditions conditions, Answered done);
@@ -116,6 +117,26 @@ class Requests {
                     Answered done);
   template <class T>
   void commit_object(const Caller& caller, T object, std::string_view verb, Answered done);
+  // The rules of a kind beyond its fields; names become ids. `before` is null for a new object,
+  // which has its id already.
+  Problems prepare(model::Datastore& object, const model::Datastore* before) const;
+  Problems prepare(model::Network& object, const model::Network* before) const;
+  Problems prepare(model::User& object, const model::User* before) const;
+  Problems prepare(model::Host& object, const model::Host* before) const;
+  Problems prepare(model::Cluster& object, const model::Cluster* before) const;
+  Problems prepare(model::Pool& object, const model::Pool* before) const;
+  Problems prepare(model::Rule& object, const model::Rule* before) const;
+  Problems prepare_vm(const Caller& caller, model::Vm& vm, const model::Vm* before) const;
+  // That the VM's pool is of that host's cluster.
+  Problems check_pool_of(const model::Vm& vm, const std::string& host) const;
+  // What a task on a VM would promise: that the cluster can keep it.
+  Problems promised(const model::Vm& vm, const model::Task& task) const;
+  // Whether it may go.
+  Result<> host_may_go(const model::Host& host, bool force) const;
+  Result<> cluster_may_go(const model::Cluster& cluster) const;
+  void remove_pool(const Caller& caller, std::string_view ref, bool move_up, Conditions conditions,
+                   Answered done);
+  void move_up_and_remove(const Caller& caller, const std::string& pool, Answered done);
   template <class T>
   void told_of(const std::string& id, bool removed);
   void hash_and_commit(const Caller& caller, model::User user, std::string_view verb,

@@ -4,6 +4,7 @@
 
 #include "control/steps.h"
 #include "manager/accounts.h"
+#include "manager/references.h"
 #include "manager/requests.h"
 #include "manager/requests_internal.h"
 #include "manager/validate.h"
@@ -18,27 +19,30 @@ std::string Requests::folder_of(std::string_view kind, const void* object) {
   if (kind == "host") return meta_folder(static_cast<const model::Host*>(nullptr));
   if (kind == "datastore") return meta_folder(static_cast<const model::Datastore*>(nullptr));
   if (kind == "network") return meta_folder(static_cast<const model::Network*>(nullptr));
+  if (kind == "cluster") return meta_folder(static_cast<const model::Cluster*>(nullptr));
+  if (kind == "pool") return meta_folder(static_cast<const model::Pool*>(nullptr));
+  if (kind == "rule") return meta_folder(static_cast<const model::Rule*>(nullptr));
   return {};
 }
 
 void Requests::create(const Caller& caller, std::string_view kind, std::string body, bool start,
                       Conditions conditions, Answered done) {
   if (kind == "vm") return create_vm(caller, std::move(body), start, conditions, std::move(done));
-  if (kind == "datastore")
-    return create_plain<model::Datastore>(caller, body, conditions, validate_datastore,
-                                          std::move(done));
-  if (kind == "network")
-    return create_plain<model::Network>(caller, body, conditions, validate_network,
-                                        std::move(done));
-  if (kind == "user")
-    return create_plain<model::User>(
-        caller, body, conditions, [](const model::User&) { return Problems{}; }, std::move(done));
+  auto plain = [&]<class T>(std::type_identity<T>) {
+    create_plain<T>(caller, body, conditions, std::move(done));
+  };
+  if (kind == "datastore") return plain(std::type_identity<model::Datastore>{});
+  if (kind == "network") return plain(std::type_identity<model::Network>{});
+  if (kind == "cluster") return plain(std::type_identity<model::Cluster>{});
+  if (kind == "pool") return plain(std::type_identity<model::Pool>{});
+  if (kind == "rule") return plain(std::type_identity<model::Rule>{});
+  if (kind == "user") return plain(std::type_identity<model::User>{});
   done(fail(Code::kUnsupported, fmt::format("a {} is not made this way", kind)));
 }
 
-template <class T, class Validate>
+template <class T>
 void Requests::create_plain(const Caller& caller, const std::string& body, Conditions conditions,
-                            Validate validate, Answered done) {
+                            Answered done) {
   constexpr std::string_view kKind = Record<T>::kKind;
   auto object = json::decode<T>(body);
   if (!object) return done(Unexpected(object.error()));
@@ -48,13 +52,13 @@ void Requests::create_plain(const Caller& caller, const std::string& body, Condi
     return done(Unexpected(named.error()));
   if (auto is_free = check_name_free(engine_.inventory().table<T>(), object->meta.name); !is_free)
     return done(Unexpected(is_free.error()));
-  Problems problems = validate(*object);
-  if (conditions.dry_run)
-    return done(dry_answer(problems.empty(), "it would be created", problems));
-  if (!problems.empty()) return done(Unexpected(first_problem(problems)));
   object->meta.id = engine_.new_id(kKind == "datastore" ? "ds"
                                    : kKind == "network" ? "net"
                                                         : kKind);
+  Problems problems = prepare(*object, nullptr);
+  if (conditions.dry_run)
+    return done(dry_answer(problems.empty(), "it would be created", problems));
+  if (!problems.empty()) return done(Unexpected(first_problem(problems)));
   object->meta.created = engine_.now();
   if constexpr (std::is_same_v<T, model::User>) {
     if (object->password.empty()) return done(fail(Code::kInvalid, "is missing", "/password"));
@@ -69,7 +73,7 @@ void Requests::told_of(const std::string& id, bool removed) {
   constexpr bool kConfig = std::is_same_v<T, model::Datastore> ||
                            std::is_same_v<T, model::Network> || std::is_same_v<T, model::Cluster>;
   if (kConfig) agents_.config_changed();
-  if (std::is_same_v<T, model::Host> && removed) agents_.drop(id);
+  if (std::is_same_v<T, model::Host>) removed ? agents_.drop(id) : agents_.config_changed(id);
 }
 
 template <class T>
@@ -123,22 +127,6 @@ std::vector<std::string> changed_fields(const model::VmSpec& a, const model::VmS
   return out;
 }
 
-Problems validate_any(const model::Datastore& d) {
-  return validate_datastore(d);
-}
-Problems validate_any(const model::Network& n) {
-  return validate_network(n);
-}
-Problems validate_any(const model::User&) {
-  return {};
-}
-Problems validate_any(const model::Host&) {
-  return {};
-}
-Problems validate_any(const model::Cluster&) {
-  return {};
-}
-
 }  // namespace
 
 void Requests::patch(const Caller& caller, std::string_view kind, std::string_view ref,
@@ -152,6 +140,10 @@ void Requests::patch(const Caller& caller, std::string_view kind, std::string_vi
     return patch_plain<model::Host>(caller, ref, body, conditions, std::move(done));
   if (kind == "cluster")
     return patch_plain<model::Cluster>(caller, ref, body, conditions, std::move(done));
+  if (kind == "pool")
+    return patch_plain<model::Pool>(caller, ref, body, conditions, std::move(done));
+  if (kind == "rule")
+    return patch_plain<model::Rule>(caller, ref, body, conditions, std::move(done));
   if (kind == "user")
     return patch_plain<model::User>(caller, ref, body, conditions, std::move(done));
   done(fail(Code::kUnsupported, fmt::format("a {} cannot be changed", kind)));
@@ -176,10 +168,11 @@ void Requests::patch_plain(const Caller& caller, std::string_view ref, const std
   auto is_free =
       check_name_free(engine_.inventory().table<T>(), updated.meta.name, current->meta.id);
   if (!is_free) return done(Unexpected(is_free.error()));
-  if (renamed && referred_to(engine_.inventory(), current->meta.id, current->meta.name))
+  constexpr bool kByName = std::is_same_v<T, model::Datastore> || std::is_same_v<T, model::Network>;
+  if (kByName && renamed && referred_to(engine_.inventory(), current->meta.id, current->meta.name))
     return done(fail(Code::kFailedPrecondition,
                      "VMs refer to it by this name; it keeps it while they do", "/meta/name"));
-  Problems problems = validate_any(updated);
+  Problems problems = prepare(updated, current.get());
   if (conditions.dry_run)
     return done(dry_answer(problems.empty(), "it would be changed", problems));
   if (!problems.empty()) return done(Unexpected(first_problem(problems)));
@@ -228,8 +221,7 @@ void Requests::patch_vm(const Caller& caller, std::string_view ref, const std::s
   if (updated.host != current->host)
     return done(fail(Code::kInvalid, "where it runs is changed by migrating it", "/host"));
   std::vector<std::string> fields = changed_fields(current->spec, updated.spec);
-  Problems problems =
-      validate_vm_spec(updated.spec, current->meta.id, engine_.inventory(), "/spec");
+  Problems problems = prepare_vm(caller, updated, current.get());
   bool running = control::is_running(current->status.state);
   std::erase(fields, "autostart");
   std::string message = fields.empty() ? "it would be changed at once"
@@ -255,33 +247,32 @@ void Requests::remove(const Caller& caller, std::string_view kind, std::string_v
                       model::TaskArgs args, Conditions conditions, Answered done) {
   const Inventory& inventory = engine_.inventory();
   if (kind == "vm") return remove_vm(caller, ref, std::move(args), conditions, std::move(done));
-  auto used = [&](const std::string& id, const std::string& name) -> Result<> {
-    if (!referred_to(inventory, id, name)) return {};
+  if (kind == "pool") return remove_pool(caller, ref, args.force, conditions, std::move(done));
+  auto used = [&](const auto& record) -> Result<> {
+    if (!referred_to(inventory, record.meta.id, record.meta.name)) return {};
     return fail(Code::kFailedPrecondition, "VMs use it; move or delete them first");
   };
   if (kind == "datastore")
     return remove_plain<model::Datastore>(caller, ref, conditions, used, std::move(done));
   if (kind == "network")
     return remove_plain<model::Network>(caller, ref, conditions, used, std::move(done));
-  auto last_admin = [&](const std::string& id, const std::string&) -> Result<> {
-    if (id == caller.user)
+  auto last_admin = [&](const model::User& user) -> Result<> {
+    if (user.meta.id == caller.user)
       return fail(Code::kFailedPrecondition, "nobody deletes the account they use");
     return {};
   };
   if (kind == "user")
     return remove_plain<model::User>(caller, ref, conditions, last_admin, std::move(done));
   if (kind == "token") return remove_token(caller, ref, conditions, std::move(done));
-  auto has_vms = [&](const std::string& id, const std::string&) -> Result<> {
-    auto count = std::ranges::count_if(inventory.vms().all(),
-                                       [&](const auto& entry) { return entry.second->host == id; });
-    if (count == 0 || args.force) return {};
-    return fail(
-        Code::kFailedPrecondition,
-        fmt::format("{} VMs belong to it; put it into maintenance first, or remove it by force",
-                    count));
-  };
+  auto host_may = [&](const model::Host& host) { return host_may_go(host, args.force); };
   if (kind == "host")
-    return remove_plain<model::Host>(caller, ref, conditions, has_vms, std::move(done));
+    return remove_plain<model::Host>(caller, ref, conditions, host_may, std::move(done));
+  auto cluster_may = [&](const model::Cluster& cluster) { return cluster_may_go(cluster); };
+  if (kind == "cluster")
+    return remove_plain<model::Cluster>(caller, ref, conditions, cluster_may, std::move(done));
+  auto any_time = [](const model::Rule&) -> Result<> { return {}; };
+  if (kind == "rule")
+    return remove_plain<model::Rule>(caller, ref, conditions, any_time, std::move(done));
   done(fail(Code::kUnsupported, fmt::format("a {} cannot be deleted", kind)));
 }
 
@@ -295,7 +286,7 @@ void Requests::remove_plain(const Caller& caller, std::string_view ref, Conditio
     return done(denied(Role::kAdmin, "deleting this"));
   if (auto same = check_revision(conditions, current->meta.revision); !same)
     return done(Unexpected(same.error()));
-  if (auto free_to_go = check(current->meta.id, current->meta.name); !free_to_go) {
+  if (auto free_to_go = check(*current); !free_to_go) {
     if (conditions.dry_run)
       return done(
           dry_answer(false, "it stays", {{"failed_precondition", free_to_go.error().message, ""}}));
@@ -309,6 +300,8 @@ void Requests::remove_plain(const Caller& caller, std::string_view ref, Conditio
     for (const auto& [token_id, token] : engine_.inventory().tokens().all())
       if (token->user == id && changes.items().size() < 90) changes.erase<model::Token>(token_id);
   }
+  if constexpr (std::is_same_v<T, model::Host>)
+    forget_host(engine_, changes, id, current->meta.name);
   model::Event event;
   event.kind = fmt::format("{}.deleted", kKind);
   event.subject_kind = kKind;
@@ -367,6 +360,7 @@ void Requests::set_baseline(const Caller& caller, std::string_view ref, Conditio
   model::BaselineRequest request;
   std::string asked;
   for (const auto& [id, host] : engine_.inventory().hosts().all()) {
+    if (engine_.inventory().cluster_of(*host).meta.id != cluster->meta.id) continue;
     if (!host->inventory.cpu.definition.empty())
       request.definitions.push_back(host->inventory.cpu.definition);
     if (agents_.connected(id)) asked = id;

@@ -325,6 +325,7 @@ class Simulation : public PowerSwitches {
     for (long i = 0; i < plan_.hosts; ++i) {
       model::Host host;
       host.meta = named(host_id(i), fmt::format("host{}", i + 1));
+      host.cluster = service_->engine().cluster().meta.id;
       host.address = host_address(i);
       host.inventory.simulated = true;
       changes.put(std::move(host));

@@ -84,6 +84,21 @@ const model::Network* World::network(std::string_view ref) const {
   return engine_.inventory().networks().resolve(ref).get();
 }
 
+const model::Cluster& World::cluster_of(std::string_view host_id) const {
+  const auto host = engine_.inventory().hosts().find(host_id);
+  return host == nullptr ? engine_.cluster() : engine_.inventory().cluster_of(*host);
+}
+
+// A new VM without a pool is at home everywhere.
+bool World::at_home(const model::Vm& vm, const model::Host& host) const {
+  const Inventory& inventory = engine_.inventory();
+  const std::string& cluster = inventory.cluster_of(host).meta.id;
+  if (inventory.hosts().find(vm.host) != nullptr)
+    return cluster == inventory.cluster_of(vm).meta.id;
+  const auto pool = inventory.pools().find(vm.pool);
+  return pool == nullptr || pool->cluster == cluster;
+}
+
 bool World::fresh(std::string_view host_id) const {
   auto it = seen_.find(host_id);
   return it != seen_.end() && it->second.fresh;

@@ -32,7 +32,8 @@ class World : public control::Lookup {
   const model::Host* host(std::string_view ref) const override;
   const model::Datastore* datastore(std::string_view ref) const override;
   const model::Network* network(std::string_view ref) const override;
-  const model::Cluster& cluster() const override { return engine_.cluster(); }
+  const model::Cluster& cluster_of(std::string_view host_id) const override;
+  bool at_home(const model::Vm& vm, const model::Host& host) const override;
   bool fresh(std::string_view host_id) const override;
   std::vector<const model::Host*> hosts() const override;
   Committed committed(std::string_view host_id) const override;

@@ -109,7 +109,7 @@ const Type& Host::type() {
           .field("meta", &Host::meta, "Name, labels, folder, notes.", {.required = true})
           .field("cluster", &Host::cluster,
                  "The cluster it belongs to: name or id. Changed only while no VM runs on it.",
-                 {.max_length = 63, .pattern = Pattern::kName, .read_only = true})
+                 {.max_length = 63, .pattern = Pattern::kName})
           .field("power", &Host::power, "", {.read_only = true})
           .field("link", &Host::link, "", {.read_only = true})
           .field("admin", &Host::admin, "", {.read_only = true})
