@@ -70,8 +70,10 @@ Result<int> run_delete(Session& session, const Invocation& call) {
                           kind.kind, names, with_disks ? " with all disks" : "")));
   Api& api = *TRY(session.api());
   Query query = session.change_query();
-  for (auto [flag, name] :
-       {std::pair{"keep-disks", "keep_disks"}, {"hard", "hard"}, {"force", "force"}})
+  for (auto [flag, name] : {std::pair{"keep-disks", "keep_disks"},
+                            {"hard", "hard"},
+                            {"force", "force"},
+                            {"move-up", "move_up"}})
     if (call.on(flag)) query.emplace_back(name, "true");
   std::vector<Value> tasks;
   int code = exit_code::kOk;

@@ -5,6 +5,7 @@
 #include "cli/field_flag.h"
 #include "cli/handlers.h"
 #include "cli/schema.h"
+#include "model/pool.h"
 #include "model/task.h"
 #include "model/vm.h"
 
@@ -41,41 +42,67 @@ std::vector<FlagSpec> verb_flags(const model::Verb& verb) {
   return flags;
 }
 
-std::vector<FlagSpec> vm_flags() {
-  const Type& vm = model::Vm::type();
-  struct Row {
-    std::string_view path;
-    const char* name;
-  };
-  constexpr Row kRows[] = {
-      {"spec/vcpus", ""},
-      {"spec/max_vcpus", ""},
-      {"spec/memory", ""},
-      {"spec/max_memory", ""},
-      {"spec/disks", "disk"},
-      {"spec/nics", "nic"},
-      {"spec/cdroms", "cdrom"},
-      {"spec/cpu", ""},
-      {"spec/memory_allocation", ""},
-      {"spec/firmware", ""},
-      {"spec/tpm", ""},
-      {"spec/machine", ""},
-      {"spec/cpu_model", ""},
-      {"spec/boot/kernel", ""},
-      {"spec/boot/initrd", ""},
-      {"spec/boot/cmdline", ""},
-      {"spec/boot/datastore", "boot-datastore"},
-      {"spec/boot/order", "boot-order"},
-      {"spec/vnc", ""},
-      {"spec/guest_agent", ""},
-      {"spec/autostart/enabled", "autostart"},
-      {"spec/autostart/order", "autostart-order"},
-      {"spec/autostart/delay", "autostart-delay"},
-      {"host", ""},
-  };
+struct FlagRow {
+  std::string_view path;
+  const char* name;
+};
+
+std::vector<FlagSpec> flags_of(const Type& type, std::initializer_list<FlagRow> rows) {
   std::vector<FlagSpec> flags;
-  for (const Row& row : kRows) flags.push_back(field_flag(vm, row.path, row.name));
+  for (const FlagRow& row : rows) flags.push_back(field_flag(type, row.path, row.name));
   return flags;
+}
+
+// What people of DRS, DPM and HA look for; the rest is set by --set settings.balance.….
+std::vector<FlagSpec> cluster_flags() {
+  return flags_of(model::Cluster::type(), {
+                                              {"settings/balance/automation", "drs"},
+                                              {"settings/balance/level", "drs-level"},
+                                              {"settings/power/automation", "dpm"},
+                                              {"settings/ha/enabled", "ha"},
+                                              {"settings/ha/failures", "ha-failures"},
+                                              {"cpu_baseline", ""},
+                                          });
+}
+
+std::vector<FlagSpec> pool_flags() {
+  return flags_of(
+      model::Pool::type(),
+      {{"cluster", ""}, {"parent", ""}, {"cpu", ""}, {"memory", ""}, {"scalable_shares", ""}});
+}
+
+std::vector<FlagSpec> vm_flags() {
+  return flags_of(model::Vm::type(), {
+                                         {"spec/vcpus", ""},
+                                         {"spec/max_vcpus", ""},
+                                         {"spec/memory", ""},
+                                         {"spec/max_memory", ""},
+                                         {"spec/disks", "disk"},
+                                         {"spec/nics", "nic"},
+                                         {"spec/cdroms", "cdrom"},
+                                         {"spec/cpu", ""},
+                                         {"spec/memory_allocation", ""},
+                                         {"spec/firmware", ""},
+                                         {"spec/tpm", ""},
+                                         {"spec/machine", ""},
+                                         {"spec/cpu_model", ""},
+                                         {"spec/boot/kernel", ""},
+                                         {"spec/boot/initrd", ""},
+                                         {"spec/boot/cmdline", ""},
+                                         {"spec/boot/datastore", "boot-datastore"},
+                                         {"spec/boot/order", "boot-order"},
+                                         {"spec/vnc", ""},
+                                         {"spec/guest_agent", ""},
+                                         {"spec/autostart/enabled", "autostart"},
+                                         {"spec/autostart/order", "autostart-order"},
+                                         {"spec/autostart/delay", "autostart-delay"},
+                                         {"host", ""},
+                                         {"pool", ""},
+                                         {"automation", ""},
+                                         {"restart/priority", "restart-priority"},
+                                         {"restart/after", "restart-after"},
+                                         {"restart/delay", "restart-delay"},
+                                     });
 }
 
 // The fields of a kind that can be given as flags: its own scalars and what meta holds.
@@ -84,6 +111,10 @@ std::vector<FlagSpec> object_flags(const model::ResourceKind& kind) {
   std::vector<FlagSpec> flags;
   if (kind.kind == "vm") {
     flags = vm_flags();
+  } else if (kind.kind == "cluster") {
+    flags = cluster_flags();
+  } else if (kind.kind == "pool") {
+    flags = pool_flags();
   } else {
     for (const Field& field : type.fields) {
       bool is_text = unwrap(field.type()).kind != Kind::kStruct;
@@ -95,6 +126,10 @@ std::vector<FlagSpec> object_flags(const model::ResourceKind& kind) {
   flags.push_back(field_flag(type, "meta/labels", "label"));
   flags.push_back(field_flag(type, "meta/folder"));
   flags.push_back(field_flag(type, "meta/notes"));
+  for (FlagSpec& flag : flags)
+    for (const model::Reference& reference : model::references())
+      if (reference.kind == kind.kind && reference.path == flag.path)
+        flag.completes = reference.target;
   return flags;
 }
 
@@ -201,6 +236,8 @@ CommandSpec delete_command(const model::ResourceKind& kind) {
   }
   if (kind.kind == "host")
     spec.flags.push_back({.name = "force", .doc = "Even if VMs belong to it."});
+  if (kind.kind == "pool")
+    spec.flags.push_back({.name = "move-up", .doc = "What is in it moves up to its parent."});
   spec.handler = run_delete;
   spec.kind = &kind;
   return spec;
@@ -235,7 +272,7 @@ void add_resources(std::vector<CommandSpec>& all) {
     if (!is_log) all.push_back(show_command(kind));
     if (kind.creatable) all.push_back(create_command(kind));
     if (has_meta && kind.kind != "token") all.push_back(edit_command(kind));
-    if (has_meta && kind.kind != "cluster") all.push_back(delete_command(kind));
+    if (has_meta) all.push_back(delete_command(kind));
     for (const model::Verb& verb : model::verbs())
       if (verb.kind == kind.kind) all.push_back(verb_command(verb));
   }
@@ -258,6 +295,28 @@ void add_machines(std::vector<CommandSpec>& all) {
                  .completes = {"cluster"},
                  .handler = run_cluster_plan,
                  .kind = model::find_resource_kind("cluster")});
+  all.push_back(
+      {.group = "cluster",
+       .name = "snapshot",
+       .doc = "Everything its policies know of it, for chorok plan -f.",
+       .operands = "[NAME]",
+       .args_max = 1,
+       .flags = {{.name = "file",
+                  .value = "FILE",
+                  .doc = "Write it there.",
+                  .letter = 'f',
+                  .completes = "file"}},
+       .completes = {"cluster"},
+       .example = "chorok cluster snapshot -f now.json && chorok plan balance -f now.json",
+       .handler = run_cluster_snapshot});
+  all.push_back({.group = "pool",
+                 .name = "tree",
+                 .doc = "Where a cluster's CPU and memory go, pool by pool.",
+                 .operands = "[CLUSTER]",
+                 .args_max = 1,
+                 .flags = {{.name = "vms", .doc = "VMs too."}},
+                 .completes = {"cluster"},
+                 .handler = run_pool_tree});
   all.push_back({.group = "vm",
                  .name = "console",
                  .doc = "The serial console; ^] leaves it.",
@@ -549,7 +608,9 @@ const std::vector<GroupSpec>& groups() {
       {"host", "Machines that run them."},
       {"datastore", "Where disks live."},
       {"network", "What NICs are plugged into."},
-      {"cluster", "Settings of hosts that share load."},
+      {"cluster", "Hosts that share load, and how."},
+      {"pool", "Parts of a cluster's CPU and memory."},
+      {"rule", "Which VMs run together, apart, on which hosts."},
       {"task", "Work in progress."},
       {"event", "What happened."},
       {"audit", "Who asked for what."},

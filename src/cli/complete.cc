@@ -174,7 +174,9 @@ class Completer {
     for (const std::string& choice : flag.choices) add(before + choice);
     if (!flag.choices.empty()) return;
     if (flag.type && struct_of(*flag.type)) return pairs(*struct_of(*flag.type), before);
-    value_of(flag.completes, before);
+    const bool is_list = flag.type && unwrap(*flag.type).kind == Kind::kList;
+    const std::size_t comma = is_list ? typed_.rfind(',') : std::string::npos;
+    value_of(flag.completes, comma == std::string::npos ? before : typed_.substr(0, comma + 1));
   }
 
   static const Type* struct_of(const Type& type) {

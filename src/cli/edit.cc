@@ -102,6 +102,9 @@ Result<int> run_edit(Session& session, const Invocation& call) {
   TRY(apply_flags(call, patch));
   Answer before = TRY(TRY(session.api())->call({.path = ref_path(kind.plural, name)}));
   if (!patch.is_empty()) return send_patch(session, kind, before, patch);
+  Value::List named = {std::move(before.body)};
+  show_names(session, kind, named);
+  before.body = std::move(named[0]);
   return edit_with_editor(session, kind, before);
 }
 

@@ -280,6 +280,29 @@ TEST_F(EndToEnd, CompletesNamesFromTheApi) {
   EXPECT_EQ(chorok({"__complete", "bash", "chorok vm start we"}).out, "web1\t\nweb2\t\n");
 }
 
+TEST_F(EndToEnd, ShowsNamesWhereRecordsHoldIds) {
+  manager.put("rules", *parse_json(R"({"meta":{"id":"rule-1","name":"spread","revision":1},
+      "kind":"apart","must":true,"enabled":true,"vms":["vm-web1","vm-gone"],"hosts":[]})"));
+  EXPECT_THAT(chorok({"rule", "ls"}).out, HasSubstr("web1, vm-gone"));
+  EXPECT_THAT(chorok({"rule", "show", "spread"}).out, HasSubstr("web1"));
+  EXPECT_THAT(chorok({"rule", "ls", "-o", "json"}).out, HasSubstr("\"vm-web1\""));
+}
+
+TEST_F(EndToEnd, MakesPoolsAndClustersFromFlags) {
+  chorok({"pool", "create", "gold", "--parent", "top", "--cpu", "level=high,reservation=4000",
+          "--memory", "reservation=2G,expandable=false"});
+  EXPECT_THAT(manager.requests(),
+              Contains(StartsWith(R"(POST /api/v1/pools {"meta":{"name":"gold"},"parent":"top",)"
+                                  R"("cpu":{"level":"high","reservation":4000},)"
+                                  R"("memory":{"reservation":2048,"expandable":false}})")));
+  chorok({"cluster", "create", "lab", "--drs", "manual", "--ha", "--ha-failures", "2"});
+  EXPECT_THAT(manager.requests(),
+              Contains(HasSubstr(R"("settings":{"balance":{"automation":"manual"},)"
+                                 R"("ha":{"enabled":true,"failures":2}})")));
+  EXPECT_EQ(chorok({"cluster", "create", "lab", "--drs", "sometimes"}).code, 2);
+  EXPECT_EQ(chorok({"rule", "create", "r", "--kind", "beside"}).code, 2);
+}
+
 TEST_F(EndToEnd, VersionStatusAndApi) {
   EXPECT_THAT(chorok({"version"}).out, HasSubstr("manager 9.9 (API v1, simulated hosts)"));
   Ran status = chorok({"status"});

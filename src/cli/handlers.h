@@ -17,6 +17,9 @@ Result<int> run_delete(Session& session, const Invocation& call);
 Result<int> run_baseline(Session& session, const Invocation& call);
 Result<int> run_cluster_plan(Session& session, const Invocation& call);
 Result<int> run_why(Session& session, const Invocation& call);
+// cluster.cc
+Result<int> run_cluster_snapshot(Session& session, const Invocation& call);
+Result<int> run_pool_tree(Session& session, const Invocation& call);
 // edit.cc
 Result<int> run_edit(Session& session, const Invocation& call);
 // verb.cc

@@ -83,7 +83,8 @@ class Lister {
     print_rows(answer.get("items").items(), titles);
   }
 
-  void print_rows(const Value::List& rows, bool titles) {
+  void print_rows(Value::List rows, bool titles) {
+    if (!session_.options().quiet) show_names(session_, kind_, rows);
     if (session_.options().quiet) {
       for (const Value& row : rows)
         session_.out(fmt::format("{}\n", printable(row.get(name_path(kind_)).text())));
@@ -185,7 +186,7 @@ class Lister {
   Value::List rows_;
 };
 
-void show_objects(Session& session, const model::ResourceKind& kind, const Value::List& objects) {
+void show_objects(Session& session, const model::ResourceKind& kind, Value::List objects) {
   const Options& options = session.options();
   if (options.output == Output::kJson)
     return session.out_value(objects.size() == 1 ? objects[0] : Value(objects));
@@ -196,6 +197,7 @@ void show_objects(Session& session, const model::ResourceKind& kind, const Value
   }
   bool fits = session.terminal().out_is_terminal();
   TableStyle style{.width = fits ? session.terminal().width() : 0, .colours = session.colours()};
+  if (options.output != Output::kYaml) show_names(session, kind, objects);
   for (std::size_t i = 0; i < objects.size(); ++i) {
     bool yaml = options.output == Output::kYaml;
     if (i > 0) session.out(yaml ? "---\n" : "\n");
@@ -240,7 +242,7 @@ Result<int> run_show(Session& session, const Invocation& call) {
     objects.push_back(TRY(TRY(session.api())->get(ref_path(kind.plural, name))));
   if (session.options().watch && objects.size() == 1)
     return watch_object(session, kind, std::move(objects[0]));
-  show_objects(session, kind, objects);
+  show_objects(session, kind, std::move(objects));
   return exit_code::kOk;
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "cli/flags.h"
 #include "cli/yaml.h"
@@ -49,6 +51,53 @@ Result<std::vector<std::string>> chosen_names(Session& session, const model::Res
   if (names.empty())
     return fail(Code::kNotFound, fmt::format("no {} has the labels {}", kind.kind, selector));
   return names;
+}
+
+namespace {
+
+// Beyond so many of a kind, all of its names are asked for at once.
+constexpr std::size_t kAskedOneByOne = 8;
+
+using Names = std::map<std::string, std::string, std::less<>>;  // by id
+
+void for_each_id(Value& object, std::string_view path, const std::function<void(Value&)>& visit) {
+  const Value* at = object.at(path);
+  if (at == nullptr || at->is_empty()) return;
+  Value& place = object.make(path);
+  if (place.is_string()) visit(place);
+  if (place.is_list())
+    for (Value& item : place.edit_items()) visit(item);
+}
+
+Result<> ask_names(Session& session, const model::ResourceKind& kind, Names& names) {
+  Api& api = *TRY(session.api());
+  const Query query = {{"fields", "meta/id,meta/name"}};
+  if (names.size() > kAskedOneByOne) {
+    const Value all = TRY(api.list(kind.plural, query));
+    for (const Value& item : all.get("items").items())
+      if (auto it = names.find(id_of(item)); it != names.end()) it->second = name_of(item);
+    return {};
+  }
+  for (auto& [id, name] : names)
+    if (auto found = api.get(ref_path(kind.plural, id), query)) name = name_of(*found);
+  return {};
+}
+
+}  // namespace
+
+void show_names(Session& session, const model::ResourceKind& kind, Value::List& objects) {
+  std::map<std::string_view, Names> wanted;
+  auto each = [&](const std::function<void(Names&, Value&)>& visit) {
+    for (const model::Reference& reference : model::references())
+      if (reference.kind == kind.kind)
+        for (Value& object : objects)
+          for_each_id(object, reference.path,
+                      [&](Value& ref) { visit(wanted[reference.target], ref); });
+  };
+  each([](Names& names, Value& ref) { names[std::string(ref.text())] = ref.text(); });
+  for (auto& [target, names] : wanted)
+    if (!ask_names(session, *model::find_resource_kind(target), names)) return;
+  each([](Names& names, Value& ref) { ref = names[std::string(ref.text())]; });
 }
 
 namespace {

@@ -24,6 +24,9 @@ Result<std::vector<std::string>> chosen_names(Session& session, const model::Res
                                               std::vector<std::string> names,
                                               std::string_view selector);
 
+// For people: ids in fields that name other things become names, as far as the manager answers.
+void show_names(Session& session, const model::ResourceKind& kind, Value::List& objects);
+
 // Puts every flag that has a path into `object`. Errors name the flag.
 Result<> apply_flags(const Invocation& call, Value& object);
 // Disks, NICs and drives that were given no name get "disk0", "eth0", "cd0".

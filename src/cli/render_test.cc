@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "cli/cluster.h"
 #include "cli/errors.h"
 #include "cli/format.h"
 #include "cli/patch.h"
@@ -120,6 +121,28 @@ TEST(Format, ShowsOneObject) {
             "    data  fast        512 MiB          yes\n"
             "status\n"
             "  state  on\n");
+}
+
+TEST(Format, ShowsPoolsAsATree) {
+  const Value use = *parse_json(R"({"rows":[
+      {"kind":"cluster","name":"default","depth":0,"vms":3,"vms_on":2,
+       "cpu":{"reservation":40000,"limit":40000,"promised":8000,"demand":900.4,"entitled":5000},
+       "memory":{"reservation":65536,"promised":0,"demand":0,"entitled":0}},
+      {"kind":"pool","name":"gold","depth":1,"vms":1,"vms_on":1,
+       "cpu":{"shares":8000,"reservation":8000,"expandable":true,"promised":1000,"limit":9000,
+              "demand":700,"entitled":600},
+       "memory":{"shares":163840,"reservation":0,"promised":0,"demand":0,"entitled":0}},
+      {"kind":"vm","name":"db1","depth":2,"vms":1,"vms_on":1,
+       "cpu":{"shares":2000,"reservation":1000,"promised":1000,"demand":700,"entitled":600},
+       "memory":{"shares":20480,"reservation":0,"promised":0,"demand":0,"entitled":0}}]})");
+  EXPECT_THAT(
+      use_tables(use, {}),
+      ::testing::StartsWith("CPU, MHz  VMS  SHARES  RESERVED  PROMISED  LIMIT  DEMAND  ENTITLED\n"
+                            "default   2/3             40000      8000            900      5000\n"
+                            "  gold    1/1    8000     8000+      1000   9000     700       600\n"
+                            "    db1          2000      1000      1000            700       600\n"
+                            "\n"
+                            "MEMORY, MiB"));
 }
 
 TEST(Yaml, QuotesWhatAnotherReaderWouldMistake) {

@@ -10,6 +10,7 @@
 
 #include "manager/accounts.h"
 #include "manager/agents.h"
+#include "manager/cluster_snapshot.h"
 #include "manager/engine.h"
 #include "manager/listing.h"
 #include "manager/requests.h"
@@ -49,6 +50,10 @@ struct ApiSettings {
   // Of what is used; null: asked for it, the API says that there is none.
   const Telemetry* telemetry = nullptr;
   ports::History* history = nullptr;
+  // A cluster as its policies see it now; and what is worked out of it beside the I/O thread. Made
+  // by Service.
+  std::function<ClusterSnapshot(const std::string& cluster)> snapshot;
+  Offload offload;
 };
 
 // Lives on the I/O thread; outlives the HttpServers that ask it.

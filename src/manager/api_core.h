@@ -88,6 +88,8 @@ net::Async<net::Response> set_baseline(Call& call);
 net::Async<net::Response> get_cluster_plan(Call& call);
 net::Async<net::Response> get_host_why(Call& call);
 net::Async<net::Response> get_vm_why(Call& call);
+net::Async<net::Response> get_cluster_snapshot(Call& call);
+net::Async<net::Response> get_cluster_use(Call& call);
 
 net::Async<net::Response> get_version(Call& call);
 net::Async<net::Response> get_openapi(Call& call);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "manager/api_core.h"
+#include "manager/cluster_use.h"
 #include "manager/plan_view.h"
 #include "model/usage.h"
 
@@ -227,6 +228,19 @@ void special_routes(RouteMaker& make) {
     route->tag = tag;
     document(*route, AnswerForm::kObject, &type_of<LiveWhy>());
   }
+  route = &make.add("GET", "/api/v1/clusters/{ref}/snapshot", "getClusterSnapshot",
+                    "Everything its policies know of it, as text (docs/snapshot.md): `chorok plan` "
+                    "reads it.",
+                    get_cluster_snapshot);
+  route->tag = "clusters";
+  document(*route, AnswerForm::kDocument);
+  route = &make.add("GET", "/api/v1/clusters/{ref}/use", "getClusterUse",
+                    "Where its CPU and memory go: its pools, what they were promised, what they "
+                    "ask for and are entitled to.",
+                    get_cluster_use);
+  route->tag = "clusters";
+  document(*route, AnswerForm::kObject, &type_of<ClusterUse>());
+  route->query = {{"vms", "boolean", "VMs too."}};
   for (auto [name, id, doc, handler] :
        {std::tuple{"console", "openConsole", "The serial console.", Handler{open_console}},
         std::tuple{"vnc", "openVnc", "The display (RFB).", Handler{open_vnc}}}) {

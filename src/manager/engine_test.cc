@@ -108,6 +108,35 @@ TEST_F(EngineTest, TheAuditEndsWithItsAgeAlsoInTheStore) {
   EXPECT_EQ(oldest(), "/21");
 }
 
+// Records of 0.0: one cluster without policy settings, hosts without a cluster, VMs without a pool.
+TEST_F(EngineTest, RecordsOfBeforeThereWereSeveralClustersAreRead) {
+  ports::Txn old;
+  for (auto [key, value] :
+       {std::pair{"cluster/cluster-1",
+                  R"({"meta":{"id":"cluster-1","name":"default"},"migration":{"tls":false}})"},
+        {"host/host-1", R"({"meta":{"id":"host-1","name":"sol"}})"},
+        {"vm/vm-1",
+         R"({"meta":{"id":"vm-1","name":"web"},"host":"host-1","spec":{"vcpus":2,"memory":512}})"}})
+    old.writes.push_back({key, value, std::nullopt});
+  bool stored = false;
+  store.commit(std::move(old), [&](Result<ports::Revision> done) { stored = done.has_value(); });
+  loop.advance_until([&] { return stored; }, seconds(5));
+  start();
+  const Inventory& inventory = engine->inventory();
+  const auto cluster = inventory.clusters().find("cluster-1");
+  ASSERT_NE(cluster, nullptr);
+  EXPECT_FALSE(cluster->migration.tls);
+  EXPECT_EQ(cluster->settings.balance.level, 3);
+  EXPECT_EQ(cluster->settings.power.automation, model::Automation::kOff);
+  EXPECT_FALSE(cluster->settings.ha.enabled);
+  EXPECT_EQ(inventory.hosts().find("host-1")->cluster, "cluster-1");
+  const auto vm = inventory.vms().find("vm-1");
+  EXPECT_EQ(vm->pool, "");
+  EXPECT_EQ(vm->restart.priority, 3);
+  EXPECT_FALSE(vm->automation);
+  EXPECT_EQ(inventory.cluster_of(*vm).meta.id, "cluster-1");
+}
+
 TEST_F(EngineTest, WhenAnotherLeadsNothingIsCommittedAnyMore) {
   start({.lease_ttl = seconds(30)});
   int lost = 0;

@@ -78,11 +78,19 @@ void Service::make_parts() {
     accounts_->hash(std::move(password), std::move(done));
   };
   requests_ = std::make_unique<Requests>(engine_, *world_, *agents_, std::move(identities));
-  settings_.api.drivers = [this](const std::string& cluster) -> const ClusterDriver* {
+  ApiSettings api = settings_.api;
+  api.drivers = [this](const std::string& cluster) -> const ClusterDriver* {
     return clusters_ == nullptr ? nullptr : clusters_->find(cluster);
   };
+  api.offload = offload_.offload();
+  api.snapshot = [this](const std::string& cluster) {
+    return make_snapshot(engine_.inventory(), cluster, engine_.now(),
+                         {.loads = telemetry_.get(),
+                          .world = world_.get(),
+                          .revision = static_cast<std::int64_t>(engine_.revision())});
+  };
   api_ = std::make_unique<Api>(loop_.executor(), engine_, *requests_, *accounts_, *agents_,
-                               settings_.api);
+                               std::move(api));
   auto policy = [this](const net::Request& request) { return api_->body_policy(request); };
   server_ = std::make_unique<net::HttpServer>(
       loop_.executor(), [this](net::Request& request) { return api_->handle(request); },

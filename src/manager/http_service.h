@@ -64,7 +64,7 @@ class Service {
   Agents& agents() { return *agents_; }
   Telemetry& telemetry() { return *telemetry_; }
   ClusterDrivers& clusters() { return *clusters_; }
-  const World& world() const { return *world_; }
+  World& world() { return *world_; }
   Accounts& accounts() { return *accounts_; }
   Requests& requests() { return *requests_; }
   Api& api() { return *api_; }

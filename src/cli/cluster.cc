@@ -1,0 +1,106 @@
+// What is asked of a cluster as a whole: its snapshot, and where its CPU and memory go.
+#include "cli/cluster.h"
+
+#include <fmt/format.h>
+
+#include "cli/handlers.h"
+#include "cli/objects.h"
+#include "cli/text.h"
+#include "cli/whole_file.h"
+#include "cli/yaml.h"
+
+namespace chorok::cli {
+namespace {
+
+Result<std::string> which_cluster(Session& session, const Invocation& call) {
+  if (!call.args.empty()) return call.args[0];
+  return only_name(session, *model::find_resource_kind("cluster"));
+}
+
+std::string amount(const Value& of, std::string_view path) {
+  return fmt::format("{:.0f}", of.get(path).number());
+}
+
+// "4000", "4000+" where more may come from above.
+std::string reservation(const Value& row, std::string_view of) {
+  return amount(row, fmt::format("{}/reservation", of)) +
+         (row.get(fmt::format("{}/expandable", of)).boolean() ? "+" : "");
+}
+
+std::string limit(const Value& row, std::string_view of) {
+  const std::string text = amount(row, fmt::format("{}/limit", of));
+  return text == "0" ? "" : text;
+}
+
+// One resource of all rows as a table: the names say which pool is in which.
+std::string tree_table(const Value& use, std::string_view of, std::string_view title,
+                       const TableStyle& style) {
+  Table table;
+  table.columns = {{.title = std::string(title)}};
+  for (const char* name : {"VMS", "SHARES", "RESERVED", "PROMISED", "LIMIT", "DEMAND", "ENTITLED"})
+    table.columns.push_back({.title = name, .right_aligned = true});
+  for (const Value& row : use.get("rows").items()) {
+    const std::string indent(static_cast<std::size_t>(2 * row.get("depth").integer()), ' ');
+    const bool is_vm = row.get("kind").text() == "vm";
+    const bool is_cluster = row.get("kind").text() == "cluster";
+    const double demand = row.get(fmt::format("{}/demand", of)).number();
+    const double entitled = row.get(fmt::format("{}/entitled", of)).number();
+    const bool is_short = entitled + 0.5 < demand;
+    auto field = [&](std::string_view name) { return amount(row, fmt::format("{}/{}", of, name)); };
+    table.rows.push_back(
+        {{indent + printable(row.get("name").text())},
+         {is_vm ? std::string()
+                : fmt::format("{}/{}", row.get("vms_on").integer(), row.get("vms").integer())},
+         {is_cluster ? std::string() : field("shares")},
+         {reservation(row, of)},
+         {field("promised")},
+         {is_cluster ? std::string() : limit(row, of)},
+         {field("demand")},
+         {field("entitled"), is_short ? Tone::kBad : Tone::kPlain}});
+  }
+  return render_table(table, style);
+}
+
+}  // namespace
+
+std::string use_tables(const Value& use, const TableStyle& style) {
+  return tree_table(use, "cpu", "CPU, MHz", style) + "\n" +
+         tree_table(use, "memory", "MEMORY, MiB", style);
+}
+
+Result<int> run_cluster_snapshot(Session& session, const Invocation& call) {
+  const std::string name = TRY(which_cluster(session, call));
+  std::string text;
+  TRY(TRY(session.api())
+          ->download(ref_path("clusters", name, "snapshot"), [&](std::string_view bytes) {
+            text += bytes;
+            return true;
+          }));
+  if (session.options().output == Output::kYaml) text = to_yaml(TRY(parse_json(text)));
+  if (!call.has("file")) {
+    session.out(text);
+    return exit_code::kOk;
+  }
+  const std::string file(call.value("file"));
+  TRY(write_whole(file, text));
+  session.note(fmt::format("cluster {} is in {}: chorok plan all -f {}\n", name, file, file));
+  return exit_code::kOk;
+}
+
+Result<int> run_pool_tree(Session& session, const Invocation& call) {
+  const std::string name = TRY(which_cluster(session, call));
+  Query query;
+  if (call.on("vms")) query.emplace_back("vms", "true");
+  const Value use = TRY(TRY(session.api())->get(ref_path("clusters", name, "use"), query));
+  if (session.is_structured()) {
+    session.out_value(use);
+    return exit_code::kOk;
+  }
+  const bool fits = session.terminal().out_is_terminal();
+  const TableStyle style = {.width = fits ? session.terminal().width() : 0,
+                            .colours = session.colours()};
+  session.out(use_tables(use, style));
+  return exit_code::kOk;
+}
+
+}  // namespace chorok::cli
