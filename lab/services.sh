@@ -24,7 +24,7 @@ manager_start() {
     close_locks
     cgroup_enter services
     setsid "$BIN/chorok-manager" run --state "$RUN/manager/state" --listen "$NET.1:$PORT" \
-      </dev/null >>"$DIR/manager/manager.log" 2>&1 &
+      --time-scale "${CHOROK_LAB_TIME_SCALE:-1}" </dev/null >>"$DIR/manager/manager.log" 2>&1 &
     echo $! >"$RUN/manager.pid"
   )
   local attempt

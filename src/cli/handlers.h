@@ -15,6 +15,7 @@ Result<int> create_object(Session& session, const Invocation& call, const Value&
 Result<int> run_create(Session& session, const Invocation& call);
 Result<int> run_delete(Session& session, const Invocation& call);
 Result<int> run_baseline(Session& session, const Invocation& call);
+Result<int> run_bmc(Session& session, const Invocation& call);
 Result<int> run_cluster_plan(Session& session, const Invocation& call);
 Result<int> run_why(Session& session, const Invocation& call);
 // cluster.cc

@@ -31,6 +31,8 @@ struct ServiceSettings {
   ports::History* history = nullptr;  // null: what was used is known of now only
   DriverSettings clusters;
   PowerSwitches* switches = nullptr;  // null: no host has a BMC
+  // Seals a BMC's password; empty: there is nowhere to keep one.
+  std::function<std::string(const std::string& secret, const std::string& place)> seal;
   AccountsSettings accounts;
   ApiSettings api;
   net::HttpLimits http;

@@ -11,7 +11,9 @@
 #include "adapters/sqlite/sqlite_history.h"
 #include "adapters/sqlite/sqlite_store.h"
 #include "crypto/random.h"
+#include "crypto/seal.h"
 #include "manager/api_routes.h"
+#include "manager/bmc_switches.h"
 #include "manager/http_options.h"
 #include "manager/http_service.h"
 #include "manager/state_backup.h"
@@ -40,6 +42,7 @@ constexpr OptionSpec kOptions[] = {
      "run: /metrics for Prometheus without a token, on a loopback address only"},
     {"sample-interval", "SECONDS", "run: between two samples of a host with VMs; default 10"},
     {"history-max", "MIB", "run: how large history.db may become; default 2048, 0: no history"},
+    {"time-scale", "N", "run: for demonstrations, the policies' windows are so many times shorter"},
     {"lifetime", "SECONDS", "token host: default an hour"},
     {"seal-key", "FILE",
      "restore: the key that the CA's key was sealed with; default DIR/seal.key"},
@@ -72,6 +75,8 @@ struct Run {
   std::unique_ptr<sqlite::SqliteStore> store;
   std::unique_ptr<sqlite::SqliteHistory> history;
   std::unique_ptr<Pki> pki;
+  std::unique_ptr<BmcSwitches> switches;
+  double time_scale = 1;
   std::shared_ptr<net::TlsServerContext> tls;
   std::unique_ptr<Service> service;
   std::string served;  // serial-bearing PEM in use
@@ -100,6 +105,18 @@ struct Run {
     settings.api.backup = [this](std::string path, Done<Result<>> done) {
       store->backup_to(std::move(path), std::move(done));
     };
+    const crypto::SealingKey key = TRY(crypto::SealingKey::load(state.seal_key()));
+    settings.seal = [key](const std::string& secret, const std::string& place) {
+      return key.seal(secret, place);
+    };
+    switches = std::make_unique<BmcSwitches>(
+        loop, [key](const std::string& sealed, const std::string& place) {
+          return key.open(sealed, place);
+        });
+    settings.switches = switches.get();
+    settings.clusters.time_scale = time_scale;
+    settings.telemetry.forecast.slot =
+        from_seconds(seconds(settings.telemetry.forecast.slot) / time_scale);
     service = std::make_unique<Service>(loop, *store, *pki, std::move(settings));
     // systemd starts it again, and then it waits for its turn.
     service->engine().on_lost([this](const Error& why) {
@@ -207,6 +224,7 @@ Result<int> run(const Options& options, const StateDir& state) {
   self.engine.audit_max =
       static_cast<std::size_t>(TRY(options.number("audit-max", 20'000, 1, 1'000'000)));
   self.engine.audit_age = std::chrono::days(TRY(options.number("audit-days", 365, 1, 36'500)));
+  self.time_scale = static_cast<double>(TRY(options.number("time-scale", 1, 1, 1000)));
   // Every agent, console and browser is a descriptor.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
