@@ -77,6 +77,7 @@ void Service::make_parts() {
   identities.hash = [this](std::string password, Done<Result<std::string>> done) {
     accounts_->hash(std::move(password), std::move(done));
   };
+  identities.seal = settings_.seal;
   requests_ = std::make_unique<Requests>(engine_, *world_, *agents_, std::move(identities));
   ApiSettings api = settings_.api;
   api.drivers = [this](const std::string& cluster) -> const ClusterDriver* {

@@ -62,6 +62,8 @@ struct Identities {
   std::function<std::uint32_t()> random32;
   // Of a password, off the loop (Accounts::hash).
   std::function<void(std::string, Done<Result<std::string>>)> hash;
+  // Of a secret, bound to where it belongs. Empty: there is nowhere to keep one.
+  std::function<std::string(const std::string& secret, const std::string& place)> seal;
 };
 
 class Requests {
@@ -123,6 +125,7 @@ class Requests {
   Problems prepare(model::Network& object, const model::Network* before) const;
   Problems prepare(model::User& object, const model::User* before) const;
   Problems prepare(model::Host& object, const model::Host* before) const;
+  void seal_bmc(model::Host& host, Problems& problems) const;
   Problems prepare(model::Cluster& object, const model::Cluster* before) const;
   Problems prepare(model::Pool& object, const model::Pool* before) const;
   Problems prepare(model::Rule& object, const model::Rule* before) const;

@@ -5,6 +5,7 @@
 
 #include "control/steps.h"
 #include "manager/admission.h"
+#include "manager/bmc_switches.h"
 #include "manager/references.h"
 #include "manager/requests_internal.h"
 
@@ -152,6 +153,7 @@ std::string only_host_of_a_rule(const Inventory& inventory, const std::string& h
 Problems Requests::prepare(model::Host& object, const model::Host* before) const {
   const Inventory& inventory = engine_.inventory();
   Problems problems = resolve_references("host", model::Host::type(), &object, before, inventory);
+  seal_bmc(object, problems);
   const std::string theirs = before == nullptr ? "" : inventory.cluster_of(*before).meta.id;
   if (object.cluster.empty()) object.cluster = theirs;
   if (!problems.empty() || before == nullptr || object.cluster == theirs) return problems;
@@ -176,6 +178,21 @@ Problems Requests::prepare(model::Host& object, const model::Host* before) const
     refuse(problems, "/cluster",
            fmt::format("rule '{}' keeps VMs on it alone; change the rule first", rule));
   return problems;
+}
+
+// What was given as a password is kept sealed; a BMC that is forgotten takes it along.
+void Requests::seal_bmc(model::Host& host, Problems& problems) const {
+  model::BmcSpec& bmc = host.bmc;
+  if (bmc.driver.empty()) {
+    bmc = {};
+    return;
+  }
+  if (Result<> usable = BmcSwitches::check(bmc); !usable)
+    refuse(problems, usable.error().field, usable.error().message);
+  if (bmc.password.empty()) return;
+  if (!identities_.seal)
+    return refuse(problems, "/bmc/password", "this manager has nowhere to keep a password");
+  bmc.sealed = identities_.seal(std::exchange(bmc.password, {}), bmc_place(host.meta.id));
 }
 
 Result<> Requests::host_may_go(const model::Host& host, bool force) const {

@@ -91,6 +91,24 @@ TEST_F(ClusterRequests, AHostMovesToAnotherClusterWhenNothingRunsOnIt) {
   EXPECT_EQ(made.hosts.size(), 2U);
 }
 
+TEST_F(ClusterRequests, ABmcsPasswordIsKeptSealedAndNeverShown) {
+  const auto host = [&] { return inventory().hosts().find_name("host1"); };
+  EXPECT_THAT(refusal(patch("host", "host1", R"({"bmc":{"driver":"telnet","address":"b"}})")),
+              HasSubstr("/bmc/driver: 'telnet' is no driver"));
+  EXPECT_THAT(refusal(patch("host", "host1", R"({"bmc":{"driver":"ipmi"}})")),
+              HasSubstr("/bmc/address"));
+  change("host", "host1",
+         R"({"bmc":{"driver":"ipmi","address":"10.0.0.9","user":"admin","password":"hunter2"}})");
+  EXPECT_EQ(host()->bmc.password, "");
+  EXPECT_EQ(host()->bmc.sealed, "sealed for host/host-0000000001/bmc: 7 bytes");
+  EXPECT_THAT(json::encode(*host()), ::testing::Not(HasSubstr("sealed")));
+  // Another address keeps the password; no driver forgets it.
+  change("host", "host1", R"({"bmc":{"address":"10.0.0.10"}})");
+  EXPECT_THAT(host()->bmc.sealed, HasSubstr("7 bytes"));
+  change("host", "host1", R"({"bmc":{"driver":""}})");
+  EXPECT_EQ(host()->bmc, model::BmcSpec{});
+}
+
 TEST_F(ClusterRequests, TheLastClusterStays) {
   EXPECT_THAT(refusal(remove("cluster", "default")), HasSubstr("the only cluster"));
   make("cluster", R"({"meta":{"name":"lab"}})");

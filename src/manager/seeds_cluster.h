@@ -111,7 +111,10 @@ class SeedsCluster {
         },
         Identities{[this] { return fmt::format("uuid-{}", next_id_++); },
                    [this] { return static_cast<std::uint32_t>(random_.next()); },
-                   [](std::string, Done<Result<std::string>> done) { done("hash"); }});
+                   [](std::string, Done<Result<std::string>> done) { done("hash"); },
+                   [](const std::string& secret, const std::string& place) {
+                     return fmt::format("sealed for {}: {} bytes", place, secret.size());
+                   }});
     auto life = std::weak_ptr<bool>(manager_alive_);
     manager->engine.start([this, life](Result<> started) {
       if (life.expired()) return;

@@ -11,25 +11,21 @@ namespace chorok::policy {
 
 namespace {
 
-constexpr double kDaySeconds = 86400;
-constexpr double kDaySlotSeconds = kDaySeconds / DemandHistory::kDaySlots;
+// A day is so many slots: where slots are shorter than five minutes (a time scale), so is the day.
+constexpr std::int64_t kSlotsOfDay = 288;
+constexpr std::int64_t kSlotsOfDaySlot = kSlotsOfDay / DemandHistory::kDaySlots;
 constexpr double kSmoothing = 0.3;  // a new day's part of the profile
 constexpr int kWeightMax = 200;
 // Loads have longer tails than the normal distribution: of the PlanetLab days, 2.5 % of samples lay
 // above its 99 % quantile.
 constexpr double kTail = 1.5;
 
-double epoch_seconds(Time at) {
-  return seconds(at.time_since_epoch());
+std::size_t day_slot(std::int64_t slot) {
+  return static_cast<std::size_t>(std::max<std::int64_t>(slot, 0) % kSlotsOfDay / kSlotsOfDaySlot);
 }
-std::size_t day_slot(Time at) {
-  const double in_day = std::fmod(epoch_seconds(at), kDaySeconds);
-  const auto slot = static_cast<std::size_t>(std::max(0.0, in_day) / kDaySlotSeconds);
-  return std::min<std::size_t>(slot, DemandHistory::kDaySlots - 1);
-}
-std::size_t week_day(Time at) {
-  const auto days = static_cast<std::int64_t>(epoch_seconds(at) / kDaySeconds);
-  return static_cast<std::size_t>(days % DemandHistory::kWeekDays);
+std::size_t week_day(std::int64_t slot) {
+  return static_cast<std::size_t>(std::max<std::int64_t>(slot, 0) / kSlotsOfDay %
+                                  DemandHistory::kWeekDays);
 }
 
 }  // namespace
@@ -42,7 +38,7 @@ void DemandHistory::add(Time at, double value, const ForecastSettings& settings)
   if (!(value >= 0) || !std::isfinite(value)) return;  // a broken sample is a missing one
   if (count_ > 0 && at < newest_) return;
   const std::int64_t slot = at.time_since_epoch() / settings.slot;
-  if (count_ == 0 || slot != slot_) open_slots(slot, settings);
+  if (count_ == 0 || slot != slot_) open_slots(slot);
   newest_ = at;
   last_ = static_cast<float>(value);
   slot_sum_ += value;
@@ -51,9 +47,9 @@ void DemandHistory::add(Time at, double value, const ForecastSettings& settings)
 }
 
 // Makes `slot` the newest one; the slots between it and the one before hold that one's value.
-void DemandHistory::open_slots(std::int64_t slot, const ForecastSettings& settings) {
+void DemandHistory::open_slots(std::int64_t slot) {
   if (count_ > 0) {
-    learn(Time(settings.slot * slot_), recent(0));
+    learn(slot_, recent(0));
     const std::int64_t skipped = slot - slot_ - 1;
     if (skipped >= kRecent) {
       count_ = 0;
@@ -76,7 +72,7 @@ void DemandHistory::open_slots(std::int64_t slot, const ForecastSettings& settin
   slot_samples_ = 0;
 }
 
-void DemandHistory::learn(Time at, double value) {
+void DemandHistory::learn(std::int64_t at, double value) {
   auto blend = [](float& into, std::uint8_t& weight, double sample) {
     const double part = weight == 0 ? 1 : std::max(kSmoothing / 6, 1.0 / (weight + 1));
     into = static_cast<float>(static_cast<double>(into) * (1 - part) + sample * part);
@@ -94,10 +90,10 @@ void DemandHistory::learn(Time at, double value) {
 }
 
 // How far the half hour of `at` lies above or below the day's level, in the series' unit. Nothing
-// is known of a half hour that was seen on fewer than two days (six slots each).
-double DemandHistory::profile(Time at) const {
+// is known of a half hour that was seen on fewer than two days.
+std::optional<double> DemandHistory::profile(std::int64_t at) const {
   const std::size_t slot = day_slot(at);
-  if (day_weight_[slot] <= 6) return 0;
+  if (day_weight_[slot] <= kSlotsOfDaySlot) return std::nullopt;
   const std::size_t day = week_day(at);
   const double ratio = week_weight_[day] > 48 ? static_cast<double>(week_[day]) : 1.0;
   return static_cast<double>(day_[slot]) * ratio - static_cast<double>(day_mean_);
@@ -133,10 +129,12 @@ model::Demand DemandHistory::demand(Time now, double size, const ForecastSetting
   // Autocorrelation at one slot, drawn towards nothing while the series is short.
   const double phi =
       squares > 0 ? std::clamp(lagged / squares, 0.0, 0.98) * count_ / (count_ + weight) : 0;
-  const Time ahead = now + settings.horizon;
+  const Duration ahead = now.time_since_epoch() + settings.horizon;
   const double steps = std::max(1.0, seconds(settings.horizon) / seconds(settings.slot));
   const double pull = std::pow(phi, steps);
-  const double turn = profile(ahead) - profile(now);
+  const auto from = profile(now.time_since_epoch() / settings.slot);
+  const auto to = profile(ahead / settings.slot);
+  const double turn = from && to ? *to - *from : 0;
   out.expected = std::clamp(out.mean + pull * (out.now - out.mean) + turn, 0.0, size);
   const double residual = out.deviation * std::sqrt(1 - pull * pull);
   out.upper = std::min(

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "model/snapshot.h"
 
@@ -43,10 +44,12 @@ class DemandHistory {
   double gaps() const;
 
  private:
-  void open_slots(std::int64_t slot, const ForecastSettings& settings);
-  void learn(Time at, double value);  // a closed slot into the profile of the day and the week
-  double profile(Time at) const;      // relative to the level of the day; 0 where nothing is known
-  double recent(int back) const;      // 0: the newest slot
+  void open_slots(std::int64_t slot);
+  // A closed slot, by its number since the epoch, into the profile of the day and the week.
+  void learn(std::int64_t slot, double value);
+  // Relative to the level of the day.
+  std::optional<double> profile(std::int64_t slot) const;
+  double recent(int back) const;  // 0: the newest slot
 
   Time newest_{};
   std::int64_t slot_ = 0;                // number of the newest slot since the epoch

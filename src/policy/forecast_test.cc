@@ -93,5 +93,30 @@ TEST(Forecast, TheMorningIsKnownAfterAFewDays) {
   EXPECT_GT(history.demand(at_minute(minute), 1000, settings).expected, 600);
 }
 
+// The first half hour of a second day is known, what follows is not: nothing is turned by that.
+TEST(Forecast, AnUnknownHalfHourAheadTurnsNothing) {
+  DemandHistory history;
+  const ForecastSettings settings;
+  // A boot at full load, then little; a day's gap; and the boot's half hour once more.
+  int minute = 0;
+  for (; minute < 30; minute += 5) history.add(at_minute(minute), 1000, settings);
+  minute = 24 * 60;
+  for (; minute < 24 * 60 + 28; minute += 5) history.add(at_minute(minute), 100, settings);
+  EXPECT_LT(history.demand(at_minute(minute), 1000, settings).expected, 200);
+}
+
+// Time scaled by twenty is a day of 72 minutes.
+TEST(Forecast, ADayIsSoManySlots) {
+  ForecastSettings settings;
+  settings.slot = std::chrono::seconds(15);
+  settings.horizon = std::chrono::minutes(3);
+  DemandHistory history;
+  const auto at = [](int quarter) { return Time(std::chrono::seconds(15) * quarter); };
+  int quarter = 0;
+  for (; quarter < 4 * 288 + 90; ++quarter)
+    history.add(at(quarter), quarter % 288 >= 96 && quarter % 288 < 216 ? 800 : 200, settings);
+  EXPECT_GT(history.demand(at(quarter), 1000, settings).expected, 600);
+}
+
 }  // namespace
 }  // namespace chorok::policy
