@@ -406,7 +406,7 @@ int run(const std::vector<std::string>& a) {
         seconds, plan.actions.size(), before, spread(snapshot), peak_mib(), plan.stats.candidates);
   } else if (command == "simulate") {
     return simulate(number(1), number(2), number(3), static_cast<std::uint32_t>(number(4)),
-                    argc > 6 ? static_cast<double>(number(5)) : 0);
+                    a.size() > 5 ? static_cast<double>(number(5)) : 0);
   } else if (command == "forecast") {
     return forecast(a.at(1));
   } else if (command == "gap") {

@@ -144,7 +144,10 @@ struct Cluster {
   std::string cpu_baseline;  // CPU model every VM without its own gets; empty: the host's
   std::string cpu_baseline_definition;
   MigrationSettings migration;
-  PolicySettings settings;
+  // Chorok moves nothing that runs, and switches no host, until somebody says so.
+  PolicySettings settings = {.balance = {.automation = Automation::kPartial},
+                             .power = {},
+                             .ha = {}};
   static const Type& type();
 };
 
