@@ -85,10 +85,14 @@ void Service::make_parts() {
   };
   api.offload = offload_.offload();
   api.snapshot = [this](const std::string& cluster) {
-    return make_snapshot(engine_.inventory(), cluster, engine_.now(),
-                         {.loads = telemetry_.get(),
-                          .world = world_.get(),
-                          .revision = static_cast<std::int64_t>(engine_.revision())});
+    ClusterSnapshot made =
+        make_snapshot(engine_.inventory(), cluster, engine_.now(),
+                      {.loads = telemetry_.get(),
+                       .world = world_.get(),
+                       .revision = static_cast<std::int64_t>(engine_.revision())});
+    const ClusterDriver* driver = clusters_ == nullptr ? nullptr : clusters_->find(cluster);
+    if (driver != nullptr) driver->fleet().mark_bmcs(made);
+    return made;
   };
   api_ = std::make_unique<Api>(loop_.executor(), engine_, *requests_, *accounts_, *agents_,
                                std::move(api));

@@ -34,7 +34,7 @@ bool LiveFleet::look() {
   ClusterSnapshot next = make();
   const bool others = next.hosts != seen_.hosts || next.vms != seen_.vms;
   seen_ = std::move(next);
-  mark_bmcs();
+  mark_bmcs(seen_);
   if (!others) return false;
   host_index_.clear();
   for (Index h = 0; h < seen_.hosts.size(); ++h) host_index_[seen_.hosts[h]] = h;
@@ -106,25 +106,25 @@ model::Snapshot& LiveFleet::snapshot() {
     ClusterSnapshot next = make();
     CHOROK_ASSERT(next.hosts == seen_.hosts && next.vms == seen_.vms);
     seen_ = std::move(next);
-    mark_bmcs();
+    mark_bmcs(seen_);
   }
   return seen_.snapshot;
 }
 
-void LiveFleet::mark_bmcs() {
-  for (Index h = 0; h < seen_.hosts.size(); ++h) {
-    model::SnapshotHost& host = seen_.snapshot.hosts[h];
-    if (!sources_.has_bmc(seen_.hosts[h])) continue;
+void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
+  for (Index h = 0; h < made.hosts.size(); ++h) {
+    model::SnapshotHost& host = made.snapshot.hosts[h];
+    if (!sources_.has_bmc(made.hosts[h])) continue;
     host.keep_on.clear();
     host.keep_off.clear();
-    const HostPtr stored = record(h);
+    const HostPtr stored = sources_.engine.inventory().hosts().find(made.hosts[h]);
     const model::HostWatch& watch = stored->watch;
     const auto of = [&](Duration seen, Duration assumed) {
       return seen > Duration{} ? seen : from_seconds(seconds(assumed) / sources_.time_scale);
     };
     host.time_on = of(watch.time_on, host.time_on);
     host.time_off = of(watch.time_off, host.time_off);
-    const model::PowerCurve& curve = seen_.snapshot.curves[host.curve];
+    const model::PowerCurve& curve = made.snapshot.curves[host.curve];
     host.boot_energy = curve.at(0.5) * seconds(host.time_on);
     host.shutdown_energy = curve.at(0) * seconds(host.time_off);
     if (hosts_others(*stored)) host.keep_on = "guests run there that are not Chorok's";

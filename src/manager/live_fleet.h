@@ -32,6 +32,8 @@ class LiveFleet final : public control::Fleet {
 
   model::PolicySettings settings;  // that snapshots show
 
+  // Writes into a snapshot of the cluster what is known of its hosts' BMCs.
+  void mark_bmcs(ClusterSnapshot& made) const;
   // The records as they are now. Answers whether hosts or VMs are others than before.
   bool look();
   // Before each turn: what is under way. O(tasks).
@@ -58,7 +60,6 @@ class LiveFleet final : public control::Fleet {
   HostPtr record(Index host) const;
   Index index_of_host(const std::string& id) const;
   ClusterSnapshot make() const;
-  void mark_bmcs();
 
   Sources sources_;
   std::string cluster_;

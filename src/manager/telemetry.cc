@@ -217,6 +217,10 @@ VmConsumption Telemetry::consume(const HostState& state, model::VmSample& vm, Du
   out.net_bytes = received + sent;
   if (!out.whole) return out;
   usage.cpu_mhz = out.cpu_mhz_s / elapsed;
+  usage.vcpus_mhz = usage.cpu_mhz;
+  if (vm.cpu_vcpus > Duration{})
+    usage.vcpus_mhz =
+        std::min(usage.cpu_mhz, growth(before->cpu_vcpus, vm.cpu_vcpus) * core_mhz / elapsed);
   usage.ready_mhz = std::min(out.ready_s / elapsed, double(std::max(1, vm.vcpus))) * core_mhz;
   usage.disk_read = read / elapsed;
   usage.disk_written = written / elapsed;
@@ -277,7 +281,7 @@ void Telemetry::note(const VmUsage& usage) {
     const bool runs_there = vm.usage->state == model::VmState::kOn;
     if (usage.state != model::VmState::kOn && runs_there && usage.at - vm.usage->at < kElsewhere)
       return;
-    vm.cpu_when_moved = vm.usage->cpu_mhz + vm.usage->ready_mhz;
+    vm.cpu_when_moved = vm.usage->vcpus_mhz + vm.usage->ready_mhz;
   }
   VmUsage fresh = usage;
   if (!fresh.dirty_known && vm.usage && vm.usage->dirty_known) {
@@ -285,7 +289,7 @@ void Telemetry::note(const VmUsage& usage) {
     fresh.dirty_mib_s = vm.usage->dirty_mib_s;
   }
   vm.usage = std::move(fresh);
-  vm.cpu.add(usage.at, usage.cpu_mhz + usage.ready_mhz, settings_.forecast);
+  vm.cpu.add(usage.at, usage.vcpus_mhz + usage.ready_mhz, settings_.forecast);
   vm.memory.add(usage.at, usage.active, settings_.forecast);
 }
 
@@ -338,6 +342,7 @@ HostCursor Telemetry::cursor(const std::string& host) const {
     kept.uuid = uuid;
     kept.life = vm.life;
     kept.cpu_time = vm.cpu_time;
+    kept.cpu_vcpus = vm.cpu_vcpus;
     kept.cpu_ready = vm.cpu_ready;
     kept.disk_read = vm.disk_read;
     kept.disk_written = vm.disk_written;

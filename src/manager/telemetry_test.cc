@@ -135,6 +135,21 @@ TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
   EXPECT_EQ(telemetry->find("vm-2", {}), nullptr);
 }
 
+// A VM that is copied away uses a core for that; its guest did not ask for it.
+TEST_F(TelemetryTest, CopyingForAMigrationIsNoDemand) {
+  Machine one{.id = "host-1"};
+  one.vms["u1"] = guest("u1");
+  one.vms["u1"].cpu_vcpus = seconds(1);
+  tell(one);
+  one.vms["u1"].cpu_vcpus += seconds(2);
+  run(one, seconds(10), 0.9);
+  const VmUsage* usage = telemetry->vm("vm-1");
+  ASSERT_TRUE(usage);
+  EXPECT_DOUBLE_EQ(usage->cpu_mhz, 0.9 * kCore);
+  EXPECT_DOUBLE_EQ(usage->vcpus_mhz, 0.2 * kCore);
+  EXPECT_NEAR(telemetry->find("vm-1", {})->cpu.now, 0.2 * kCore, 1);
+}
+
 TEST_F(TelemetryTest, ASampleCountsOnce) {
   Machine one{.id = "host-1"};
   one.vms["u1"] = guest("u1");

@@ -10,6 +10,7 @@ const Type& VmSample::type() {
                                 .field("state", &VmSample::state, "")
                                 .field("vcpus", &VmSample::vcpus, "")
                                 .field("cpu", &VmSample::cpu_time, "")
+                                .field("vcpu_time", &VmSample::cpu_vcpus, "")
                                 .field("user", &VmSample::cpu_user, "")
                                 .field("system", &VmSample::cpu_system, "")
                                 .field("ready", &VmSample::cpu_ready, "")

@@ -18,7 +18,8 @@ struct VmSample {
   bool ended = false;  // it ran no more when the host was looked at last
   VmState state = VmState::kUnknown;
   std::int32_t vcpus = 0;  // online
-  Duration cpu_time{};     // all of it: vCPUs, emulator, I/O threads
+  Duration cpu_time{};     // all of it: vCPUs, emulator, I/O threads, copying for a migration
+  Duration cpu_vcpus{};    // of that, the vCPUs': what the guest asked for; 0: not known
   Duration cpu_user{};
   Duration cpu_system{};
   Duration cpu_ready{};  // of all vCPUs: wanted to run and had to wait for a core

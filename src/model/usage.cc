@@ -21,6 +21,8 @@ const Type& VmUsage::type() {
           .field("state", &VmUsage::state, "")
           .field("vcpus", &VmUsage::vcpus, "")
           .field("cpu_mhz", &VmUsage::cpu_mhz, "CPU time x the clock of the host's core.")
+          .field("vcpus_mhz", &VmUsage::vcpus_mhz,
+                 "Of that, by its vCPUs: what the guest asked for.")
           .field("ready_mhz", &VmUsage::ready_mhz, "Wanted, and the host had no core for it.")
           .field("memory", &VmUsage::memory, "MiB that the guest has.")
           .field("active", &VmUsage::active, "MiB that it works with.")

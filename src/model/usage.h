@@ -22,6 +22,7 @@ struct VmUsage {
   VmState state = VmState::kUnknown;
   std::int32_t vcpus = 0;
   double cpu_mhz = 0;
+  double vcpus_mhz = 0;  // of that, by its vCPUs: copying for a migration is not what it asks for
   double ready_mhz = 0;  // wanted and not got
   double memory = 0;     // MiB that the guest has
   double active = 0;     // MiB that it works with

@@ -17,6 +17,9 @@ using model::VmRun;
 
 namespace {
 
+// Of its size, that a VM's demand must have changed by for it to move back early.
+constexpr double kChangedShare = 0.05;
+
 // Of a core, at each end, while memory is copied at `bandwidth` MiB/s: 0.3 on 1 GbE, 1 on 10 GbE
 // (Gulati et al., VMware Distributed Resource Management, 2012), linear between.
 double copy_cores(double bandwidth) {
@@ -87,6 +90,8 @@ bool Round::would_return(Index vm, Index host) const {
   if (snapshot().now - it.last_moved >= settings.stability) return false;
   const double now = it.cpu_demand.now;
   const double then = it.cpu_when_moved;
+  // Of a VM that hardly does anything any factor is noise.
+  if (std::abs(now - then) < kChangedShare * it.size.cpu) return true;
   return now <= then * settings.changed_load && now * settings.changed_load >= then;
 }
 

@@ -78,6 +78,7 @@ model::HostSample FakeHost::statistics() {
     vm.state = instance(domain).state;
     vm.vcpus = domain.live->spec.vcpus;
     vm.cpu_time = vm.cpu_user = domain.usage.cpu;
+    vm.cpu_vcpus = vm.cpu_time;
     vm.cpu_ready = domain.usage.ready;
     fill_memory(vm, domain, world_.now());
     fill_traffic(vm);

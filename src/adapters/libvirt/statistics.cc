@@ -90,6 +90,7 @@ class RecordReader {
     if (field == "system") sample_.cpu_system = nanoseconds(value);
   }
   void vcpu(std::string_view field, std::uint64_t value) {
+    if (field == "time") sample_.cpu_vcpus += nanoseconds(value);
     if (field == "delay") delay_ += value;
     if (field == "wait") wait_ += value;
   }
