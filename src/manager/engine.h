@@ -52,6 +52,8 @@ struct Notice {
 
 class Engine {
  public:
+  static constexpr std::string_view kTermKey = "meta/term";  // of the store
+
   Engine(Loop& loop, ports::Store& store, IdSource ids, EngineSettings settings = {});
   ~Engine();
   Engine(const Engine&) = delete;

@@ -53,4 +53,41 @@ inline Result<> check_name(const std::string& name, std::string_view kind) {
   return {};
 }
 
+// A name that VMs refer to by name may not change or go under them.
+bool referred_to(const Inventory& inventory, const std::string& id, const std::string& name);
+
+// What agents work with changed.
+template <class T>
+void Requests::told_of(const std::string& id, bool removed) {
+  constexpr bool kConfig = std::is_same_v<T, model::Datastore> ||
+                           std::is_same_v<T, model::Network> || std::is_same_v<T, model::Cluster>;
+  if (kConfig) agents_.config_changed();
+  if (std::is_same_v<T, model::Host>) removed ? agents_.drop(id) : agents_.config_changed(id);
+}
+
+template <class T>
+void Requests::commit_object(const Caller& caller, T object, std::string_view verb, Answered done) {
+  Changes changes;
+  model::Event event;
+  event.kind = fmt::format("{}.{}", Record<T>::kKind, verb);
+  event.subject_kind = Record<T>::kKind;
+  event.subject = object.meta.id;
+  event.subject_name = object.meta.name;
+  event.message = fmt::format("{} by {}", verb, caller.user_name);
+  event.user = caller.user_name;
+  std::string id = object.meta.id;
+  changes.put(std::move(object));
+  engine_.add_event(changes, std::move(event));
+  engine_.commit(std::move(changes),
+                 [this, alive = alive_, id, done = std::move(done)](Result<> stored) mutable {
+                   if (!*alive) return;
+                   if (!stored) return done(Unexpected(stored.error()));
+                   Answer answer;
+                   answer.type = &type_of<T>();
+                   answer.object = engine_.inventory().table<T>().find(id);
+                   told_of<T>(id, false);
+                   done(std::move(answer));
+                 });
+}
+
 }  // namespace chorok::manager
