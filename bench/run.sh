@@ -37,7 +37,7 @@ row() { # ID WHAT OURS PEER|- GOAL_OP(<=|>=|ratio<=|within|-) GOAL; within: that
 
 finish() {
   local machine
-  machine="$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r)"
+  machine="$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sed -n 1p), $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r)"
   printf '%s\n' "${ROWS[@]}" | jq -s --arg name "$NAME" --arg machine "$machine" --arg date "$(date -u +%FT%TZ)" \
     --arg before "$LOAD_BEFORE" --arg after "$(cut -d' ' -f1-3 /proc/loadavg)" --arg commit "$(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || true)" \
     '{$name, $machine, $date, $commit, load: {$before, $after}, rows: .}' >"$OUT/$NAME.json.new"

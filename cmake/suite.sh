@@ -50,7 +50,7 @@ tally() {
   local name=$1 passed=$2 failed=$3 skipped=$4 log=$5 seconds=$6
   TEST_PASSED=$((TEST_PASSED + passed)) TEST_FAILED=$((TEST_FAILED + failed)) TEST_SKIPPED=$((TEST_SKIPPED + skipped))
   printf '  %-34s %5d passed %3d failed %3d skipped %5d s\n' "$name" "$passed" "$failed" "$skipped" "$seconds"
-  if [ "$skipped" -gt 0 ]; then grep -hE '^skip |Skipped$|: Skipped|^SKIPPED' -A2 "$log" | head -12 | sed 's/^/      /' || true; fi
+  if [ "$skipped" -gt 0 ]; then grep -hE '^skip |Skipped$|: Skipped|^SKIPPED' -A2 "$log" | sed -n '1,12s/^/      /p' || true; fi
   if [ "$failed" -gt 0 ]; then
     echo "    --- $log"
     grep -vE '^(ok |\[ *(RUN|OK) )' "$log" | tail -60 | sed 's/^/    /'

@@ -76,6 +76,10 @@ for path in work/main root/.cache home/someone/x; do
 done
 fresh; add package-lock.json '"resolved": "https://registry.example.org/x.tgz"'; expect 'registry' 'package-lock.json:1'
 fresh; add notes.md 'https://example.org/page'; expect '' '' 'an ordinary address'
+for reader in 'grep -q x' 'grep -xm 1 x' 'head -n 1'; do
+  fresh; add do.sh "list | $reader"; expect 'leaves early' 'do.sh:1'
+done
+fresh; add do.sh 'list | grep x >/dev/null; grep -q x file; list || head file'; expect '' '' 'readers that may leave'
 fresh; seq 601 | sed 's/^/\/\/ /' >"$house/src/net/long.cc"; expect '' '' 'a long file is a report'
-TIDY_COMPILE=0 "$tidy" "$house" | grep -q 'report: src/net/long.cc: 601 lines' || { echo 'not ok - tidy_test: no report'; failed=1; }
+TIDY_COMPILE=0 "$tidy" "$house" | grep 'report: src/net/long.cc: 601 lines' >/dev/null || { echo 'not ok - tidy_test: no report'; failed=1; }
 exit $failed

@@ -105,7 +105,7 @@ bmc_stop() { # HOST: as if its cable were pulled
 }
 
 quirk() { # HOST NAME: its value (1 where it has none), if it is set
-  sed -n "s/^$2\$/1/p; s/^$2=//p" "$RUN/$1.quirks" 2>/dev/null | grep . | head -n 1
+  sed -n "s/^$2\$/1/p; s/^$2=//p" "$RUN/$1.quirks" 2>/dev/null | grep . | sed -n 1p
 }
 
 # ---- What ipmi_sim asks for: "get power boot", "set power 1 ...", "check ...". It waits for the answer and serves

@@ -63,8 +63,8 @@ fence() { # HOST AGENT ACTION [OPTION...]: options on its standard input, as a c
   printf '%s\n' "ip=${BMC[0]}" "username=${BMC[1]}" "password=$(cat "${BMC[2]}")" "action=$action" "$@" |
     timeout 60 "$agent" 2>/dev/null
 }
-power() { lab ipmi "$1" power status | grep -q "is $2"; } # HOST on|off
-virsh_lists() { lab virsh "$1" list --name | grep -qx "$2"; }
+power() { lab ipmi "$1" power status | grep "is $2" >/dev/null; } # HOST on|off
+virsh_lists() { lab virsh "$1" list --name | grep -x "$2" >/dev/null; }
 link() { # HOST connected|lost, as the manager sees it
   "$CHOROK_BIN/chorok" api GET '/hosts?limit=0' | jq -e --arg h "$1" --arg l "$2" \
     '[.items[] | select(.meta.name == $h and .link == $l)] | length == 1'

@@ -82,7 +82,7 @@ job() {
   c -o json "$@" >"$work/job" 2>"$work/job.err" || rc=$?
   if [ $rc = 0 ]; then cat "$work/job"; return 0; fi
   local task
-  task=$(sed -n 's/^The work goes on.*task wait //p' "$work/job.err" | head -n 1)
+  task=$(sed -n 's/^The work goes on.*task wait //p' "$work/job.err" | sed -n 1p)
   if [ -n "$task" ]; then # it gave up waiting: one check at the end is about that
     echo "chorok ${*:1:3}: $(grep '^error' "$work/job.err" || true)" >>"$work/gave-up"
     eventually 60 ended "$task"
@@ -312,7 +312,7 @@ power_off_hard() { job vm stop life --hard >/dev/null; is life off; }
 snapshot_and_revert() {
   vm disky --host host1 --disk name=root,size=64M,datastore=shared --start
   job vm snapshot disky before >/dev/null
-  field disky '.status.snapshots[].name' | grep -qx before || why "the snapshot is not listed"
+  field disky '.status.snapshots[].name' | grep -x before >/dev/null || why "the snapshot is not listed"
   job vm stop disky --hard >/dev/null
   job vm revert disky before >/dev/null
   eventually 5 is disky on
@@ -533,7 +533,7 @@ qemu_killed() {
   runs_once qk
   gone qk
 }
-dead() { field "$1" .status.state | grep -qE '^(crashed|off)$' || why "$1 is $(field "$1" .status.state)"; }
+dead() { field "$1" .status.state | grep -E '^(crashed|off)$' >/dev/null || why "$1 is $(field "$1" .status.state)"; }
 
 power_cut() {
   vm cutoff --host host3 --start
@@ -561,7 +561,7 @@ delete_all() {
   for host in host1 host2 host3; do
     [ -z "$(lab virsh "$host" list --all --name | grep .)" ] || why "$host still has $(lab virsh "$host" list --all --name | xargs)"
   done
-  [ -z "$(find "$CHOROK_LAB_DIR/shared/vms" -type f 2>/dev/null)" ] || why "files are left: $(find "$CHOROK_LAB_DIR/shared/vms" -type f | head -3 | xargs)"
+  [ -z "$(find "$CHOROK_LAB_DIR/shared/vms" -type f 2>/dev/null)" ] || why "files are left: $(find "$CHOROK_LAB_DIR/shared/vms" -type f | sed -n 1,3p | xargs)"
 }
 
 # --- the run -----------------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ same_cpu_for_all() { # 2 s of a guest at 100 % on host1 use about half a core
   echo "cpu 100" >&4
   read -r -t 5 _ <&4
   local path=/sys/fs/cgroup/cpuacct/chorok-lab-labtest/host1/cpuacct.usage before after
-  [ -e "$path" ] || path=$(find /sys/fs/cgroup -path '*cpuacct*/chorok-lab-labtest/host1/cpuacct.usage' | head -n 1)
+  [ -e "$path" ] || path=$(find /sys/fs/cgroup -path '*cpuacct*/chorok-lab-labtest/host1/cpuacct.usage' | sed -n 1p)
   [ -n "$path" ] || return 0 # version 2: trust cpu.max
   sleep 0.3
   before=$(cat "$path")

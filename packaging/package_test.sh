@@ -59,7 +59,7 @@ stop() { # PROCESS
   timeout 15 tail --pid="$1" -s 0.05 -f /dev/null || kill -9 "$1"
 }
 
-port_of() { sed -n 's/.*listens on 127\.0\.0\.1:\([0-9]*\)$/\1/p' "$1" | head -n 1; }
+port_of() { sed -n 's/.*listens on 127\.0\.0\.1:\([0-9]*\)$/\1/p' "$1" | sed -n 1p; }
 
 # ---- what is in them
 
@@ -69,7 +69,7 @@ control_fields() { # PACKAGE ARCHITECTURE
   must dpkg --validate-version "$(field "$1" Version)"
   must [ "$(field "$1" Architecture)" = "$2" ]
   must_not grep -q '@[A-Z]*@' <<<"$(field "$1")"
-  must [ "$(field "$1" Description | head -n 1 | wc -c)" -lt 80 ]
+  must [ "$(field "$1" Description | sed -n 1p | wc -c)" -lt 80 ]
   must [ "$(field "$1" Installed-Size)" -gt 100 ]
 }
 
@@ -114,7 +114,7 @@ completion() {
   must bash -n "$script"
   # shellcheck disable=SC2016
   must env PATH="$tree/chorok/usr/bin:$PATH" bash -c '. "$1"; COMP_WORDS=(chorok v) COMP_CWORD=1 COMP_LINE="chorok v" COMP_POINT=8
-    _chorok; printf "%s\n" "${COMPREPLY[@]}" | grep -qx vm' - "$script"
+    _chorok; printf "%s\n" "${COMPREPLY[@]}" | grep -x vm >/dev/null' - "$script"
   must grep -q '^#compdef chorok' "$tree/chorok/usr/share/zsh/vendor-completions/_chorok"
 }
 
@@ -472,7 +472,7 @@ if [ "$(id -u)" != 0 ]; then
   skip package.root "installing needs root"
 elif ! unshare --mount --net --pid --fork true 2>/dev/null; then
   skip package.root "this machine lets nobody make namespaces"
-elif dpkg-query -W -f '${Status}\n' "${names[@]}" 2>/dev/null | grep -q '^install ok'; then
+elif dpkg-query -W -f '${Status}\n' "${names[@]}" 2>/dev/null | grep '^install ok' >/dev/null; then
   skip package.root "Chorok is installed on this machine"
 else
   # Its first process ends with unshare, and every other one with that.
