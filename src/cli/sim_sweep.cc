@@ -61,6 +61,13 @@ void show_table(Session& session, const std::vector<dc::SweepAxis>& axes,
   for (const dc::SweepAxis& axis : axes) table.columns.push_back({.title = printable(axis.name)});
   for (const char* title : {"KWH", "OVER BOUND", "UNMET", "OVERLOAD", "MIGRATIONS", "HOSTS ON"})
     table.columns.push_back({.title = title, .right_aligned = true});
+  const auto priced =
+      std::ranges::find_if(runs, [](const auto& r) { return r.report.cost.has_value(); });
+  if (priced != runs.end())
+    table.columns.push_back({.title = priced->report.currency, .right_aligned = true});
+  const bool has_co2 =
+      std::ranges::any_of(runs, [](const auto& r) { return r.report.co2_kg.has_value(); });
+  if (has_co2) table.columns.push_back({.title = "KG CO2", .right_aligned = true});
   for (const dc::SweepRun& run : runs) {
     std::vector<Cell> row;
     for (const std::string& value : run.values) row.push_back({printable(value)});
@@ -77,6 +84,8 @@ void show_table(Session& session, const std::vector<dc::SweepAxis>& axes,
       row.push_back({fmt::format("{:.4f} %", 100 * r.true_overload)});
       row.push_back({fmt::format("{}", r.migrations)});
       row.push_back({fmt::format("{}", r.host_on_count)});
+      if (priced != runs.end()) row.push_back({r.cost ? fmt::format("{:.2f}", *r.cost) : ""});
+      if (has_co2) row.push_back({r.co2_kg ? fmt::format("{:.2f}", *r.co2_kg) : ""});
     }
     table.rows.push_back(std::move(row));
   }

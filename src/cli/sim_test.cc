@@ -102,6 +102,19 @@ TEST_F(Sim, PricesARun) {
   EXPECT_THAT(terminal_.said, ::testing::Not(HasSubstr("cost")));
 }
 
+TEST_F(Sim, SweepsShowMoneyWhereThereIsAPrice) {
+  std::vector<std::string> args = {"sim",           "sweep",    "planetlab-honest", "--traces",
+                                   folder_ / "day", "--policy", "dvfs,always-on"};
+  EXPECT_EQ(run(args, terminal_), 0) << terminal_.complained;
+  EXPECT_THAT(terminal_.said, ::testing::Not(HasSubstr("CO2")));
+  args.insert(args.end(),
+              {"--set", "carbon.use=korea-grid", "--set", "price.use=korea-industrial"});
+  terminal_.said.clear();
+  EXPECT_EQ(run(args, terminal_), 0) << terminal_.complained;
+  EXPECT_THAT(terminal_.said, HasSubstr("KRW"));
+  EXPECT_THAT(terminal_.said, HasSubstr("KG CO2"));
+}
+
 TEST_F(Sim, ReportsForPeople) {
   EXPECT_EQ(run_with({"planetlab-compat", "--traces", folder_ / "day", "--policy", "dvfs"}), 0);
   EXPECT_THAT(terminal_.said, HasSubstr("energy_kwh"));
