@@ -44,7 +44,9 @@ TreeNode pool_node(const SnapshotPool& pool, Resource resource) {
           .scalable_shares = pool.scalable_shares};
 }
 
-TreeNode vm_node(const SnapshotVm& vm, Resource resource, const EntitleOptions& options) {
+TreeNode vm_node(const Snapshot& snapshot, std::size_t v, Resource resource,
+                 const EntitleOptions& options) {
+  const SnapshotVm& vm = snapshot.vms[v];
   const Allocation& allocation = vm.allocation(resource);
   const double fixed = resource == Resource::kMemory ? vm.overhead : 0;
   return {.parent = vm.pool == kNone ? 0 : vm.pool + 1,
@@ -53,7 +55,8 @@ TreeNode vm_node(const SnapshotVm& vm, Resource resource, const EntitleOptions& 
                                           : vm_shares(ShareLevel::kNormal, resource, vm),
           .reservation = allocation.reservation + fixed,
           .limit = allocation.limit + fixed,
-          .demand = demand_of(vm, resource, options),
+          .demand = options.demand.empty() ? demand_of(vm, resource, options)
+                                           : options.demand[v][resource],
           .size = vm.size[resource] + fixed};
 }
 
@@ -95,7 +98,7 @@ Entitlement entitle(const Snapshot& snapshot, Amounts capacity, const EntitleOpt
     tree.assign(1, {.expandable = true});
     for (const SnapshotPool& pool : snapshot.pools) tree.push_back(pool_node(pool, resource));
     for (std::size_t v = 0; v < snapshot.vms.size(); ++v)
-      if (runs[v]) tree.push_back(vm_node(snapshot.vms[v], resource, options));
+      if (runs[v]) tree.push_back(vm_node(snapshot, v, resource, options));
 
     const Division division = divide(tree, capacity[resource]);
     result.given[resource] = division.given[0];

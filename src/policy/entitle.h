@@ -8,6 +8,7 @@
 // taken away.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "policy/divide.h"
@@ -25,6 +26,8 @@ double pool_shares(ShareLevel level, Resource resource);
 
 struct EntitleOptions {
   double idle_memory = 0.25;  // part of idle memory that counts as demand, 0 … 1
+  // What VMs ask for, by VM, with overhead: what if they asked for this? Empty: as measured.
+  std::span<const Amounts> demand;
 };
 
 struct Entitlement {
