@@ -83,6 +83,7 @@ test_all() {
   run_script package packaging/package_test.sh
   run_script lab lab/lab_test.sh
   run_script bmc lab/bmc_test.sh
+  run_script advise_live lab/advise_live_test.sh
   run_script e2e lab/e2e_test.sh
   [ "$long" = 1 ] && test_long
   summary
@@ -127,7 +128,7 @@ verb_test() { # [PART|long]: build and run the tests; ends with `N passed, N fai
       deps build package
       build release chorok chorok-manager chorok-agent >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
       run_script package packaging/package_test.sh; summary ;;
-    lab | bmc | e2e)
+    lab | bmc | advise_live | e2e)
       deps build lab
       build release >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
       run_script "$1" "lab/$1_test.sh"; summary ;;

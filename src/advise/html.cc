@@ -117,7 +117,7 @@ std::string table_of(const Advice& advice) {
   figures.row("Boots", cases, [](const Case& c) { return grouped(static_cast<double>(c.boots)); });
   figures.row("Least spare CPU, %", cases,
               [](const Case& c) { return grouped(100 * c.least_spare_share, 1); });
-  figures.row(fmt::format("Worst {:g} minutes: CPU not given, %", advice.interval_minutes), cases,
+  figures.row(fmt::format("Worst {}: CPU not given, %", span_text(advice.interval_minutes)), cases,
               [](const Case& c) { return grouped(100 * c.worst_shortfall_share, 2); });
   figures.row("CPU not given over all, %", cases,
               [](const Case& c) { return grouped(100 * c.unmet_share, 3); });
@@ -167,15 +167,14 @@ std::string hosts_of(const Case& one, bool is_mix) {
 
 std::string cluster_of(const Advice& advice) {
   std::string out = section(
-      fmt::format("{}: {} VMs over {:.1f} days", advice.from, advice.vms, advice.days),
-      fmt::format(
-          "<p>Recorded every {:g} minutes, on {} hosts, {}. With all of them on: {} kWh, {} "
-          "{}.</p>",
-          advice.interval_minutes, advice.hosts,
-          advice.hosts_found ? "the fewest that carry what the VMs are configured for"
-                             : "as stated",
-          grouped(advice.always_on.energy_kwh, 1), money_text(advice.always_on.money),
-          html_escaped(advice.currency)) +
+      fmt::format("{}: {} VMs over {}", advice.from, advice.vms, span_text(advice.days * 1440)),
+      fmt::format("<p>Recorded every {}, on {} hosts, {}. With all of them on: {} kWh, {} "
+                  "{}.</p>",
+                  span_text(advice.interval_minutes), advice.hosts,
+                  advice.hosts_found ? "the fewest that carry what the VMs are configured for"
+                                     : "as stated",
+                  grouped(advice.always_on.energy_kwh, 1), money_text(advice.always_on.money),
+                  html_escaped(advice.currency)) +
           table_of(advice));
   out += charts_of(advice);
   for (const Case& one : advice.cases) out += hosts_of(one, advice.classes.size() > 1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "sim/datacenter/html_page.h"
@@ -183,6 +184,13 @@ std::vector<std::string> next_of(const AdviceReport& report) {
 }
 
 }  // namespace
+
+std::string span_text(double minutes) {
+  if (minutes < 1) return fmt::format("{:g} s", std::round(minutes * 60));
+  if (minutes < 120) return fmt::format("{:.3g} min", minutes);
+  if (minutes < 2 * 1440) return fmt::format("{:.1f} h", minutes / 60);
+  return fmt::format("{:.1f} days", minutes / 1440);
+}
 
 AdviceReport report_of(std::vector<Advice> clusters) {
   AdviceReport report{.currency = clusters.at(0).currency, .clusters = std::move(clusters)};

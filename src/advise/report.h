@@ -42,6 +42,9 @@ struct AdviceReport {
   static const Type& type();
 };
 
+// "10 s", "5 min", "3.5 h", "7.0 days": an interval or a period.
+std::string span_text(double minutes);
+
 // Clusters have one currency, at least one of them is there.
 AdviceReport report_of(std::vector<Advice> clusters);
 

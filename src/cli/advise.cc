@@ -1,14 +1,17 @@
 // chorok advise: what power management would save, from recorded samples or a list of servers. No
-// manager is asked.
+// manager is asked, but for its own clusters.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "advise/html.h"
 #include "base/json.h"
 #include "cli/advise_show.h"
+#include "cli/advise_sources.h"
 #include "cli/bar.h"
 #include "cli/handlers.h"
+#include "cli/quantity.h"
 #include "cli/session.h"
 #include "cli/text.h"
 #include "cli/whole_file.h"
@@ -57,7 +60,11 @@ Result<advise::Prices> read_prices(const Invocation& call) {
         TRY(of_flag("start", model::parse_when(call.value("start"), prices.price.utc_offset_h)));
   prices.pue = TRY(amount(call, "pue", 1, 5, 1));
   const bool by_hour = !prices.price.is_constant() || !prices.carbon.is_constant();
-  if (by_hour && !prices.start && call.has("from"))
+  const auto files = call.values("from");
+  const bool undated = std::ranges::any_of(files, [](const std::string& path) {
+    return !path.starts_with("prometheus:") && !path.starts_with("libvirt:");
+  });
+  if (by_hour && !prices.start && undated)
     return usage_fail(
         "the price or CO2 goes by the hour: say when the samples begin, as in "
         "--start 2026-03-01T00:00:00+09:00",
@@ -131,28 +138,122 @@ Result<dc::TraceSet> read_samples(const std::string& path) {
   return traces;
 }
 
-Result<int> advise_samples(Session& session, const Invocation& call,
-                           const std::vector<std::string>& paths) {
+// What to advise on: files a cluster each, clusters of the manager's, a Prometheus each, and all
+// hosts of libvirt: together.
+struct Origin {
+  enum class Kind : std::uint8_t { kFile, kCluster, kPrometheus, kLibvirt };
+  Kind kind = Kind::kFile;
+  std::string name;
+  std::vector<std::string> uris;  // of libvirt:
+};
+
+std::vector<Origin> origins_of(const Invocation& call) {
+  constexpr std::string_view kPrometheus = "prometheus:";
+  constexpr std::string_view kLibvirt = "libvirt:";
+  std::vector<Origin> out;
+  Origin hosts{.kind = Origin::Kind::kLibvirt};
+  for (const std::string& path : call.values("from")) {
+    if (path.starts_with(kLibvirt))
+      hosts.uris.push_back(path.substr(kLibvirt.size()));
+    else if (path.starts_with(kPrometheus))
+      out.push_back({Origin::Kind::kPrometheus, path.substr(kPrometheus.size()), {}});
+    else
+      out.push_back({Origin::Kind::kFile, path, {}});
+  }
+  if (!hosts.uris.empty()) {
+    hosts.name = fmt::format("{} hosts of libvirt", hosts.uris.size());
+    out.push_back(std::move(hosts));
+  }
+  for (const std::string& cluster : call.values("cluster"))
+    out.push_back({Origin::Kind::kCluster, cluster, {}});
+  return out;
+}
+
+Result<Duration> duration_of(const Invocation& call, std::string_view flag, Duration least,
+                             Duration most, Duration otherwise) {
+  if (!call.has(flag)) return otherwise;
+  const Duration value = TRY(of_flag(flag, parse_duration(call.value(flag))));
+  if (value < least || value > most)
+    return usage_fail(
+        fmt::format("is {} to {}", human_seconds(seconds(least)), human_seconds(seconds(most))),
+        fmt::format("--{}", flag));
+  return value;
+}
+
+// A time, or how long ago.
+Result<Time> when(Session& session, const Invocation& call, std::string_view flag, Time otherwise) {
+  if (!call.has(flag)) return otherwise;
+  if (auto time = json::parse_time(call.value(flag))) return *time;
+  const auto ago = parse_duration(call.value(flag));
+  if (!ago)
+    return usage_fail(fmt::format("'{}' is neither a time (2026-11-22T05:00:00Z) nor how long ago "
+                                  "(7d)",
+                                  call.value(flag)),
+                      fmt::format("--{}", flag));
+  return session.terminal().now() - *ago;
+}
+
+Result<Period> read_period(Session& session, const Invocation& call) {
+  using namespace std::chrono_literals;
+  Period period;
+  period.to = TRY(when(session, call, "until", session.terminal().now()));
+  period.from = TRY(when(session, call, "since", period.to - 7 * 24h));
+  period.step = TRY(duration_of(call, "step", 10s, 1h, 5min));
+  if (period.to - period.from < 2 * period.step)
+    return usage_fail("it must be two steps before the end at least", "--since");
+  return period;
+}
+
+Result<Recorded> read_origin(Session& session, const Invocation& call, const Origin& origin,
+                             const ReadProgress& progress) {
+  using namespace std::chrono_literals;
+  switch (origin.kind) {
+    case Origin::Kind::kFile:
+      return Recorded{.traces = TRY(read_samples(origin.name))};
+    case Origin::Kind::kCluster:
+      return read_cluster(session, origin.name, TRY(read_period(session, call)), progress);
+    case Origin::Kind::kPrometheus:
+      return read_prometheus({.url = origin.name}, TRY(read_period(session, call)), progress);
+    case Origin::Kind::kLibvirt:
+      return watch_libvirt(origin.uris,
+                           {.time = TRY(duration_of(call, "watch", 30s, 31 * 24h, 10min)),
+                            .pause = TRY(duration_of(call, "step", 5s, 1h, 10s))},
+                           progress);
+  }
+  return fail(Code::kInternal, "an origin that nobody reads");
+}
+
+Result<int> advise_samples(Session& session, const Invocation& call) {
+  const std::vector<Origin> origins = origins_of(call);
   const advise::Prices prices = TRY(read_prices(call));
-  const std::vector<advise::Hosts> hosts = TRY(read_hosts(call, paths.size()));
+  const std::vector<advise::Hosts> hosts = TRY(read_hosts(call, origins.size()));
   std::vector<advise::Advice> clusters;
   {
     Bar bar(session, "stopped; nothing was written");
-    constexpr double kCases = 4;
-    for (std::size_t i = 0; i < paths.size(); ++i) {
-      const auto whole = static_cast<double>(paths.size()) * kCases;
-      double done = static_cast<double>(i) * kCases;
-      bar.show(done / whole, fmt::format("reading {}", printable(paths[i])));
+    constexpr double kParts = 5;  // reading, and the cases
+    const auto whole = static_cast<double>(origins.size()) * kParts;
+    for (std::size_t i = 0; i < origins.size(); ++i) {
+      double done = static_cast<double>(i) * kParts;
+      const std::string name = printable(origins[i].name);
+      bar.show(done / whole, fmt::format("reading {}", name));
       advise::AdviceRequest request{.hosts = hosts[i], .prices = prices};
       request.vm_mhz = TRY(amount(call, "vm-mhz", 1, 1e7, 0));
       request.vm_memory_mib = TRY(amount(call, "vm-memory", 1, 256.0 * 1024 * 1024, 0));
-      request.traces = TRY(read_samples(paths[i]));
+      Recorded recorded =
+          TRY(read_origin(session, call, origins[i], [&](double share, const std::string& what) {
+            bar.show((done + share) / whole, printable(what));
+          }));
+      request.traces = std::move(recorded.traces);
+      if (!call.has("hosts") && !recorded.hosts.classes.empty())
+        request.hosts = std::move(recorded.hosts);
+      if (!request.prices.start) request.prices.start = recorded.start;
       // Another count of hosts begins again.
-      request.progress = [&](std::string_view name) {
-        bar.show(std::min(done++ / whole, 1.0), fmt::format("{}: {}", printable(paths[i]), name));
+      request.progress = [&](std::string_view case_name) {
+        done = std::min(done + 1, whole);
+        bar.show(done / whole, fmt::format("{}: {}", name, case_name));
       };
       auto advice = advise::advise(std::move(request));
-      if (!advice && paths.size() > 1) return Unexpected(advice.error().within(paths[i]));
+      if (!advice && origins.size() > 1) return Unexpected(advice.error().within(origins[i].name));
       clusters.push_back(TRY(std::move(advice)));
     }
   }
@@ -160,14 +261,15 @@ Result<int> advise_samples(Session& session, const Invocation& call,
 }
 
 Result<int> run_advise(Session& session, const Invocation& call) {
-  if (call.has("from") == call.has("p2v"))
-    return usage_fail("say what to advise on: --from SAMPLES or --p2v SERVERS.csv", "--from");
-  const std::string_view flag = call.has("from") ? "from" : "p2v";
-  const std::vector<std::string> paths = call.values(flag);
-  if (paths.size() > kPathsMost)
-    return usage_fail(fmt::format("more than {} of them", kPathsMost), fmt::format("--{}", flag));
+  const bool samples = call.has("from") || call.has("cluster");
+  if (samples == call.has("p2v"))
+    return usage_fail("say what to advise on: --from SAMPLES, --cluster NAME or --p2v SERVERS.csv",
+                      "--from");
+  for (const char* flag : {"from", "cluster", "p2v"})
+    if (call.values(flag).size() > kPathsMost)
+      return usage_fail(fmt::format("more than {} of them", kPathsMost), fmt::format("--{}", flag));
   if (call.has("report")) TRY(check_writable(std::string(call.value("report"))));
-  return flag == "from" ? advise_samples(session, call, paths) : advise_p2v(session, call, paths);
+  return samples ? advise_samples(session, call) : advise_p2v(session, call, call.values("p2v"));
 }
 
 }  // namespace
@@ -179,10 +281,26 @@ CommandSpec advise_command() {
       .flags =
           {{.name = "from",
             .value = "PATH",
-            .doc = "Samples: CSV, a Bitbrains folder, a PlanetLab folder or archive. Several: a "
-                   "cluster each.",
+            .doc = "Samples: CSV, a Bitbrains folder, a PlanetLab folder or archive, "
+                   "prometheus:URL, libvirt:URI. Several: a cluster each; hosts of libvirt: are "
+                   "one.",
             .repeats = true,
             .completes = "file"},
+           {.name = "cluster",
+            .value = "NAME",
+            .doc = "A cluster of the manager's: what it recorded, on the hosts that it has.",
+            .repeats = true,
+            .completes = "cluster"},
+           {.name = "since",
+            .value = "WHEN",
+            .doc = "Where records begin: a time, or how long ago; 7d if not said."},
+           {.name = "until", .value = "WHEN", .doc = "Where they end; now if not said."},
+           {.name = "step",
+            .value = "DURATION",
+            .doc = "Of their intervals: 5m if not said, 10s for libvirt:."},
+           {.name = "watch",
+            .value = "DURATION",
+            .doc = "For how long to look at hosts of libvirt:; 10m if not said."},
            {.name = "p2v",
             .value = "FILE",
             .doc = "Servers to consolidate: CSV, or RVTools' vHost or vInfo as CSV.",

@@ -15,6 +15,7 @@ namespace chorok::cli {
 namespace {
 
 using advise::money_text;
+using advise::span_text;
 using sim::datacenter::grouped;
 
 constexpr std::size_t kHostsShown = 20;
@@ -145,8 +146,8 @@ void show_hosts(Session& session, const advise::Case& one, bool is_mix,
 
 void show_cluster(Session& session, const advise::Advice& advice) {
   using advise::Case;
-  session.out(fmt::format("\n{}: {} VMs over {:.1f} days, every {:g} min\n", printable(advice.from),
-                          advice.vms, advice.days, advice.interval_minutes));
+  session.out(fmt::format("\n{}: {} VMs over {}, every {}\n", printable(advice.from), advice.vms,
+                          span_text(advice.days * 1440), span_text(advice.interval_minutes)));
   session.out(fmt::format("{} hosts, {}; with all of them on: {} kWh, {} {}\n\n", advice.hosts,
                           advice.hosts_found ? "the fewest that carry the VMs' sizes" : "as stated",
                           grouped(advice.always_on.energy_kwh, 1),
@@ -161,7 +162,7 @@ void show_cluster(Session& session, const advise::Advice& advice) {
   figures.row("boots", [](const Case& c) { return grouped(static_cast<double>(c.boots)); });
   figures.row("least spare CPU, %",
               [](const Case& c) { return grouped(100 * c.least_spare_share, 1); });
-  figures.row(fmt::format("worst {:g} min: CPU not given, %", advice.interval_minutes),
+  figures.row(fmt::format("worst {}: CPU not given, %", span_text(advice.interval_minutes)),
               [](const Case& c) { return grouped(100 * c.worst_shortfall_share, 2); });
   figures.row("CPU not given over all, %",
               [](const Case& c) { return grouped(100 * c.unmet_share, 3); });

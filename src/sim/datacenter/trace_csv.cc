@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "sim/datacenter/trace.h"
+#include "sim/datacenter/trace_slots.h"
 #include "sim/datacenter/trace_text.h"
 
 namespace chorok::sim::datacenter {
@@ -28,16 +29,9 @@ constexpr std::array<std::string_view, kColumns> kNames = {
 constexpr std::size_t kNoColumn = 1000;
 constexpr std::size_t kFieldsMax = 64;
 
-struct Sample {
-  std::size_t vm = 0;
-  double time = 0;
-  double cpu = 0;  // percent or MHz
-  double memory = -1;
-};
-
 struct Table {
   std::array<std::size_t, kColumns> place{};  // of a column in a line
-  std::vector<Sample> samples;
+  std::vector<TraceSample> samples;           // cpu: percent or MHz until all is read
   bool has(Column column) const { return place[column] != kNoColumn; }
 };
 
@@ -97,7 +91,7 @@ class Rows {
     if (word(kVm).empty()) return bad_line(file_, number_of_line, "no VM's name");
     if (table_.samples.size() >= limits_.values_max)
       return bad_line(file_, number_of_line, "more samples than the limit; split the traces");
-    Sample sample{.vm = TRY(vm_of(word(kVm), number_of_line)), .time = *time};
+    TraceSample sample{.vm = TRY(vm_of(word(kVm), number_of_line)), .time_s = *time};
     sample.cpu = TRY(amount(table_.has(kCpuPercent) ? kCpuPercent : kCpuMhz));
     if (!word(kMemoryMib).empty()) sample.memory = TRY(amount(kMemoryMib));
     TraceVm& vm = set_.vms[sample.vm];
@@ -125,54 +119,6 @@ class Rows {
   TraceSet& set_;
   std::map<std::string, std::size_t, std::less<>> order_;
 };
-
-// Means of the samples in each slot; a gap repeats the value before it, nothing stands before the
-// first.
-void fill_gaps(std::vector<double>& values, const std::vector<float>& count, std::size_t vms) {
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = count[i] > 0 ? values[i] / static_cast<double>(count[i])
-                : i >= vms   ? values[i - vms]
-                             : -1;
-}
-
-Result<void> into_slots(std::string_view file, const Table& table, double interval,
-                        const TraceLimits& limits, TraceSet& set) {
-  double first = table.samples[0].time;
-  double last = first;
-  for (const Sample& s : table.samples) {
-    first = std::min(first, s.time);
-    last = std::max(last, s.time);
-  }
-  first = std::floor(first / interval) * interval;
-  const double slots = std::floor((last - first) / interval) + 1;
-  if (slots < 2) return bad_line(file, 1, "all samples are in one interval; two are needed");
-  if (slots > static_cast<double>(limits.samples_max) ||
-      slots * static_cast<double>(set.vms.size()) > static_cast<double>(limits.values_max))
-    return bad_line(file, 1,
-                    fmt::format("{} intervals are more than the limit; split the traces", slots));
-  set.samples = static_cast<std::size_t>(slots);
-  const std::size_t vms = set.vms.size();
-  set.cpu.assign(set.samples * vms, 0);
-  std::vector<float> cpu_count(set.cpu.size(), 0);
-  std::vector<float> memory_count;
-  if (table.has(kMemoryMib)) {
-    set.memory.assign(set.cpu.size(), 0);
-    memory_count.assign(set.cpu.size(), 0);
-  }
-  for (const Sample& s : table.samples) {
-    const std::size_t at = static_cast<std::size_t>((s.time - first) / interval) * vms + s.vm;
-    const TraceVm& vm = set.vms[s.vm];
-    set.cpu[at] += table.has(kCpuPercent) ? s.cpu / 100 : s.cpu / vm.cpu_mhz;
-    ++cpu_count[at];
-    if (table.has(kMemoryMib) && s.memory >= 0) {
-      set.memory[at] += s.memory;
-      ++memory_count[at];
-    }
-  }
-  fill_gaps(set.cpu, cpu_count, vms);
-  if (table.has(kMemoryMib)) fill_gaps(set.memory, memory_count, vms);
-  return {};
-}
 
 }  // namespace
 
@@ -202,7 +148,9 @@ Result<TraceSet> read_csv(const std::filesystem::path& file, Duration interval,
         return fail(Code::kInvalid, fmt::format("{}: size_mhz of VM {} is 0; give its provisioned "
                                                 "CPU",
                                                 set.source, vm.name));
-  TRY(into_slots(set.source, table, seconds(interval), limits, set));
+  for (TraceSample& sample : table.samples)
+    sample.cpu /= table.has(kCpuPercent) ? 100 : set.vms[sample.vm].cpu_mhz;
+  TRY(into_slots(table.samples, table.has(kMemoryMib), limits, set));
   return set;
 }
 
