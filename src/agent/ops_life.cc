@@ -21,7 +21,7 @@ OpFlow reach(OpRun& run, Reached reached, Call call) {
   Result<> done = co_await callback<Result<>>(std::move(call));
   if (done) co_return model::TaskResult{};
   auto seen = co_await look(run);
-  if (seen && *seen && reached((*seen)->state))
+  if (seen && reached(*seen ? (*seen)->state : VmState::kOff))
     co_return model::TaskResult{.message = "done, although: " + done.error().message};
   Error error = std::move(done).error();
   if (error.code == Code::kTimeout) error.code = Code::kUnknown;

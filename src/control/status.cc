@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "control/autostart.h"
 #include "control/steps.h"
 
@@ -16,10 +18,17 @@ const Sighting* VmView::on(std::string_view host_id) const {
   return nullptr;
 }
 
+// One that executes is not, whatever it was: somebody has let it go.
+bool is_stale(const model::Vm& vm, const Sighting& s) {
+  return std::ranges::find(vm.status.stale, s.host) != vm.status.stale.end() &&
+         s.instance->state != VmState::kOn && s.instance->role == InstanceRole::kPrimary;
+}
+
 const Sighting* primary_sighting(const VmView& view) {
   const Sighting* running = nullptr;
   for (const Sighting& s : view.sightings) {
-    if (!s.fresh || !is_running(s.instance->state) || s.instance->role != InstanceRole::kPrimary)
+    if (!s.fresh || !is_running(s.instance->state) || s.instance->role != InstanceRole::kPrimary ||
+        is_stale(view.vm, s))
       continue;
     // During a switch-over both ends may hold it for a moment: the one that executes is the VM.
     bool better = running == nullptr ||
@@ -28,11 +37,12 @@ const Sighting* primary_sighting(const VmView& view) {
     if (better) running = &s;
   }
   if (running != nullptr) return running;
-  if (const Sighting* home = view.on(view.vm.host)) return home;
+  if (const Sighting* home = view.on(view.vm.host); home != nullptr && !is_stale(view.vm, *home))
+    return home;
   // Not where it belongs, but somewhere: a move that ended with a loss of power.
   if (!view.world.fresh(view.vm.host) && !view.vm.host.empty()) return nullptr;
   for (const Sighting& s : view.sightings)
-    if (s.fresh) return &s;
+    if (s.fresh && !is_stale(view.vm, s)) return &s;
   return nullptr;
 }
 
@@ -55,6 +65,28 @@ VmState in_transition(const VmView& view, VmState state) {
   return state;
 }
 
+// A copy is known to be old while it is seen beside one that executes and nothing moves; that it is
+// stays true when that one has stopped. Until its host is seen without it, or it executes itself.
+void keep_stale(const VmView& view, std::vector<std::string>& stale) {
+  std::erase_if(stale, [&](const std::string& host) {
+    if (view.world.host(host) == nullptr) return true;
+    if (!view.world.fresh(host)) return false;
+    const Sighting* s = view.on(host);
+    if (s == nullptr || !is_stale(view.vm, *s)) return true;
+    return !is_running(s->instance->state) && s->instance->state != VmState::kSaved;
+  });
+  if (view.operation != nullptr && view.operation->kind == model::OpKind::kMigrate) return;
+  auto in_state = [](VmState state) {
+    return [state](const Sighting& s) {
+      return s.fresh && s.instance->state == state && s.instance->role == InstanceRole::kPrimary;
+    };
+  };
+  if (std::ranges::none_of(view.sightings, in_state(VmState::kOn))) return;
+  for (const Sighting& s : view.sightings)
+    if (in_state(VmState::kPaused)(s) && std::ranges::find(stale, s.host) == stale.end())
+      stale.push_back(s.host);
+}
+
 // A migration that broke between its last two steps can leave the guest held on both hosts, paused
 // on at least one. It runs once at most (image locks see to that); which half is whole, a person
 // has to say.
@@ -62,7 +94,7 @@ std::string held_twice(const VmView& view) {
   if (view.task != nullptr) return {};
   std::vector<std::string> holders;
   for (const Sighting& s : view.sightings) {
-    if (!s.fresh || !is_running(s.instance->state)) continue;
+    if (!s.fresh || !is_running(s.instance->state) || is_stale(view.vm, s)) continue;
     const model::Host* host = view.world.host(s.host);
     holders.push_back(fmt::format("'{}' ({})", host != nullptr ? host->meta.name : s.host,
                                   name_of(s.instance->state)));
@@ -78,6 +110,7 @@ std::string held_twice(const VmView& view) {
 Derived derive_status(const VmView& view) {
   const model::Vm& vm = view.vm;
   Derived out{vm.status, vm.host, vm.power, vm.defined};
+  keep_stale(view, out.status.stale);
   const Sighting* primary = primary_sighting(view);
   VmState state = VmState::kOff;
   out.status.message.clear();
@@ -102,6 +135,13 @@ Derived derive_status(const VmView& view) {
   }
   if (!is_running(state)) out.status.ips.clear();
   if (std::string both = held_twice(view); !both.empty()) out.status.message = std::move(both);
+  if (out.status.message.empty() && !out.status.stale.empty()) {
+    const model::Host* host = view.world.host(out.status.stale.front());
+    out.status.message = fmt::format(
+        "'{}' keeps an old copy of it since a migration that broke; "
+        "it is cleared away",
+        host != nullptr ? host->meta.name : out.status.stale.front());
+  }
   // Without a task of ours the guest, or somebody at the host, stopped it. A crash leaves the wish
   // to run standing, and so does a boot of the host until autostart has had its turn.
   if (view.task == nullptr && primary != nullptr && primary->fresh) {

@@ -5,6 +5,9 @@
 
 namespace chorok::control {
 
+// A copy that a broken migration left and the guest has since left behind.
+bool is_stale(const model::Vm& vm, const Sighting& sighting);
+
 // The instance that is the VM: the running one where one runs, else the one where it belongs.
 const Sighting* primary_sighting(const VmView& view);
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "control/compatibility.h"
+#include "control/status.h"
 
 namespace chorok::control {
 namespace {
@@ -108,6 +109,16 @@ Result<Steps> plan_create(const VmView& view) {
   return steps;
 }
 
+// Where an old copy is left nothing of the VM can begin: it goes first.
+Steps clear_stale(const VmView& view, const std::string& host) {
+  const Sighting* there = view.on(host);
+  if (there == nullptr || !is_stale(view.vm, *there)) return {};
+  Steps steps;
+  if (is_running(there->instance->state)) steps.push_back(step(OpKind::kDestroy, host));
+  steps.push_back(step(OpKind::kUndefine, host));
+  return steps;
+}
+
 Result<Steps> plan_start(const VmView& view) {
   std::string host = TRY(target_host(view, Purpose::kStart));
   const model::Host* record = view.world.host(host);
@@ -119,14 +130,14 @@ Result<Steps> plan_start(const VmView& view) {
     if (!reasons.empty()) return not_allowed(*record, reasons);
   }
   if (state == VmState::kPaused && host == view.vm.host) return Steps{step(OpKind::kResume, host)};
-  Steps steps;
+  Steps steps = clear_stale(view, host);
   const Sighting* there = view.on(host);
   bool moves = !view.vm.host.empty() && host != view.vm.host && view.vm.defined;
   if (moves && state == VmState::kSaved)
     return fail(Code::kFailedPrecondition,
                 "its saved memory is on another host; start it there, then migrate it");
-  bool current =
-      there != nullptr && there->fresh && there->instance->generation == view.vm.generation;
+  bool current = steps.empty() && there != nullptr && there->fresh &&
+                 there->instance->generation == view.vm.generation;
   if (!current && state != VmState::kSaved) steps.push_back(step(OpKind::kDefine, host));
   steps.push_back(step(OpKind::kStart, host));
   if (moves) steps.push_back(step(OpKind::kUndefine, view.vm.host));
@@ -163,8 +174,9 @@ Result<Steps> plan_tidy(const VmView& view) {
   Steps steps;
   if (left != nullptr && is_running(left->instance->state)) {
     const Sighting* home = view.on(view.vm.host);
-    bool safe = home != nullptr && home->fresh && home->instance->state == VmState::kOn &&
+    bool half = home != nullptr && home->fresh && home->instance->state == VmState::kOn &&
                 host != view.vm.host && left->instance->state == VmState::kPaused;
+    bool safe = half || is_stale(view.vm, *left);
     if (!safe)
       return fail(Code::kFailedPrecondition, "it is not certain any more which half is the VM");
     steps.push_back(step(OpKind::kDestroy, host));
@@ -175,12 +187,19 @@ Result<Steps> plan_tidy(const VmView& view) {
 
 // A VM that is off is moved by letting QEMU hold it paused: it never runs an instruction, and its
 // disks go over the same encrypted mirror as those of a running one.
-Result<Steps> plan_cold_move(const VmView& view, const std::string& target, bool copies) {
+Steps plan_cold_move(const VmView& view, const std::string& target, bool copies) {
   const std::string& source = view.vm.host;
   if (!copies) return Steps{step(OpKind::kDefine, target), step(OpKind::kUndefine, source)};
   return Steps{step(OpKind::kStart, source), step(OpKind::kPrepareDisks, target),
                step(OpKind::kMigrate, source), step(OpKind::kRemoveDisks, source),
                step(OpKind::kDestroy, target)};
+}
+
+Steps plan_live_move(const VmView& view, const std::string& target, bool copies) {
+  const std::string& source = view.vm.host;
+  if (!copies) return Steps{step(OpKind::kMigrate, source)};
+  return Steps{step(OpKind::kPrepareDisks, target), step(OpKind::kMigrate, source),
+               step(OpKind::kRemoveDisks, source)};
 }
 
 Result<Steps> plan_storage_move(const VmView& view) {
@@ -214,10 +233,11 @@ Result<Steps> plan_migrate(const VmView& view) {
   auto reasons = incompatibilities(view.vm, *host, purpose, args.datastore, view.world);
   if (!reasons.empty() && !args.force) return not_allowed(*host, reasons);
   auto copies = TRY(disks_to_copy(view.vm, *host, args.datastore, view.world));
-  if (!running) return plan_cold_move(view, target, !copies.empty());
-  if (copies.empty()) return Steps{step(OpKind::kMigrate, view.vm.host)};
-  return Steps{step(OpKind::kPrepareDisks, target), step(OpKind::kMigrate, view.vm.host),
-               step(OpKind::kRemoveDisks, view.vm.host)};
+  Steps steps = clear_stale(view, target);
+  std::ranges::move(running ? plan_live_move(view, target, !copies.empty())
+                            : plan_cold_move(view, target, !copies.empty()),
+                    std::back_inserter(steps));
+  return steps;
 }
 
 Result<Steps> plan_stop(const VmView& view) {
@@ -475,122 +495,6 @@ std::optional<bool> happened(const VmView& view, const model::Operation& operati
       return false;
     default:
       return false;
-  }
-}
-
-namespace {
-
-void apply_detach(model::VmSpec& spec, const std::string& device) {
-  std::erase_if(spec.disks, [&](const model::DiskSpec& d) { return d.name == device; });
-  std::erase_if(spec.nics, [&](const model::NicSpec& n) { return n.name == device; });
-  std::erase_if(spec.cdroms, [&](const model::CdromSpec& c) { return c.name == device; });
-  std::erase(spec.boot.order, device);
-}
-
-void apply_disks(model::VmSpec& spec, const std::vector<model::DiskSpec>& moved) {
-  for (const model::DiskSpec& disk : moved)
-    for (model::DiskSpec& own : spec.disks)
-      if (own.name == disk.name) own = disk;
-}
-
-void apply_medium(model::VmSpec& spec, const model::CdromSpec& cdrom) {
-  for (model::CdromSpec& own : spec.cdroms)
-    if (own.name == cdrom.name) {
-      own = cdrom;
-      return;
-    }
-  spec.cdroms.push_back(cdrom);
-}
-
-// A change of the spec that the host has made already; the definition there is as new as the
-// record.
-template <class F>
-void change_spec(model::Vm& vm, F change) {
-  change(vm.spec);
-  ++vm.generation;
-}
-
-}  // namespace
-
-void apply_success(model::Vm& vm, const model::Task& task, const model::Operation& operation,
-                   const Lookup& world) {
-  const model::TaskArgs& args = task.args;
-  bool migrating = task.kind == "vm.migrate";
-  for (const std::string& field : operation.result.next_boot)
-    if (std::ranges::find(vm.status.pending, field) == vm.status.pending.end())
-      vm.status.pending.push_back(field);
-  switch (operation.kind) {
-    case OpKind::kDefine:
-      vm.defined = true;
-      vm.host = operation.host;
-      break;
-    case OpKind::kStart:
-      vm.host = operation.host;
-      vm.status.pending.clear();
-      if (!migrating) vm.power = model::VmPower::kOn;
-      break;
-    case OpKind::kResume:
-      vm.power = model::VmPower::kOn;
-      break;
-    case OpKind::kShutdown:
-    case OpKind::kDestroy:
-    case OpKind::kSave:
-      if (operation.host == vm.host)
-        vm.power = model::VmPower::kOff;  // not of a half left elsewhere
-      break;
-    case OpKind::kMigrate:
-      vm.host = operation.args.migration->host;
-      if (!operation.args.migration->copy_disks.empty()) {
-        change_spec(vm, [&](model::VmSpec& spec) {
-          apply_disks(spec, operation.args.migration->copy_disks);
-        });
-      }
-      if (operation.result.migration) {
-        vm.status.last_migration = operation.result.migration;
-        if (const model::Host* from = world.host(operation.host))
-          vm.status.last_migration->from = from->meta.name;
-        vm.status.last_migration->to = operation.args.migration->host_name;
-      }
-      break;
-    case OpKind::kMigrateStorage:
-      change_spec(vm, [&](model::VmSpec& spec) {
-        apply_disks(spec, operation.args.migration->copy_disks);
-      });
-      if (operation.result.migration) vm.status.last_migration = operation.result.migration;
-      break;
-    case OpKind::kResize:
-      change_spec(vm, [&](model::VmSpec& spec) {
-        if (args.vcpus > 0) spec.vcpus = args.vcpus;
-        if (args.memory > Mib{}) spec.memory = args.memory;
-        if (spec.max_vcpus > 0) spec.max_vcpus = std::max(spec.max_vcpus, spec.vcpus);
-        if (spec.max_memory > Mib{}) spec.max_memory = std::max(spec.max_memory, spec.memory);
-      });
-      break;
-    case OpKind::kTune:
-      change_spec(vm, [&](model::VmSpec& spec) {
-        if (args.cpu) spec.cpu = *args.cpu;
-        if (args.memory_allocation) spec.memory_allocation = *args.memory_allocation;
-      });
-      break;
-    case OpKind::kAttachDisk:
-      change_spec(vm, [&](model::VmSpec& spec) { spec.disks.push_back(*args.disk); });
-      break;
-    case OpKind::kAttachNic:
-      change_spec(vm, [&](model::VmSpec& spec) { spec.nics.push_back(*args.nic); });
-      break;
-    case OpKind::kChangeMedium:
-      change_spec(vm, [&](model::VmSpec& spec) { apply_medium(spec, *args.cdrom); });
-      break;
-    case OpKind::kDetach:
-      change_spec(vm, [&](model::VmSpec& spec) { apply_detach(spec, args.device); });
-      break;
-    case OpKind::kAdopt:
-      if (operation.result.spec) vm.spec = *operation.result.spec;
-      vm.defined = true;
-      vm.adopted = true;
-      break;
-    default:
-      break;
   }
 }
 

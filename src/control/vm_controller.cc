@@ -101,6 +101,7 @@ class Pass {
       return;
     }
     if (step.compensation && step.kind == model::OpKind::kResume && !may_resume(step)) return;
+    if (clear_half_first(step)) return;
     if (step.retry_at > view_.now) {
       out_.wake = step.retry_at - view_.now;
       return;
@@ -142,6 +143,28 @@ class Pass {
                         {}});
       return false;
     }
+    return true;
+  }
+
+  // Files are not taken from under a half that a broken migration has left: that goes before them.
+  bool clear_half_first(const TaskStep& step) {
+    if (step.kind != model::OpKind::kRemoveDisks || step.host == vm_.host) return false;
+    const Sighting* half = view_.on(step.host);
+    if (half == nullptr || !half->fresh || !is_stale(vm_, *half)) return false;
+    const auto at = task_->steps.begin() + task_->step;
+    if (std::any_of(task_->steps.begin(), at, [&](const TaskStep& before) {
+          return before.kind == model::OpKind::kUndefine && before.host == step.host;
+        }))
+      return false;  // it was tried
+    std::vector<TaskStep> first(2);
+    first[0].kind = model::OpKind::kDestroy;
+    first[1].kind = model::OpKind::kUndefine;
+    for (TaskStep& each : first) {
+      each.host = step.host;
+      each.compensation = step.compensation;
+    }
+    task_->steps.insert(at, first.begin(), first.end());
+    next();
     return true;
   }
 
@@ -381,6 +404,7 @@ class Pass {
     if (derived.host != vm_.host && !vm_.host.empty())
       event("vm.moved", model::Severity::kWarning, "it was moved by other hands than Chorok's");
     report_state(derived.status.state);
+    if (derived.status.stale.size() > vm_.status.stale.size()) vm_.tidied = {};  // not to wait
     vm_.status = std::move(derived.status);
     vm_.host = std::move(derived.host);
     vm_.power = derived.power;
@@ -394,13 +418,9 @@ class Pass {
   void tidy() {
     if (view_.task != nullptr) return;
     const Sighting* home = view_.on(vm_.host);
-    if (home == nullptr || !home->fresh) return;
+    const bool home_seen = home != nullptr && home->fresh;
     for (const Sighting& s : view_.sightings) {
-      if (s.host == vm_.host || !s.fresh) continue;
-      if (s.instance->state == model::VmState::kSaved) continue;  // its memory may be wanted
-      bool half = s.instance->state == model::VmState::kPaused &&
-                  home->instance->state == model::VmState::kOn;
-      if (is_running(s.instance->state) && !half) continue;
+      if (!s.fresh || !may_go(s, home_seen ? home : nullptr)) continue;
       Duration since = view_.now - vm_.tidied;
       if (vm_.tidied != Time{} && since < kTidyEvery) {
         out_.wake = kTidyEvery - since;
@@ -412,6 +432,15 @@ class Pass {
       out_.new_task->args.host = s.host;
       return;
     }
+  }
+
+  bool may_go(const Sighting& left, const Sighting* home) const {
+    if (is_stale(vm_, left)) return true;
+    if (home == nullptr || left.host == vm_.host) return false;
+    if (left.instance->state == model::VmState::kSaved) return false;  // its memory may be wanted
+    bool half = left.instance->state == model::VmState::kPaused &&
+                home->instance->state == model::VmState::kOn;
+    return half || !is_running(left.instance->state);
   }
 
   void report_state(model::VmState state) {

@@ -68,7 +68,7 @@ struct Node {
   agent::MemoryMedium medium;
   agent::MemoryMedium telemetry;
   std::unique_ptr<AgentLife> agent;
-  std::weak_ptr<sim::MemoryLink> link;
+  std::shared_ptr<sim::MemoryLink> link;  // the newest; its ends do not keep it
   bool dialing = false;
   bool unreachable = false;  // nobody answers when its agent dials
   bool powered = true;
@@ -126,7 +126,7 @@ class SeedsCluster {
     manager.reset();
     manager_alive_ = std::make_shared<bool>(true);
     for (auto& node : nodes)
-      if (auto link = node->link.lock()) link->cut("the manager is gone");
+      if (node->link != nullptr) node->link->cut("the manager is gone");
   }
 
   void start_agent(Node& node) {
@@ -153,7 +153,7 @@ class SeedsCluster {
   }
   void kill_agent(Node& node) {
     node.agent.reset();
-    if (auto link = node.link.lock()) link->cut("the agent is gone");
+    if (node.link != nullptr) node.link->cut("the agent is gone");
   }
   void power_off(Node& node) {
     kill_agent(node);

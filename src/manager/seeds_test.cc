@@ -88,7 +88,7 @@ class Storm {
         cluster_.power_on(node);
         break;
       case 8:
-        if (auto link = node.link.lock()) link->stall(random_.chance(0.5));
+        if (node.link != nullptr) node.link->stall(random_.chance(0.5));
         break;
       default:
         break;
@@ -173,9 +173,9 @@ class Storm {
     cluster_.link_settings = {};
     cluster_.start_manager();
     for (auto& node : cluster_.nodes) {
-      if (auto link = node->link.lock()) {
-        link->stall(false);
-        link->settings() = {};
+      if (node->link != nullptr) {
+        node->link->stall(false);
+        node->link->settings() = {};
       }
       cluster_.power_on(*node);
       cluster_.start_agent(*node);

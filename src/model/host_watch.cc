@@ -32,7 +32,9 @@ const Type& HostWatch::type() {
                  {.max_length = 1024})
           .field("failed_at", &HostWatch::failed_at, "Its newest failure.")
           .field("time_on", &HostWatch::time_on, "From the order to its agent, the last time.")
-          .field("time_off", &HostWatch::time_off, "From the order to no power, the last time.");
+          .field("time_off", &HostWatch::time_off, "From the order to no power, the last time.")
+          .field("bmc_proven", &HostWatch::bmc_proven,
+                 "Its BMC said 'on' while its agent answered: it is the BMC of this host.");
   return kType;
 }
 

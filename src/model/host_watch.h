@@ -34,6 +34,8 @@ struct HostWatch {
   Time failed_at{};    // epoch: never
   Duration time_on{};  // how long it took, when it was switched on last; 0: never seen
   Duration time_off{};
+  // Its BMC has said "on" while its agent answered, and not "off": it is the BMC of this host.
+  bool bmc_proven = false;
   static const Type& type();
   bool operator==(const HostWatch&) const = default;
 };

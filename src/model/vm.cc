@@ -269,7 +269,10 @@ const Type& VmStatus::type() {
           .field("pending", &VmStatus::pending, "Changes that wait for the next boot.")
           .field("snapshots", &VmStatus::snapshots, "")
           .field("task", &VmStatus::task, "The task that is working on it.")
-          .field("last_migration", &VmStatus::last_migration, "How its last migration went.");
+          .field("last_migration", &VmStatus::last_migration, "How its last migration went.")
+          .field("stale", &VmStatus::stale,
+                 "Hosts with an old copy of it, left by a broken migration; it is cleared away.",
+                 {.max_count = 64});
   return kType;
 }
 

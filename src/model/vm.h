@@ -185,6 +185,9 @@ struct VmStatus {
   std::vector<SnapshotInfo> snapshots;
   std::string task;  // the one that is working on it
   std::optional<MigrationStats> last_migration;
+  // Hosts (ids) that hold a copy of it that a broken migration left paused while it ran on
+  // elsewhere: never taken for the VM again, and cleared away.
+  std::vector<std::string> stale;
   static const Type& type();
 };
 

@@ -25,9 +25,9 @@ struct LinkSettings {
 
 class MemoryLink {
  public:
-  // The ends keep the link alive; the loop must outlive all of them. Destroying an end closes the
-  // link; what that end still waited for is then never answered (its owner is gone), the other
-  // end's calls are answered kUnavailable.
+  // The ends go on without the link, which is only a hand on them; the loop must outlive all of
+  // them. Destroying an end closes it; what that end still waited for is then never answered (its
+  // owner is gone), the other end's calls are answered kUnavailable.
   static std::shared_ptr<MemoryLink> create(Loop& loop, LinkSettings settings, Random random);
   ~MemoryLink();
 

@@ -60,7 +60,7 @@ void Machines::dial(Machine& machine) {
 void Machines::cut(Machine& machine) {
   loop_.post([this, &machine] {
     machine.core.reset();
-    if (auto link = machine.link.lock()) link->cut("the host has no power");
+    if (machine.link != nullptr) machine.link->cut("the host has no power");
     world_.kill_host(machine.index);
   });
 }

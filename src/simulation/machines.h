@@ -55,7 +55,7 @@ class Machines {
     std::unique_ptr<Streams> streams;
     std::unique_ptr<agent::AgentCore> core;  // while the host has power
     std::unique_ptr<sim::FakeBmc> bmc;
-    std::weak_ptr<sim::MemoryLink> link;
+    std::shared_ptr<sim::MemoryLink> link;  // the newest; its ends do not keep it
   };
 
   void boot(Machine& machine);
