@@ -68,6 +68,18 @@ void fill_memory(VmUsage& usage, const model::VmSample& vm) {
   usage.reclaimable = std::clamp(usage.consumed - usage.active, 0.0, number(vm.guest_usable));
 }
 
+// What the guest asked for: what it used, and of what it waited the part that it does not sleep
+// (Gulati et al., VMware Distributed Resource Management, 2012). Who never sleeps wanted all of it.
+// Who does a little now and then waits at each turn where others are busy (a migration is enough),
+// and yet gets all that it asks for.
+double demand_mhz(const VmUsage& usage, double core_mhz) {
+  const double waited = usage.ready_mhz;
+  const double slept =
+      std::max(0.0, std::max(1, usage.vcpus) * core_mhz - usage.vcpus_mhz - waited);
+  const double awake = usage.vcpus_mhz + slept;
+  return usage.vcpus_mhz + (awake > 0 ? waited * usage.vcpus_mhz / awake : waited);
+}
+
 Result<> check(const model::HostSample& sample, std::size_t index) {
   auto at = [&](const char* field) { return fmt::format("/samples/{}/{}", index, field); };
   if (sample.boot_id.empty())
@@ -281,7 +293,7 @@ void Telemetry::note(const VmUsage& usage) {
     const bool runs_there = vm.usage->state == model::VmState::kOn;
     if (usage.state != model::VmState::kOn && runs_there && usage.at - vm.usage->at < kElsewhere)
       return;
-    vm.cpu_when_moved = vm.usage->vcpus_mhz + vm.usage->ready_mhz;
+    vm.cpu_when_moved = demand_mhz(*vm.usage, core_mhz(vm.usage->host));
   }
   VmUsage fresh = usage;
   if (!fresh.dirty_known && vm.usage && vm.usage->dirty_known) {
@@ -289,7 +301,7 @@ void Telemetry::note(const VmUsage& usage) {
     fresh.dirty_mib_s = vm.usage->dirty_mib_s;
   }
   vm.usage = std::move(fresh);
-  vm.cpu.add(usage.at, usage.vcpus_mhz + usage.ready_mhz, settings_.forecast);
+  vm.cpu.add(usage.at, demand_mhz(usage, core_mhz(usage.host)), settings_.forecast);
   vm.memory.add(usage.at, usage.active, settings_.forecast);
 }
 
@@ -377,7 +389,11 @@ const VmLoad* Telemetry::find(const std::string& vm_id, const model::PolicySetti
   if (it == vms_.end() || it->second.cpu.empty()) return nullptr;
   const VmState& vm = it->second;
   const Time now = engine_.now();
-  const double size = core_mhz(record->host) * record->spec.vcpus;
+  double size = core_mhz(record->host) * record->spec.vcpus;
+  // However many vCPUs it has: it cannot use more than its host.
+  if (const auto host = engine_.inventory().hosts().find(record->host);
+      host != nullptr && host->inventory.cpu.capacity > Mhz{})
+    size = std::min(size, static_cast<double>(host->inventory.cpu.capacity.value));
   policy::ForecastSettings forecast = settings_.forecast;
   forecast.horizon = policy.horizon;
   forecast.quantile = policy.forecast_quantile;

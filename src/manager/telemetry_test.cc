@@ -105,6 +105,24 @@ class TelemetryTest : public testing::Test {
   std::map<std::string, double> memory_mib_s;
 };
 
+// A guest with little to do waits at each turn while others are busy. That is no demand of its own:
+// taken for one, every migration would make the guests beside it travel.
+TEST_F(TelemetryTest, WaitingIsDemandOnlyOfWhoDoesNotSleep) {
+  Machine one{.id = "host-1"};
+  one.vms["u1"] = guest("u1");
+  tell(one);
+  one.vms["u1"].cpu_ready += seconds(4);  // of twenty, which its two vCPUs had
+  run(one, seconds(10), 0.04);
+  const VmLoad* load = telemetry->find("vm-1", {});
+  ASSERT_TRUE(load);
+  EXPECT_NEAR(load->cpu.now, 0.05 * kCore, 1);
+  one.vms["u1"].cpu_ready += seconds(10);
+  run(one, seconds(10), 1);  // both never rest
+  load = telemetry->find("vm-1", {});
+  ASSERT_TRUE(load);
+  EXPECT_NEAR(load->cpu.now, 2 * kCore, 1);
+}
+
 TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
   Machine one{.id = "host-1"};
   one.vms["u1"] = guest("u1");
@@ -128,7 +146,7 @@ TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
   EXPECT_EQ(host->vms, 1);
   const VmLoad* load = telemetry->find("vm-1", {});
   ASSERT_TRUE(load);
-  EXPECT_NEAR(load->cpu.now, 0.6 * kCore, 1);
+  EXPECT_NEAR(load->cpu.now, (0.5 + 0.1 * 0.5 / 1.9) * kCore, 1);
   EXPECT_NEAR(load->memory.now, 300, 1);
   EXPECT_EQ(load->consumed, 800);
   EXPECT_EQ(load->sample_age, Duration{});
