@@ -155,6 +155,29 @@ TEST_F(Driver, LoadFallsHostsGoOffLoadRisesTheyComeBack) {
   EXPECT_THAT(events(), HasSubstr("cluster.host_awake"));
 }
 
+// A host that has just come on is not switched off again at once, however short the peak was.
+TEST_F(Driver, AHostThatCameOnStaysOnForAWhile) {
+  three_vms(200);
+  settle([&](auto& s) { automatic(s); });
+  drive();
+  c.loop().run_for(3h);
+  ASSERT_EQ(hosts_on(), 1) << events();
+  std::vector<sim::FakeBmc*> off;
+  for (const auto& [id, bmc] : bmcs)
+    if (!bmc->has_power()) off.push_back(bmc.get());
+  const double most = driver->plans().back().snapshot->vms[0].size.cpu;
+  for (auto& [id, load] : loads.loads) load.cpu = SaidLoads::steady(most);
+  c.loop().advance_until([&] { return hosts_on() > 1; }, 30min);
+  c.loop().run_for(3min);
+  std::erase_if(off, [](const auto* bmc) { return !bmc->has_power(); });
+  ASSERT_FALSE(off.empty()) << events();
+  for (auto& [id, load] : loads.loads) load.cpu = SaidLoads::steady(200);
+  c.loop().run_for(15min);
+  for (const auto* bmc : off) EXPECT_TRUE(bmc->has_power()) << events();
+  c.loop().run_for(1h);
+  EXPECT_EQ(hosts_on(), 1) << events();
+}
+
 // Rounds are as long as a migration here, and two migrations of a host at a time take three rounds
 // for six VMs: whatever a round sees half done, the next one goes on with.
 TEST_F(Driver, EachVmTravelsOnce) {

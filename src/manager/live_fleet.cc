@@ -119,6 +119,7 @@ void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
     host.keep_off.clear();
     const HostPtr stored = sources_.engine.inventory().hosts().find(made.hosts[h]);
     const model::HostWatch& watch = stored->watch;
+    if (watch.phase == model::HostPhase::kUp) host.power_since = watch.since;
     const auto of = [&](Duration seen, Duration assumed) {
       return seen > Duration{} ? seen : from_seconds(seconds(assumed) / sources_.time_scale);
     };
