@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "policy/obstacle.h"
 #include "policy/steps.h"
 #include "policy/survive.h"
@@ -147,12 +148,14 @@ void wake_ahead(Round& round) {
   const double cpu =
       std::max(now.cpu, expected + settings.deviations * std::sqrt(variance)) / settings.target;
   Amounts capacity;
+  std::int32_t running = 0;
   std::vector<Index> asleep;
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     const SnapshotHost& host = snapshot.hosts[h];
     if (round.what.usable(h) || round.powered_on(h) ||
         (host.power == HostPower::kWaking && round.what.could_run(h))) {
       capacity += host.capacity;
+      ++running;
     } else if (round.what.could_run(h)) {
       asleep.push_back(h);
     } else if (!host.keep_off.empty()) {
@@ -170,13 +173,18 @@ void wake_ahead(Round& round) {
   for (const Index h : asleep) {
     const bool memory_fits =
         sizes <= capacity.memory || now.memory <= settings.memory_target * capacity.memory;
-    if (cpu <= capacity.cpu && memory_fits) break;
-    round.wake(h, Why::kWakeDemand,
-               fmt::format(
-                   "{:.0f} MHz and {:.0f} MiB are about to be asked for; {:.0f} MHz and {:.0f} MiB "
-                   "are running or waking",
-                   cpu, now.memory, capacity.cpu, capacity.memory));
+    if (cpu > capacity.cpu || !memory_fits)
+      round.wake(h, Why::kWakeDemand,
+                 fmt::format("{:.0f} MHz and {:.0f} MiB are about to be asked for; {:.0f} MHz and "
+                             "{:.0f} MiB are running or waking",
+                             cpu, now.memory, capacity.cpu, capacity.memory));
+    else if (running < settings.hosts_on_min)
+      round.wake(h, Why::kWakeReserve,
+                 fmt::format("{} are to run always", counted(settings.hosts_on_min, "host")));
+    else
+      break;
     capacity += snapshot.hosts[h].capacity;
+    ++running;
   }
   wake_for_reserve(round, asleep);
 }

@@ -30,7 +30,7 @@ const Type& enum_type(const Why*) {
           {kValue(Why::kWakeDemand), "wake_demand",
            "demand is about to exceed what the running hosts can give"},
           {kValue(Why::kWakeReserve), "wake_reserve",
-           "the running hosts could not carry the VMs of a failed one"},
+           "hosts are missing that are to run always, or to carry the VMs of a failed one"},
           {kValue(Why::kIdleHost), "idle_host", "nothing needs the host"},
           {kValue(Why::kPlace), "place", "the VM is to start"},
           {kValue(Why::kRestart), "restart", "the VM's host was lost"},

@@ -56,6 +56,16 @@ TEST(Planner, NothingToDoSaysWhy) {
   EXPECT_FALSE(plan.nothing.empty());
 }
 
+TEST(Planner, HostsThatAreToRunAlwaysAreSwitchedOn) {
+  TestCluster cluster;
+  cluster.snapshot.settings.power.automation = Automation::kFull;
+  cluster.vm(cluster.host(), 1000);
+  for (int i = 0; i < 3; ++i) cluster.snapshot.hosts[cluster.host()].power = HostPower::kOff;
+  EXPECT_TRUE(of_kind(plan_cluster(cluster.snapshot), ActionKind::kPowerOn).empty());
+  cluster.snapshot.settings.power.hosts_on_min = 3;
+  EXPECT_EQ(of_kind(plan_cluster(cluster.snapshot), ActionKind::kPowerOn).size(), 2U);
+}
+
 TEST(Planner, AnOverloadedHostGivesUpTheVmThatMendsItWithLeastToCopy) {
   TestCluster cluster;
   const Index full = cluster.host();
