@@ -180,6 +180,7 @@ void ClusterDriver::keep_plan() {
                     .plan = std::make_shared<const policy::Plan>(loop_.plan())});
   if (plans_.size() > settings_.plans_max) plans_.pop_front();
   if (on_round_) on_round_(plans_.back());
+  if (settings_.on_round) settings_.on_round(cluster_, plans_.back());
 }
 
 void ClusterDriver::carry_out(const control::Turn& turn) {

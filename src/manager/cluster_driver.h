@@ -26,6 +26,14 @@ class PowerSwitches {
   virtual ports::PowerSwitch* find(const model::Host& host) = 0;
 };
 
+// A round that was taken: what was seen, and what came of it.
+struct PlanRecord {
+  Time at{};
+  std::int64_t number = 0;
+  std::shared_ptr<const model::Snapshot> snapshot;
+  std::shared_ptr<const policy::Plan> plan;
+};
+
 struct DriverSettings {
   // VMs of failed hosts are not restarted yet: a start on another host needs a leader's word that
   // agents keep (docs/design/008-owed.md).
@@ -36,14 +44,8 @@ struct DriverSettings {
   Duration ask_bmc = std::chrono::seconds(2);        // while something is waited for
   Duration ask_sleeping = std::chrono::seconds(60);  // a host that is off
   std::size_t plans_max = 120;                       // two hours of rounds
-};
-
-// A round that was taken: what was seen, and what came of it.
-struct PlanRecord {
-  Time at{};
-  std::int64_t number = 0;
-  std::shared_ptr<const model::Snapshot> snapshot;
-  std::shared_ptr<const policy::Plan> plan;
+  // Told of every round of every cluster, when it has been taken.
+  std::function<void(const std::string& cluster, const PlanRecord&)> on_round = {};
 };
 
 class ClusterDriver {

@@ -74,6 +74,7 @@ class Service {
  private:
   void make_parts();
   void make_telemetry();
+  void say_who_leads();
 
   net::AsioLoop& loop_;
   const Pki& pki_;

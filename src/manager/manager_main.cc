@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 
 #include "adapters/sqlite/sqlite_history.h"
@@ -16,6 +17,7 @@
 #include "manager/bmc_switches.h"
 #include "manager/http_options.h"
 #include "manager/http_service.h"
+#include "manager/round_folder.h"
 #include "manager/state_backup.h"
 #include "manager/state_dir.h"
 #include "net/http_client.h"
@@ -43,6 +45,7 @@ constexpr OptionSpec kOptions[] = {
     {"sample-interval", "SECONDS", "run: between two samples of a host with VMs; default 10"},
     {"history-max", "MIB", "run: how large history.db may become; default 2048, 0: no history"},
     {"time-scale", "N", "run: for demonstrations, the policies' windows are so many times shorter"},
+    {"record-rounds", "DIR", "run: write every round's snapshot and plan there, newest 10,000"},
     {"lifetime", "SECONDS", "token host: default an hour"},
     {"seal-key", "FILE",
      "restore: the key that the CA's key was sealed with; default DIR/seal.key"},
@@ -77,6 +80,7 @@ struct Run {
   std::unique_ptr<Pki> pki;
   std::unique_ptr<BmcSwitches> switches;
   double time_scale = 1;
+  std::unique_ptr<RoundFolder> rounds;
   std::shared_ptr<net::TlsServerContext> tls;
   std::unique_ptr<Service> service;
   std::string served;  // serial-bearing PEM in use
@@ -115,6 +119,10 @@ struct Run {
         });
     settings.switches = switches.get();
     settings.clusters.time_scale = time_scale;
+    if (rounds)
+      settings.clusters.on_round = [this](const std::string&, const PlanRecord& record) {
+        rounds->keep(record);
+      };
     settings.telemetry.forecast.slot =
         from_seconds(seconds(settings.telemetry.forecast.slot) / time_scale);
     service = std::make_unique<Service>(loop, *store, *pki, std::move(settings));
@@ -225,6 +233,13 @@ Result<int> run(const Options& options, const StateDir& state) {
       static_cast<std::size_t>(TRY(options.number("audit-max", 20'000, 1, 1'000'000)));
   self.engine.audit_age = std::chrono::days(TRY(options.number("audit-days", 365, 1, 36'500)));
   self.time_scale = static_cast<double>(TRY(options.number("time-scale", 1, 1, 1000)));
+  if (options.has("record-rounds")) {
+    const std::string folder = options.get("record-rounds", "");
+    if (!std::filesystem::is_directory(folder))
+      return fail(Code::kNotFound, fmt::format("there is no folder '{}'", folder),
+                  "--record-rounds");
+    self.rounds = std::make_unique<RoundFolder>(folder);
+  }
   // Every agent, console and browser is a descriptor.
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
