@@ -20,11 +20,17 @@ manager_start() {
       --address "$NET.1" --address 127.0.0.1 >>"$DIR/manager/init.log" 2>&1 ||
       fail "chorok-manager init failed: $(tail -n 3 "$DIR/manager/init.log")"
   fi
+  local options=()
+  if [ -n "${CHOROK_LAB_RECORD:-}" ]; then
+    mkdir -p "$DIR/manager/rounds"
+    options=(--record-rounds "$DIR/manager/rounds")
+  fi
   (
     close_locks
     cgroup_enter services
     setsid "$BIN/chorok-manager" run --state "$RUN/manager/state" --listen "$NET.1:$PORT" \
-      --time-scale "${CHOROK_LAB_TIME_SCALE:-1}" </dev/null >>"$DIR/manager/manager.log" 2>&1 &
+      --time-scale "${CHOROK_LAB_TIME_SCALE:-1}" --sample-interval "${CHOROK_LAB_SAMPLE_SECONDS:-10}" \
+      "${options[@]}" </dev/null >>"$DIR/manager/manager.log" 2>&1 &
     echo $! >"$RUN/manager.pid"
   )
   local attempt

@@ -31,11 +31,12 @@ enum {
   kTickMs = 100,
   kPageBytes = 4096,
   kDirtyPerSecondMiBMax = 4096,
+  kRateMax = 1000000,
 };
 
-static _Atomic int cpu_percent, mem_mib, dirty_mib_per_s,
+static _Atomic int cpu_percent, mem_mib, dirty_mib_per_s, rate,
     auto_seed;  // auto_seed 0: the targets stay where they are
-static _Atomic uint64_t work, dirtied_pages;
+static _Atomic uint64_t work, dropped, dirtied_pages;
 static uint64_t ticks, counter;  // serving thread only
 static _Atomic int held_mib;
 
@@ -64,10 +65,37 @@ static void work_unit(void) {
   atomic_fetch_add_explicit(&work, 1, memory_order_relaxed);
 }
 
+// Work that is asked for, `rate` units a second, and not as much as the CPU gives: whoever gets
+// enough does all of it. What is a second late is dropped and counted.
+static void do_as_asked(double seconds, double* owed) {
+  const double wanted = atomic_load(&rate);
+  *owed += wanted * seconds;
+  if (*owed > wanted) {
+    atomic_fetch_add(&dropped, (uint64_t)(*owed - wanted));
+    *owed -= (double)(uint64_t)(*owed - wanted);
+  }
+  const uint64_t stop = now_ns(CLOCK_MONOTONIC) + 500000000;
+  while (*owed >= 1 && now_ns(CLOCK_MONOTONIC) < stop) {
+    work_unit();
+    *owed -= 1;
+  }
+}
+
 static void* burn(void* unused) {
   (void)unused;
   const uint64_t period = 50000000;
-  for (;;) {
+  double owed = 0;
+  for (uint64_t before = now_ns(CLOCK_MONOTONIC);;) {
+    const uint64_t now = now_ns(CLOCK_MONOTONIC);
+    const double passed = (double)(now - before) * 1e-9;
+    before = now;
+    if (atomic_load(&rate)) {
+      do_as_asked(passed, &owed);
+      // Twice as long: each waking costs an emulated guest more than a hundred units.
+      const uint64_t spent = now_ns(CLOCK_MONOTONIC) - now;
+      if (spent < 2 * period) pause_ns(2 * period - spent);
+      continue;
+    }
     int percent = atomic_load(&cpu_percent);
     uint64_t start = now_ns(CLOCK_MONOTONIC), stop = start + period * (uint64_t)percent / 100;
     while (percent && now_ns(CLOCK_MONOTONIC) < stop) work_unit();
@@ -149,11 +177,13 @@ static int describe(char* to, size_t bytes) {
   gethostname(name, sizeof name - 1);
   return snprintf(
       to, bytes,
-      "{\"name\":\"%s\",\"counter\":%llu,\"ticks\":%llu,\"work\":%llu,\"dirtied_mib\":%llu,"
+      "{\"name\":\"%s\",\"counter\":%llu,\"ticks\":%llu,\"work\":%llu,\"dropped\":%llu,"
+      "\"rate\":%d,\"dirtied_mib\":%llu,"
       "\"cpu_percent\":%d,\"mem_mib\":%d,\"held_mib\":%d,\"dirty_mib_per_s\":%d,\"auto\":%d,"
       "\"wall_ms\":%llu,\"monotonic_ms\":%llu,\"total_mib\":%d}\n",
       name, (unsigned long long)counter, (unsigned long long)ticks,
-      (unsigned long long)atomic_load(&work), (unsigned long long)atomic_load(&dirtied_pages) / 256,
+      (unsigned long long)atomic_load(&work), (unsigned long long)atomic_load(&dropped),
+      atomic_load(&rate), (unsigned long long)atomic_load(&dirtied_pages) / 256,
       atomic_load(&cpu_percent), atomic_load(&mem_mib), atomic_load(&held_mib),
       atomic_load(&dirty_mib_per_s), atomic_load(&auto_seed),
       (unsigned long long)(now_ns(CLOCK_REALTIME) / 1000000),
@@ -177,13 +207,15 @@ static int answer(char* line, char* to, size_t bytes) {
   _Atomic int* target = !strcmp(line, "cpu")     ? &cpu_percent
                         : !strcmp(line, "mem")   ? &mem_mib
                         : !strcmp(line, "dirty") ? &dirty_mib_per_s
+                        : !strcmp(line, "rate")  ? &rate
                                                  : NULL;
   if (!target || !value)
-    return snprintf(
-        to, bytes,
-        "error: count, get, echo TEXT, cpu PERCENT, mem MIB, dirty MIB_PER_S, auto SEED, quit\n");
+    return snprintf(to, bytes,
+                    "error: count, get, echo TEXT, cpu PERCENT, rate UNITS_PER_S, mem MIB, dirty "
+                    "MIB_PER_S, auto SEED, quit\n");
   int most = target == &cpu_percent ? 100
              : target == &mem_mib   ? total_mib()
+             : target == &rate      ? kRateMax
                                     : kDirtyPerSecondMiBMax;
   atomic_store(&auto_seed, 0);
   atomic_store(target, bounded(value, most));
