@@ -1,0 +1,148 @@
+# shellcheck shell=bash
+# livefaults.*: the load of live.sh, and BENCH_FAULTS (25) faults over it, one after the other. Afterwards everything is
+# healed, and a minute later every VM must run, on one host; meanwhile none may run on two. Each fault must have left the
+# event by which a person would learn of it. Sourced by run.sh.
+
+# shellcheck source=live.sh disable=SC2154
+. "$here/live.sh"
+
+FAULTS=${BENCH_FAULTS:-25}
+# In turn. With wake_fails and stuck_off hosts are to run that sleep; stuck_on needs one that is switched off.
+KINDS=(agent_killed migration_fails power_lost bmc_silent manager_killed wake_fails agent_killed power_lost stuck_off migration_fails)
+
+# What must be told of a fault: kinds of events, of the host or VM that it struck.
+declare -A TOLD=(
+  [agent_killed]='host.lost'
+  [manager_killed]='manager.started'
+  [bmc_silent]='host.bmc_silent|host.bmc_failed|cluster.wake_failed|cluster.stop_failed'
+  [migration_fails]='vm.migrate.failed'
+  [power_lost]='cluster.host_failed|cluster.host_silent'
+  [wake_fails]='cluster.wake_failed'
+  [stuck_off]='cluster.wake_failed|host.bmc_failed'
+)
+
+hosts_that() { # POWERED(1|0): names
+  local i
+  for ((i = 1; i <= HOSTS; i++)); do
+    if [ -s "/run/chorok-lab/$CHOROK_LAB/host$i.pid" ]; then [ "$1" = 0 ] || echo "host$i"; else [ "$1" = 1 ] || echo "host$i"; fi
+  done
+}
+any_of() { shuf -n 1 --random-source=<(yes "$STRUCK"); } # of the lines that come: the same in every run
+
+strike() { # KIND: what it struck stands in VICTIM; 1: there is nothing to strike now
+  local to
+  case $1 in
+    agent_killed)
+      VICTIM=$(hosts_that 1 | any_of)
+      lab service "$VICTIM" kill agent
+      ;;
+    manager_killed)
+      VICTIM=
+      lab manager kill
+      sleep 2
+      until lab manager start; do sleep 1; done
+      ;;
+    bmc_silent)
+      VICTIM=$(hosts_that 1 | any_of)
+      lab bmc "$VICTIM" stop
+      (sleep 60 && lab bmc "$VICTIM" start) &
+      ;;
+    migration_fails) # the target's libvirt dies under it
+      VICTIM=$(get '/vms?limit=0' | jq -r '.items[] | select(.status.state == "on" and (.status.task // "") == "") | .meta.name' | any_of)
+      to=$(get "/vms/$VICTIM" | jq -r .status.host_name)
+      to=$(hosts_that 1 | grep -vx "$to" | any_of) || return 1
+      c -q vm migrate "$VICTIM" "$to" --no-wait >/dev/null || return 1
+      sleep 1.5
+      lab service "$to" kill libvirtd
+      ;;
+    power_lost)
+      VICTIM=$(get '/vms?limit=0' | jq -r '.items[].status.host_name' | sort -u | any_of)
+      lab kill "$VICTIM"
+      (sleep 40 && lab start "$VICTIM" 2>/dev/null) &
+      ;;
+    wake_fails | stuck_off)
+      hosts_that 0 | grep . >/dev/null || return 1
+      for to in $(hosts_that 0); do lab quirk "$to" "$1"; done
+      VICTIM=
+      c -q cluster edit default --set settings.power.hosts_on_min="$HOSTS" >/dev/null
+      (sleep 50 && heal_wakes) &
+      ;;
+  esac
+}
+heal_wakes() {
+  local i
+  c -q cluster edit default --set settings.power.hosts_on_min=1 >/dev/null
+  for ((i = 1; i <= HOSTS; i++)); do lab quirk "host$i"; done
+}
+
+# Names of VMs that run on more than one host at this moment. While one moves, QEMU executes on one side only.
+doubles() {
+  local host
+  for host in $(hosts_that 1); do timeout 10 "$ROOT/lab/lab" virsh "$host" list --state-running --name 2>/dev/null || true; done |
+    grep . | sort | uniq -d
+}
+watch_doubles() {
+  while :; do
+    doubles >"$SAMPLES/double.now"
+    # Looked at host by host: only who is seen twice in a row on two hosts runs there.
+    [ ! -s "$SAMPLES/double.now" ] || { doubles | comm -12 - "$SAMPLES/double.now" >>"$SAMPLES/doubles"; }
+    sleep 5
+  done
+}
+
+live_meanwhile() { # START_US
+  local gap=$((MINUTES * 60 / FAULTS)) at=0 doubler due
+  STRUCK=0
+  watch_doubles &
+  doubler=$!
+  while ((STRUCK < FAULTS)); do
+    due=$(($1 + STRUCK * gap * 1000000 + gap * 500000))
+    while (($(now_us) < due)); do sleep 0.5; done
+    VICTIM=
+    for ((try = 0; try < ${#KINDS[@]}; try++)); do
+      kind=${KINDS[at++ % ${#KINDS[@]}]}
+      if strike "$kind" 2>>"$SAMPLES/strikes.log"; then
+        say "fault $((STRUCK + 1)): $kind $VICTIM"
+        printf '%s\t%s\t%s\n' "$(date -u +%FT%T.%3NZ)" "$kind" "$VICTIM" >>"$SAMPLES/faults.tsv"
+        break
+      fi
+    done
+    STRUCK=$((STRUCK + 1))
+  done
+  sleep 60
+  kill $doubler
+}
+
+vms_lost() { # how many of the guests do not run anywhere
+  local i running
+  running=$(for i in $(hosts_that 1); do lab virsh "$i" list --state-running --name; done | grep . | sort -u | wc -l)
+  echo $((GUESTS - running))
+}
+none_lost() { [ "$(vms_lost)" = 0 ]; }
+
+live_rows() {
+  local i when kind victim unreported=0
+  for ((i = 1; i <= HOSTS; i++)); do
+    lab quirk "host$i"
+    lab bmc "host$i" start
+  done
+  wait_until 180 none_lost || true
+  row livefaults.lost "VMs that do not run after $(wc -l <"$SAMPLES/faults.tsv") faults" "$(vms_lost)" - "<=" 0
+  touch "$SAMPLES/doubles"
+  row livefaults.doubled "VMs that ran on two hosts at once" "$(sort -u "$SAMPLES/doubles" | wc -l)" - "<=" 0
+  get '/events?limit=0' >"$SAMPLES/events.json"
+  while IFS=$'\t' read -r when kind victim; do
+    jq -e --arg when "$when" --arg kinds "^(${TOLD[$kind]})\$" --arg victim "$victim" \
+      '[.items[] | select(.time >= $when and (.kind | test($kinds)) and ($victim == "" or .subject_name == $victim))] | length > 0' \
+      "$SAMPLES/events.json" >/dev/null || {
+      unreported=$((unreported + 1))
+      printf '%s\t%s\t%s\n' "$when" "$kind" "$victim" >>"$SAMPLES/unreported.tsv"
+    }
+  done <"$SAMPLES/faults.tsv"
+  row livefaults.unreported "faults without an event" "$unreported" - "<=" 0
+}
+
+bench_livefaults() {
+  export BENCH_HA=true
+  bench_live
+}
