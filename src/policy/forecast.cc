@@ -115,7 +115,7 @@ model::Demand DemandHistory::demand(Time now, double size, const ForecastSetting
     sum += recent(i);
     out.peak = std::max(out.peak, recent(i));
   }
-  out.now = static_cast<double>(last_);
+  out.now = std::min(static_cast<double>(last_), size);
   out.mean = sum / count_;
   double squares = 0;
   double lagged = 0;
