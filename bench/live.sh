@@ -31,10 +31,12 @@ live_begin() {
   CHOROK_LAB_SAMPLE_SECONDS=2 lab manager stop
   CHOROK_LAB_SAMPLE_SECONDS=2 lab manager start
   wait_until 60 live_hosts_are connected || die "the hosts did not come back to the manager"
-  # What a migration may take of a link, so that policies know what one costs here. And Chorok takes these hosts for
-  # machines of 72 W, whose boots pay late, until their meters have told it better.
+  # What a migration may take of a link, so that policies know what one costs here. It takes ten seconds, which at this
+  # scale are minutes: hosts are woken while a quarter of what runs is free. And Chorok takes these hosts for machines of
+  # 72 W, whose boots pay late, until their meters have told it better.
   c -q cluster edit default --drs full --set migration.bandwidth_mib_s="${BENCH_BANDWIDTH:-40}" \
-    --set settings.power.break_even_factor="${BENCH_BREAK_EVEN:-1.5}" --set settings.ha.enabled="${BENCH_HA:-false}" >/dev/null
+    --set settings.power.break_even_factor="${BENCH_BREAK_EVEN:-1.5}" \
+    --set settings.power.target="${BENCH_TARGET:-0.75}" --set settings.ha.enabled="${BENCH_HA:-false}" >/dev/null
 }
 
 live_end() { # what feeds and watches goes before the lab does
@@ -200,6 +202,8 @@ mode = "honest"
 traces = "load.csv"
 interval_s = $((STEP * SCALE))
 round_s = 60
+settings.power.break_even_factor = ${BENCH_BREAK_EVEN:-1.5}
+settings.power.target = ${BENCH_TARGET:-0.75}
 
 [[hosts]]
 count = $HOSTS
