@@ -13,7 +13,7 @@ STEP=5 # seconds between two rates of a guest
 
 live_begin() {
   local i host
-  export CHOROK_LAB_TIME_SCALE=$SCALE CHOROK_LAB_RECORD=1 BENCH_CORES=${BENCH_CORES:-0.4} CHOROK_LAB_MEMORY_MIB=2560
+  export CHOROK_LAB_TIME_SCALE=$SCALE CHOROK_LAB_RECORD=${BENCH_RECORD-1} BENCH_CORES=${BENCH_CORES:-0.4} CHOROK_LAB_MEMORY_MIB=2560
   # No samples while guests boot: that takes as long at any scale, and would look like an hour of full load.
   export CHOROK_LAB_SAMPLE_SECONDS=0
   lab_begin "$HOSTS"
@@ -265,15 +265,29 @@ live_weigh() {
   say "At rest a host uses $HOST_CORES of a core and a guest $GUEST_CORES"
 }
 
+# Until nothing has moved or been switched for half a minute: the curve begins with as many hosts as its quiet needs, in
+# the simulation too.
+live_settle() {
+  local calm=0 seen='' now limit=$((SECONDS + 240)) i
+  for ((i = 1; i <= GUESTS; i++)); do ask "${ADDRESS[g$i]}" "rate $(curve 0 $i)" >/dev/null; done
+  while ((calm < 10 && SECONDS < limit)); do
+    sleep 3
+    now=$(get '/events?limit=0' | jq '[.items[] | select(.user == "chorok")] | length')
+    if [ "$now" = "$seen" ]; then calm=$((calm + 1)); else calm=0; fi
+    seen=$now
+  done
+}
+
 bench_live() {
   local i start end feeders=() watcher
   live_begin
   live_weigh
+  c -q cluster edit default --dpm full >/dev/null
+  live_settle
   say "$MINUTES minutes of load; the policies' windows are $SCALE times shorter (time_scale $SCALE)"
   guests_say work | sort >"$SAMPLES/work_before.tsv"
   rm -f "$CHOROK_LAB_DIR"/manager/rounds/*
   ENERGY_BEFORE=$(energy_joules 2>/dev/null)
-  c -q cluster edit default --dpm full >/dev/null
   start=$(now_us)
   START_US=$start
   watch_hosts "$start" >"$SAMPLES/hosts.tsv" &

@@ -143,6 +143,6 @@ live_rows() {
 }
 
 bench_livefaults() {
-  export BENCH_HA=true
+  export BENCH_HA=true BENCH_RECORD=
   bench_live
 }
