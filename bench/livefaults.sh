@@ -7,14 +7,15 @@
 . "$here/live.sh"
 
 FAULTS=${BENCH_FAULTS:-25}
-# In turn. With wake_fails and stuck_off hosts are to run that sleep; stuck_on needs one that is switched off.
-KINDS=(agent_killed migration_fails power_lost bmc_silent manager_killed wake_fails agent_killed power_lost stuck_off migration_fails)
+# In turn. With wake_fails, stuck_off and bmc_silent all hosts are to run, and those that sleep do not come; while none
+# sleeps that may be woken, the next kind has its turn.
+KINDS=(wake_fails agent_killed migration_fails power_lost manager_killed bmc_silent agent_killed power_lost stuck_off migration_fails)
 
 # What must be told of a fault: kinds of events, of the host or VM that it struck.
 declare -A TOLD=(
   [agent_killed]='host.lost'
   [manager_killed]='manager.started'
-  [bmc_silent]='host.bmc_silent|host.bmc_failed|cluster.wake_failed|cluster.stop_failed'
+  [bmc_silent]='host.bmc_failed|cluster.wake_failed'
   [migration_fails]='vm.migrate.failed'
   [power_lost]='cluster.host_failed|cluster.host_silent'
   [wake_fails]='cluster.wake_failed'
@@ -42,11 +43,6 @@ strike() { # KIND: what it struck stands in VICTIM; 1: there is nothing to strik
       sleep 2
       until lab manager start; do sleep 1; done
       ;;
-    bmc_silent)
-      VICTIM=$(hosts_that 1 | any_of)
-      lab bmc "$VICTIM" stop
-      (sleep 60 && lab bmc "$VICTIM" start) &
-      ;;
     migration_fails) # the target's libvirt dies under it
       VICTIM=$(get '/vms?limit=0' | jq -r '.items[] | select(.status.state == "on" and (.status.task // "") == "") | .meta.name' | any_of)
       to=$(get "/vms/$VICTIM" | jq -r .status.host_name)
@@ -60,19 +56,27 @@ strike() { # KIND: what it struck stands in VICTIM; 1: there is nothing to strik
       lab kill "$VICTIM"
       (sleep 40 && lab start "$VICTIM" 2>/dev/null) &
       ;;
-    wake_fails | stuck_off)
-      hosts_that 0 | grep . >/dev/null || return 1
-      for to in $(hosts_that 0); do lab quirk "$to" "$1"; done
+    wake_fails | stuck_off | bmc_silent)
+      sleepers | grep . >/dev/null || return 1
+      for to in $(hosts_that 0); do
+        if [ "$1" = bmc_silent ]; then lab bmc "$to" stop; else lab quirk "$to" "$1"; fi
+      done
       VICTIM=
       c -q cluster edit default --set settings.power.hosts_on_min="$HOSTS" >/dev/null
-      (sleep 50 && heal_wakes) &
+      (sleep "${BENCH_FAULT_SECONDS:-50}" && heal_bmcs) &
       ;;
   esac
 }
-heal_wakes() {
+sleepers() { # hosts that a plan may switch on; one that did not come is left alone for a while
+  get '/hosts?limit=0' | jq -r --arg now "$(date -u +%FT%TZ)" '.items[] | select(.power == "off" and (.watch.rest_until // "") < $now) | .meta.name'
+}
+heal_bmcs() {
   local i
   c -q cluster edit default --set settings.power.hosts_on_min=1 >/dev/null
-  for ((i = 1; i <= HOSTS; i++)); do lab quirk "host$i"; done
+  for ((i = 1; i <= HOSTS; i++)); do
+    lab quirk "host$i"
+    lab bmc "host$i" start
+  done
 }
 
 # Names of VMs that run on more than one host at this moment. While one moves, QEMU executes on one side only.
@@ -121,11 +125,8 @@ vms_lost() { # how many of the guests do not run anywhere
 none_lost() { [ "$(vms_lost)" = 0 ]; }
 
 live_rows() {
-  local i when kind victim unreported=0
-  for ((i = 1; i <= HOSTS; i++)); do
-    lab quirk "host$i"
-    lab bmc "host$i" start
-  done
+  local when kind victim unreported=0
+  heal_bmcs
   wait_until 180 none_lost || true
   row livefaults.lost "VMs that do not run after $(wc -l <"$SAMPLES/faults.tsv") faults" "$(vms_lost)" - "<=" 0
   touch "$SAMPLES/doubles"
