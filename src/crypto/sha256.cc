@@ -1,6 +1,7 @@
 #include "crypto/sha256.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <array>
 
@@ -26,6 +27,15 @@ std::string Sha256::finish_hex() {
   unsigned size = 0;
   CHOROK_ASSERT(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
   CHOROK_ASSERT(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  return to_hex({reinterpret_cast<const char*>(digest.data()), size});
+}
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  CHOROK_ASSERT(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                     reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                     digest.data(), &size) != nullptr);
   return to_hex({reinterpret_cast<const char*>(digest.data()), size});
 }
 

@@ -1,4 +1,4 @@
-// SHA-256, of a text or of a stream as it passes (uploads of images).
+// SHA-256, of a text or of a stream as it passes (uploads of images); and with a key.
 #pragma once
 
 #include <memory>
@@ -24,5 +24,7 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view bytes);
+// RFC 2104, as lower-case hex.
+std::string hmac_sha256_hex(std::string_view key, std::string_view bytes);
 
 }  // namespace chorok::crypto
