@@ -193,8 +193,9 @@ Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
     expect_what_is(snapshot);
   dropped_ += run_.waiting();
   turn.planned = true;
-  return run_.take(brain_.plan(snapshot), fleet,
-                   [&](const Action& action) { return is_held(action, snapshot); });
+  return run_.take(brain_.plan(snapshot), fleet, [&](const Action& action) {
+    return is_held(action, snapshot) && !(is_approved_ && is_approved_(action, snapshot));
+  });
 }
 
 bool ClusterLoop::is_held(const Action& action, const Snapshot& snapshot) const {

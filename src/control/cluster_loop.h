@@ -8,6 +8,8 @@
 // next round sees what is under way and plans on.
 #pragma once
 
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -46,6 +48,12 @@ class ClusterLoop {
   void plan_soon() { soon_ = true; }
   bool round_due(Time now) const { return now >= next_due(); }
 
+  // What a person has decided for is not held, in this round and in those to come.
+  void on_held(std::function<bool(const policy::Action&, const model::Snapshot&)> is_approved) {
+    is_approved_ = std::move(is_approved);
+  }
+  void release(std::span<const std::uint32_t> actions) { run_.release(actions); }
+
   // Of the newest round: what was shown to the policy, what it answered, how far it is carried out.
   const model::Snapshot& snapshot() const { return *snapshot_; }
   const policy::Plan& plan() const { return run_.plan(); }
@@ -74,6 +82,7 @@ class ClusterLoop {
 
   Brain brain_;
   LoopSettings settings_;
+  std::function<bool(const policy::Action&, const model::Snapshot&)> is_approved_;
   model::Snapshot* snapshot_ = nullptr;
   std::vector<HostWatch> watches_;
   PlanRun run_;

@@ -52,6 +52,15 @@ Result<void> PlanRun::take(policy::Plan plan, const Fleet& fleet,
   return {};
 }
 
+void PlanRun::release(std::span<const std::uint32_t> actions) {
+  for (const std::uint32_t i : actions) {
+    if (i >= state_.size() || state_[i] != State::kHeld) continue;
+    state_[i] = State::kWaiting;
+    waiting_.push_back(i);
+  }
+  std::ranges::sort(waiting_);
+}
+
 PlanRun::State PlanRun::now(const Action& action, const Site& site) const {
   const HostPhase phase = site.watches[action.to].phase;
   switch (action.kind) {

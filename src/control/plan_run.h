@@ -38,6 +38,9 @@ class PlanRun {
   Result<void> take(policy::Plan plan, const Fleet& fleet,
                     const std::function<bool(const policy::Action&)>& hold = {});
 
+  // A person has decided for these held ones: they go on like the rest.
+  void release(std::span<const std::uint32_t> actions);
+
   // What the cluster is like while it is carried out.
   struct Site {
     const Fleet& fleet;
