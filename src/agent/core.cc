@@ -196,6 +196,7 @@ Flow<Result<model::Welcome>> AgentCore::say_hello(SessionPtr session) {
   model::Hello hello{.host = identity_.host,
                      .boot_id = identity_.boot_id,
                      .agent_version = identity_.version,
+                     .started = started_,
                      .term = journal_.term(),
                      .inventory = inventory_};
   hello.inventory.boot_id = identity_.boot_id;

@@ -137,6 +137,7 @@ class AgentCore {
   void look_at_inventory_again();
 
   Loop& loop_;
+  const Time started_ = loop_.now();
   ports::Hypervisor& hypervisor_;
   ports::Storage& storage_;
   Journal& journal_;

@@ -116,6 +116,7 @@ Result<std::string> Agents::hello(const std::string& host, Session& session,
   event.subject = host;
   event.subject_name = updated.meta.name;
   event.message = fmt::format("connected, agent {}", hello.agent_version);
+  note_restart(changes, *record, hello);
   changes.put(std::move(updated));
   engine_.add_event(changes, std::move(event));
   engine_.commit(std::move(changes), [](Result<>) {});
@@ -156,6 +157,24 @@ void Agents::config_changed(const std::string& host) {
   const auto session = sessions_.find(host);
   if (session != sessions_.end() && session->second->welcomed)
     session->second->channel->notify("config", json::encode(config(host)));
+}
+
+// An agent that began anew while its host ran on.
+void Agents::note_restart(Changes& changes, const model::Host& host, const model::Hello& hello) {
+  const Time before = std::exchange(agents_started_[host.meta.id], hello.started);
+  if (before == Time{} || before == hello.started) return;
+  if (host.inventory.boot_id != hello.boot_id) return;
+  model::Event event;
+  event.kind = "host.agent_restarted";
+  event.severity = model::Severity::kWarning;
+  event.subject_kind = "host";
+  event.subject = host.meta.id;
+  event.subject_name = host.meta.name;
+  event.message = host.agent_version == hello.agent_version
+                      ? "its agent began anew; the host itself has not"
+                      : fmt::format("its agent began anew, as {} instead of {}",
+                                    hello.agent_version, host.agent_version);
+  engine_.add_event(changes, std::move(event));
 }
 
 Result<> Agents::observe(const std::string& host, const std::string& params) {

@@ -59,6 +59,7 @@ class Agents : public Commander {
   void handle(const std::string& host, Session* session, std::string method, std::string params,
               ports::Channel::Reply reply);
   Result<std::string> hello(const std::string& host, Session& session, const std::string& params);
+  void note_restart(Changes& changes, const model::Host& host, const model::Hello& hello);
   Result<> observe(const std::string& host, const std::string& params);
   void telemetry(const std::string& host, const std::string& params, ports::Channel::Reply reply);
   Result<> progress(const std::string& host, const std::string& params);
@@ -76,6 +77,7 @@ class Agents : public Commander {
   TakeTelemetry take_telemetry_;
   Log log_{"agents"};
   std::map<std::string, std::shared_ptr<Session>, std::less<>> sessions_;
+  std::map<std::string, Time, std::less<>> agents_started_;  // of those that have connected
   TimerId beat_timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -18,7 +18,8 @@
 
 namespace chorok::ports {
 class History;
-}
+class PlanLog;
+}  // namespace chorok::ports
 namespace chorok::manager {
 
 class Telemetry;
@@ -27,6 +28,7 @@ struct ApiCore;
 class Tickets;
 
 class ClusterDriver;
+class Webhooks;
 
 struct ApiSettings {
   bool simulated = false;  // said wherever a person could take the hosts for real ones
@@ -46,10 +48,12 @@ struct ApiSettings {
   std::function<void(std::string path, Done<Result<>> done)> backup;
   std::string scratch_folder;  // for copies on their way out
   // The loops of a cluster, by its id; null where they have not begun. Made by Service.
-  std::function<const ClusterDriver*(const std::string& cluster)> drivers;
+  std::function<ClusterDriver*(const std::string& cluster)> drivers;
   // Of what is used; null: asked for it, the API says that there is none.
   const Telemetry* telemetry = nullptr;
   ports::History* history = nullptr;
+  ports::PlanLog* plan_log = nullptr;  // null: plans are known for two hours only
+  Webhooks* webhooks = nullptr;        // made by Service
   // A cluster as its policies see it now; and what is worked out of it beside the I/O thread. Made
   // by Service.
   std::function<ClusterSnapshot(const std::string& cluster)> snapshot;

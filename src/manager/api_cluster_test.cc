@@ -2,6 +2,7 @@
 // cluster can be carried to an offline plan.
 #include <gmock/gmock.h>
 
+#include "adapters/sqlite/sqlite_plan_log.h"
 #include "manager/api_test_support.h"
 #include "model/snapshot_text.h"
 #include "policy/planner.h"
@@ -143,6 +144,98 @@ TEST_F(ClusterApiTest, ALivingClusterIsPlannedForOffline) {
   EXPECT_EQ(get("/clusters/nowhere/snapshot").status, 404);
   acting = make_user("ann", "lab", "operator");
   EXPECT_EQ(get("/clusters/default/snapshot").status, 404);  // of VMs she may not see
+}
+
+// Rounds follow at once, and are kept.
+class PlansApiTest : public ClusterApiTest {
+ protected:
+  void SetUp() override {
+    log = sqlite::SqlitePlanLog::open(loop, {.path = ":memory:"}).value();
+    ClusterApiTest::SetUp();
+  }
+  void TearDown() override {
+    ClusterApiTest::TearDown();
+    log.reset();
+  }
+  ServiceSettings settings() const override {
+    ServiceSettings with;
+    with.plan_log = log.get();
+    with.clusters.settle = std::chrono::milliseconds(5);
+    with.clusters.loop.gap = std::chrono::milliseconds(50);
+    return with;
+  }
+  void restart() {
+    run([&]() -> net::awaitable<void> { co_await service->stop(); });
+    client.reset();
+    service.reset();
+    ServiceSettings with = settings();
+    with.engine.owner = "test again";
+    service = std::make_unique<Service>(loop, store, *pki, std::move(with));
+    auto own = pki->server_identity({{"localhost"}, {"127.0.0.1"}}, loop.now()).value();
+    auto tls = net::TlsServerContext::create({own.certificate_pem, own.key_pem}, pki->ca_pem());
+    run([&]() -> net::awaitable<void> { EXPECT_TRUE(co_await service->start()); });
+    port = service->listen("127.0.0.1", 0, *tls).value();
+    client = make_client(nullptr);
+  }
+  // Until the answer says so.
+  Reply wait_for(const std::string& path, std::string_view text) {
+    Reply reply;
+    for (int i = 0; i < 200; ++i) {
+      reply = get(path);
+      if (reply.body.find(text) != std::string::npos) return reply;
+      run([]() -> net::awaitable<void> { co_await net::sleep_for(std::chrono::milliseconds(20)); });
+    }
+    ADD_FAILURE() << path << " never said '" << text << "': " << reply.body;
+    return reply;
+  }
+  std::unique_ptr<sqlite::SqlitePlanLog> log;
+};
+
+TEST_F(PlansApiTest, WhyIsAnsweredFromKeptPlansAfterARestart) {
+  add_hosts();
+  drain("host-sol");
+  constexpr std::string_view kMove = "migrate web from sol to luna";
+  const Reply now = wait_for("/vms/web/why", kMove);
+  EXPECT_EQ(now.at("/now/kind"), "vm");
+  const std::string then = now.at("/at");
+  EXPECT_THAT(get("/hosts/luna/why").body, HasSubstr(std::string(kMove)));
+  restart();
+  const Reply past = get("/vms/web/why?at=" + then);
+  ASSERT_EQ(past.status, 200) << past.body;
+  EXPECT_EQ(past.at("/at"), then);
+  EXPECT_EQ(past.at("/round"), now.at("/round"));
+  EXPECT_EQ(past.at("/now/facts/0"), now.at("/now/facts/0"));
+  EXPECT_EQ(past.at("/now/actions/0/to"), now.at("/now/actions/0/to"));
+  EXPECT_THAT(past.at("/decisions/0/text"), HasSubstr(std::string(kMove)));
+  EXPECT_THAT(get("/vms/web/why?last=1").at("/decisions/0/text"), testing::Ne("?"));
+  EXPECT_EQ(get("/vms/web/why?last=1").at("/decisions/1/text"), "?");
+  EXPECT_EQ(get("/vms/web/why?at=2020-01-01T00:00:00Z").status, 404);
+  EXPECT_EQ(get("/vms/web/why?at=yesterday").at("/field"), "?at");
+  EXPECT_EQ(get("/vms/web/why?last=0").at("/field"), "?last");
+}
+
+TEST_F(PlansApiTest, RecommendationsAreAskedForAndDecided) {
+  add_hosts();
+  const Reply list = wait_for("/clusters/default/recommendations", "\"round\":");
+  ASSERT_EQ(list.status, 200) << list.body;
+  EXPECT_EQ(list.at("/cluster"), "default");
+  const std::string apply = "/clusters/default/recommendations/apply";
+  EXPECT_EQ(post(apply, R"({"ids":["rec-1-1"]})").status, 404);
+  EXPECT_EQ(post(apply, R"({})").at("/field"), "/ids");
+  EXPECT_EQ(post(apply, R"({"ids":["rec-1-1"],"all":true})").status, 400);
+  EXPECT_EQ(post(apply + "?dry_run=true", R"({"ids":["rec-1-1-9"]})").at("/ok"), "false");
+  const Reply all = post(apply, R"({"all":true})", {{"Idempotency-Key", "once"}});
+  EXPECT_EQ(all.status, 200) << all.body;
+  EXPECT_EQ(post(apply, R"({"all":true})", {{"Idempotency-Key", "once"}})
+                .headers.get("Idempotency-Replayed"),
+            "true");
+  EXPECT_EQ(post("/clusters/default/recommendations/ignore", R"({"all":true})").status, 200);
+  acting = make_user("ann", "", "viewer");
+  EXPECT_EQ(get("/clusters/default/recommendations").status, 200);
+  EXPECT_EQ(post(apply, R"({"all":true})").status, 403);
+  acting.clear();
+  acting = make_user("bob", "lab", "operator");
+  EXPECT_EQ(get("/clusters/default/recommendations").status, 404);
 }
 
 }  // namespace

@@ -59,6 +59,8 @@ struct Call {
   std::string value(std::string_view name) const;
 };
 
+// A time of the query: "2026-11-22T05:00:00Z", or seconds before now: "-3600".
+Result<Time> time_parameter(const Call& call, std::string_view name, Time otherwise);
 // The address of a peer without its port.
 std::string address_of(const std::string& peer);
 // Who may see what: a function of the kind, made once for a list.
@@ -85,7 +87,13 @@ net::Async<net::Response> delete_object(Call& call);
 net::Async<net::Response> do_verb(Call& call);
 net::Async<net::Response> cancel_task(Call& call);
 net::Async<net::Response> set_baseline(Call& call);
+net::Async<net::Response> acknowledge_alarm(Call& call);
+net::Async<net::Response> clear_alarm(Call& call);
+net::Async<net::Response> test_webhook(Call& call);
 net::Async<net::Response> get_cluster_plan(Call& call);
+net::Async<net::Response> get_recommendations(Call& call);
+net::Async<net::Response> apply_recommendations(Call& call);
+net::Async<net::Response> ignore_recommendations(Call& call);
 net::Async<net::Response> get_host_why(Call& call);
 net::Async<net::Response> get_vm_why(Call& call);
 net::Async<net::Response> get_cluster_snapshot(Call& call);

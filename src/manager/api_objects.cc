@@ -58,7 +58,7 @@ std::function<bool(const void*)> visible_to(const ApiCore& core, const Caller& c
     return [&caller](const void* object) {
       return own_or_admin(caller, static_cast<const model::Token*>(object)->user);
     };
-  if (kind == "audit") {
+  if (kind == "audit" || kind == "webhook") {
     bool is_admin = caller.role_on("") == Role::kAdmin;
     return [is_admin](const void*) { return is_admin; };
   }
@@ -74,6 +74,12 @@ std::function<bool(const void*)> visible_to(const ApiCore& core, const Caller& c
     return [&caller, &inventory](const void* object) {
       const auto& event = *static_cast<const model::Event*>(object);
       return caller.role_on(folder_of_target(inventory, event.subject_kind, event.subject)) >=
+             Role::kViewer;
+    };
+  if (kind == "alarm")
+    return [&caller, &inventory](const void* object) {
+      const auto& alarm = *static_cast<const model::Alarm*>(object);
+      return caller.role_on(folder_of_target(inventory, alarm.subject_kind, alarm.subject)) >=
              Role::kViewer;
     };
   return [&caller, kind](const void* object) {

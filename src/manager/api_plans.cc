@@ -1,4 +1,9 @@
-// What a cluster's loops have decided, and why. Explaining a VM looks at every host once.
+// What a cluster's loops have decided, and why: now, and at any time that the log of plans goes
+// back to. Explaining a VM looks at every host once.
+#include <fmt/format.h>
+
+#include <charconv>
+
 #include "manager/api_core.h"
 #include "manager/plan_view.h"
 
@@ -18,12 +23,71 @@ Result<const ClusterDriver*> driver_of(const Call& call, const std::string& clus
   return driver;
 }
 
-net::Async<net::Response> why(Call& call, const std::string& cluster, std::string name) {
-  const auto& clusters = call.core.engine.inventory().clusters();
-  const auto record = clusters.find(cluster);
+constexpr std::size_t kLastDefault = 20;
+constexpr std::size_t kLastMax = 1000;
+
+Result<std::size_t> last_of(const Call& call) {
+  const std::string text = call.value("last");
+  if (text.empty()) return kLastDefault;
+  std::size_t last = 0;
+  const auto [at, bad] = std::from_chars(text.data(), text.data() + text.size(), last);
+  if (bad == std::errc() && at == text.data() + text.size() && last >= 1 && last <= kLastMax)
+    return last;
+  return fail(Code::kInvalid, fmt::format("'{}' is not 1 to {}", text.substr(0, 40), kLastMax),
+              "?last");
+}
+
+// Times are shown to the millisecond, and rounds kept to the nanosecond.
+Time end_of_millisecond(Time at) {
+  return std::chrono::floor<std::chrono::milliseconds>(at) + std::chrono::nanoseconds(999'999);
+}
+
+// By the newest round at or before `at`, from the log.
+net::Async<LiveWhy> past_why(Call& call, const model::Cluster& cluster, const std::string& name,
+                             Time at) {
+  ports::PlanLog& log = *call.core.settings.plan_log;
+  using Found = Result<ports::LoggedRound>;
+  at = end_of_millisecond(at);
+  const auto round = CO_TRY(co_await until_done<Found>(
+      [&](Done<Found> done) { log.find(cluster.meta.id, at, std::move(done)); }));
+  co_return why_by(CO_TRY(recorded(round)), cluster.meta.name, name);
+}
+
+net::Async<std::vector<Decision>> past_decisions(Call& call, const std::string& cluster,
+                                                 const std::string& name, Time at,
+                                                 std::size_t last) {
+  ports::PlanLog& log = *call.core.settings.plan_log;
+  using Found = Result<std::vector<ports::PastDecision>>;
+  at = end_of_millisecond(at);
+  const auto found = CO_TRY(co_await until_done<Found>(
+      [&](Done<Found> done) { log.decisions(cluster, name, at, last, std::move(done)); }));
+  std::vector<Decision> out;
+  for (const ports::PastDecision& each : found)
+    out.push_back({.round = each.round, .at = each.at, .text = each.text});
+  co_return out;
+}
+
+net::Async<net::Response> why(Call& call, std::string cluster, std::string name) {
+  const auto record = call.core.engine.inventory().clusters().find(cluster);
   if (record == nullptr) co_return fail(Code::kNotFound, "it belongs to no cluster");
   const ClusterDriver* driver = CO_TRY(driver_of(call, cluster));
-  const LiveWhy answer = CO_TRY(live_why(driver->plans(), record->meta.name, name));
+  const std::size_t last = CO_TRY(last_of(call));
+  const bool is_past = !call.value("at").empty();
+  const Time at = CO_TRY(time_parameter(call, "at", call.core.engine.now()));
+  const bool has_log = call.core.settings.plan_log != nullptr;
+  if (is_past && !has_log)
+    co_return fail(Code::kUnsupported, "this manager keeps no plans for long", "?at");
+  LiveWhy answer;
+  if (!is_past && !driver->plans().empty()) {
+    answer = CO_TRY(why_by(driver->plans().back(), record->meta.name, name));
+    answer.decisions = decisions_about(driver->plans(), name, last);
+  } else if (has_log) {
+    answer = CO_TRY(co_await past_why(call, *record, name, at));
+  } else {
+    co_return fail(Code::kUnavailable,
+                   "no round has been taken since the manager began; ask again");
+  }
+  if (has_log) answer.decisions = CO_TRY(co_await past_decisions(call, cluster, name, at, last));
   co_return object_response(LiveWhy::type(), &answer);
 }
 

@@ -7,6 +7,7 @@
 #include "manager/api_core.h"
 #include "manager/cluster_use.h"
 #include "manager/plan_view.h"
+#include "manager/webhooks.h"
 #include "model/usage.h"
 
 namespace chorok::manager {
@@ -96,8 +97,8 @@ class RouteMaker {
         create.query.push_back({"start", "boolean", "Start it when it is made."});
       }
     }
-    if (is_one_of(kind.kind,
-                  {"vm", "host", "datastore", "network", "cluster", "pool", "rule", "user"})) {
+    if (is_one_of(kind.kind, {"vm", "host", "datastore", "network", "cluster", "pool", "rule",
+                              "user", "webhook"})) {
       Route& patch = of_kind(add("PATCH", base + "/{ref}", "patch" + name,
                                  fmt::format("Changes a {} (RFC 7396 merge patch).", kind.kind),
                                  patch_object));
@@ -105,7 +106,7 @@ class RouteMaker {
       patch.body = &kind.type();
     }
     if (is_one_of(kind.kind, {"vm", "host", "datastore", "network", "cluster", "pool", "rule",
-                              "user", "token"}))
+                              "user", "token", "webhook"}))
       remove_route(of_kind(add("DELETE", base + "/{ref}", "delete" + name,
                                fmt::format("Removes a {}.", kind.kind), delete_object)));
   }
@@ -227,6 +228,9 @@ void special_routes(RouteMaker& make) {
     route = &make.add("GET", path, id, "Why it is where it is and as it is.", handler);
     route->tag = tag;
     document(*route, AnswerForm::kObject, &type_of<LiveWhy>());
+    route->query = {
+        {"at", "string", "As of then: a time, or -SECONDS before now; from the kept plans."},
+        {"last", "integer", "Decisions to show, the newest first; 1 to 1000, default 20."}};
   }
   route = &make.add("GET", "/api/v1/clusters/{ref}/snapshot", "getClusterSnapshot",
                     "Everything its policies know of it, as text (docs/snapshot.md): `chorok plan` "
@@ -249,6 +253,43 @@ void special_routes(RouteMaker& make) {
     route->tag = "vms";
     document(*route, AnswerForm::kWebSocket);
   }
+}
+
+void recommendation_routes(RouteMaker& make) {
+  const std::string all = "/api/v1/clusters/{ref}/recommendations";
+  const auto finish = [](Route& route) {
+    route.tag = "clusters";
+    document(route, AnswerForm::kObject, &type_of<RecommendationList>());
+  };
+  finish(make.add("GET", all, "getRecommendations",
+                  "What its newest round would do and leaves to a person.", get_recommendations));
+  for (auto [verb, id, doc, handler] :
+       {std::tuple{"apply", "applyRecommendations",
+                   "Does them, with what they wait for, as if the cluster were automatic.",
+                   Handler{apply_recommendations}},
+        std::tuple{"ignore", "ignoreRecommendations", "Leaves them be for an hour.",
+                   Handler{ignore_recommendations}}}) {
+    Route& route = make.add("POST", all + "/" + verb, id, doc, handler);
+    takes(route, type_of<RecommendationRequest>());
+    finish(route);
+  }
+}
+
+void alarm_routes(RouteMaker& make) {
+  Route* route = &make.add("POST", "/api/v1/alarms/{ref}/acknowledge", "acknowledgeAlarm",
+                           "Says that somebody knows of it.", acknowledge_alarm);
+  route->tag = "alarms";
+  document(*route, AnswerForm::kObject, &type_of<model::Alarm>());
+  route = &make.add("POST", "/api/v1/alarms/{ref}/clear", "clearAlarm",
+                    "Says that what began it is over; one whose condition holds is refused.",
+                    clear_alarm);
+  route->tag = "alarms";
+  document(*route, AnswerForm::kObject, &type_of<model::Alarm>());
+  route = &make.add("POST", "/api/v1/webhooks/{ref}/test", "testWebhook",
+                    "Posts a message of the event 'test' now, and says what was answered.",
+                    test_webhook);
+  route->tag = "webhooks";
+  document(*route, AnswerForm::kObject, &type_of<WebhookTest>());
 }
 
 void usage_routes(RouteMaker& make) {
@@ -338,6 +379,8 @@ std::vector<Route> make_routes() {
   for (const ResourceKind& kind : model::resource_kinds()) make.kind_routes(kind);
   for (const Verb& verb : model::verbs()) make.verb_route(verb);
   special_routes(make);
+  recommendation_routes(make);
+  alarm_routes(make);
   usage_routes(make);
   file_routes(make);
   agent_routes(make);

@@ -10,25 +10,7 @@
 #include "ports/history.h"
 
 namespace chorok::manager {
-namespace {
 
-constexpr Duration kSpanDefault = std::chrono::hours(1);
-constexpr Duration kStepMin = std::chrono::seconds(1);
-constexpr double kStepsDefault = 240;
-constexpr double kStepsMax = 10'000;
-
-Result<const Telemetry*> telemetry_of(const Call& call) {
-  if (call.core.settings.telemetry == nullptr)
-    return fail(Code::kUnsupported, "this manager takes no telemetry");
-  return call.core.settings.telemetry;
-}
-
-std::string name_of_host(const Engine& engine, const std::string& id) {
-  auto host = engine.inventory().hosts().find(id);
-  return host == nullptr ? std::string() : host->meta.name;
-}
-
-// "2026-11-22T05:00:00Z", or seconds before now: "-3600".
 Result<Time> time_parameter(const Call& call, std::string_view name, Time otherwise) {
   const std::string text = call.value(name);
   if (text.empty()) return otherwise;
@@ -46,6 +28,24 @@ Result<Time> time_parameter(const Call& call, std::string_view name, Time otherw
                           "(-3600)",
                           text),
               field);
+}
+
+namespace {
+
+constexpr Duration kSpanDefault = std::chrono::hours(1);
+constexpr Duration kStepMin = std::chrono::seconds(1);
+constexpr double kStepsDefault = 240;
+constexpr double kStepsMax = 10'000;
+
+Result<const Telemetry*> telemetry_of(const Call& call) {
+  if (call.core.settings.telemetry == nullptr)
+    return fail(Code::kUnsupported, "this manager takes no telemetry");
+  return call.core.settings.telemetry;
+}
+
+std::string name_of_host(const Engine& engine, const std::string& id) {
+  auto host = engine.inventory().hosts().find(id);
+  return host == nullptr ? std::string() : host->meta.name;
 }
 
 // From the parameters; a step that nobody asked for is a round one.

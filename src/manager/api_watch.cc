@@ -49,8 +49,8 @@ std::shared_ptr<const std::string> event_of(ApiCore& core, const Notice& notice)
 bool may_see(const ApiCore& core, const Caller& caller, const Notice& notice) {
   if (model::find_resource_kind(notice.kind) == nullptr) return false;
   if (notice.object == nullptr) {
-    const bool is_private =
-        notice.kind == "user" || notice.kind == "token" || notice.kind == "audit";
+    const bool is_private = notice.kind == "user" || notice.kind == "token" ||
+                            notice.kind == "audit" || notice.kind == "webhook";
     return !is_private || caller.role_on("") == model::Role::kAdmin;
   }
   auto sees = visible_to(core, caller, notice.kind);

@@ -97,7 +97,16 @@ ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& 
               .has_bmc = [this](const std::string& host) { return bmcs_.contains(host); },
               .time_scale = settings_.time_scale},
              cluster_),
-      loop_(live_brain(), scaled(settings_.loop, settings_.time_scale)) {
+      loop_(live_brain(), scaled(settings_.loop, settings_.time_scale)),
+      recommendations_({.engine = engine,
+                        .loop = loop_,
+                        .fleet = fleet_,
+                        .plans = plans_,
+                        .cluster = cluster_,
+                        .look_soon = [this] { look_soon(); }}) {
+  loop_.on_held([this](const policy::Action& action, const model::Snapshot& snapshot) {
+    return recommendations_.is_approved(action, snapshot);
+  });
   auto watching = engine_.watch(engine_.revision(), [this](const Notice& notice) {
     if (notice.kind == "host" || notice.kind == "vm" || notice.kind == "task" ||
         notice.kind == "operation")
@@ -161,6 +170,7 @@ void ClusterDriver::turn() {
   fleet_.settings = loop_.brain().settings;
   look();
   fleet_.begin_turn();
+  recommendations_.before_turn();
   Result<control::Turn> turn = loop_.turn(fleet_);
   if (!turn) {
     log_.error("cluster {}: {}", cluster->meta.name, turn.error().message);
@@ -179,6 +189,7 @@ void ClusterDriver::keep_plan() {
                     .snapshot = std::make_shared<const model::Snapshot>(loop_.snapshot()),
                     .plan = std::make_shared<const policy::Plan>(loop_.plan())});
   if (plans_.size() > settings_.plans_max) plans_.pop_front();
+  recommendations_.after_round();
   if (on_round_) on_round_(plans_.back());
   if (settings_.on_round) settings_.on_round(cluster_, plans_.back());
 }
@@ -230,6 +241,10 @@ void ClusterDriver::add_task(Changes& changes, const Command& command) {
   task.target_name = vm->meta.name;
   task.user = "chorok";
   task.reason = fmt::format("{}: {}", name_of(command.why), command.reason);
+  if (const std::string by =
+          recommendations_.approved_by(vm->meta.name, fleet_.name_of_host(command.host));
+      !by.empty())
+    task.reason += fmt::format(" (applied by {})", by);
   task.created = engine_.now();
   task.args.host = fleet_.host_ids()[command.host];
   changes.put(std::move(task));
@@ -352,12 +367,38 @@ void ClusterDriver::ask_bmc(const std::string& host) {
     const auto found = bmcs_.find(host);
     if (found == bmcs_.end()) return;
     found->second.asking = false;
+    note_answer(host, found->second, answer);
     BmcSays says = BmcSays::kSilent;
     if (answer && *answer == model::ChassisPower::kOff) says = BmcSays::kOff;
     if (answer && *answer == model::ChassisPower::kOn) says = BmcSays::kOn;
     found->second.says = says;
     look_soon();
   });
+}
+
+// One answer may get lost; a controller that gives none is told of, and that it does again.
+void ClusterDriver::note_answer(const std::string& host, Bmc& bmc,
+                                const Result<model::ChassisPower>& answer) {
+  constexpr int kUnansweredMax = 3;
+  const int before = std::exchange(bmc.unanswered, answer ? 0 : bmc.unanswered + 1);
+  const bool is_back = answer && before >= kUnansweredMax;
+  const bool is_gone = !answer && bmc.unanswered == kUnansweredMax;
+  const auto record = engine_.inventory().hosts().find(host);
+  if ((!is_back && !is_gone) || record == nullptr) return;
+  model::Event event;
+  event.time = engine_.now();
+  event.kind = is_back ? "host.bmc_answers" : "host.bmc_silent";
+  event.severity = is_back ? model::Severity::kInfo : model::Severity::kWarning;
+  event.subject_kind = "host";
+  event.subject = host;
+  event.subject_name = record->meta.name;
+  event.user = "chorok";
+  event.message =
+      is_back ? "its BMC answers again"
+              : fmt::format("its BMC does not say whether it is on: {}", answer.error().message);
+  Changes changes;
+  engine_.add_event(changes, std::move(event));
+  engine_.commit(std::move(changes), [](Result<>) {});
 }
 
 }  // namespace chorok::manager

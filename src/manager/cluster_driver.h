@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "control/cluster_loop.h"
 #include "manager/live_fleet.h"
+#include "manager/plan_record.h"
+#include "manager/recommendations.h"
 #include "ports/power_switch.h"
 
 namespace chorok::manager {
@@ -24,14 +26,6 @@ class PowerSwitches {
   virtual ~PowerSwitches() = default;
   // Null: the host has none. Valid until the next call for this host.
   virtual ports::PowerSwitch* find(const model::Host& host) = 0;
-};
-
-// A round that was taken: what was seen, and what came of it.
-struct PlanRecord {
-  Time at{};
-  std::int64_t number = 0;
-  std::shared_ptr<const model::Snapshot> snapshot;
-  std::shared_ptr<const policy::Plan> plan;
 };
 
 struct DriverSettings {
@@ -62,6 +56,8 @@ class ClusterDriver {
   const std::deque<PlanRecord>& plans() const { return plans_; }
   const control::ClusterLoop& loop() const { return loop_; }
   const LiveFleet& fleet() const { return fleet_; }
+  Recommendations& recommendations() { return recommendations_; }
+  const Recommendations& recommendations() const { return recommendations_; }
   // With every round, when it has been taken.
   void on_round(std::function<void(const PlanRecord&)> listener) {
     on_round_ = std::move(listener);
@@ -71,6 +67,7 @@ class ClusterDriver {
   struct Bmc {
     control::BmcSays says = control::BmcSays::kSilent;
     bool asking = false;
+    int unanswered = 0;  // in a row
     Time asked{};
   };
 
@@ -85,6 +82,7 @@ class ClusterDriver {
   void switched(const std::string& host, std::string action, Result<> result);
   void ask_bmcs();
   void ask_bmc(const std::string& host);
+  void note_answer(const std::string& host, Bmc& bmc, const Result<model::ChassisPower>& answer);
   void keep_plan();
 
   Engine& engine_;
@@ -97,6 +95,7 @@ class ClusterDriver {
   bool restored_ = false;
   std::map<std::string, Bmc, std::less<>> bmcs_;
   std::deque<PlanRecord> plans_;
+  Recommendations recommendations_;
   std::int64_t rounds_ = 0;
   std::function<void(const PlanRecord&)> on_round_;
   TimerId timer_ = 0;

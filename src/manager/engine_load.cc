@@ -37,6 +37,9 @@ Result<> Engine::load_record(const ports::KeyValue& item) {
                TRY(load_as<model::AuditEntry>(inventory_, kind, item)) ||
                TRY(load_as<model::User>(inventory_, kind, item)) ||
                TRY(load_as<model::Token>(inventory_, kind, item)) ||
+               TRY(load_as<model::Alarm>(inventory_, kind, item)) ||
+               TRY(load_as<model::Webhook>(inventory_, kind, item)) ||
+               TRY(load_as<model::Beat>(inventory_, kind, item)) ||
                TRY(load_as<KeptAnswer>(inventory_, kind, item));
   if (!known)
     log_.warn("the store holds '{}', which this version does not know; it is left alone", item.key);

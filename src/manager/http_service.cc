@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include "crypto/random.h"
+#include "crypto/x509.h"
 #include "manager/http_await.h"
+#include "manager/http_webhook.h"
+#include "manager/plan_view.h"
 
 namespace chorok::manager {
 namespace {
@@ -76,6 +79,17 @@ void Service::take_telemetry(const std::string& host, const model::TelemetryBatc
   done(telemetry_->take(host, batch));
 }
 
+void Service::make_alarms() {
+  shortages_ = std::make_unique<Shortages>(engine_, *clusters_);
+  AlarmSources sources{.shortages = [this] {
+    return clusters_ == nullptr ? std::vector<control::Shortage>() : shortages_->now();
+  }};
+  if (const auto ca = crypto::certificate_info(pki_.ca_pem())) sources.ca_expires = ca->not_after;
+  alarms_ = std::make_unique<Alarms>(engine_, std::move(sources), settings_.alarms);
+  webhooks_ =
+      std::make_unique<Webhooks>(engine_, http_webhook_post(loop_.executor()), settings_.unseal);
+}
+
 void Service::make_parts() {
   world_ = std::make_unique<World>(engine_);
   agents_ = std::make_unique<Agents>(engine_, *world_, settings_.agents);
@@ -83,8 +97,16 @@ void Service::make_parts() {
   reconciler_ = std::make_unique<Reconciler>(engine_, *world_, *agents_);
   agents_->connect(*reconciler_);
   PowerSwitches& switches = settings_.switches != nullptr ? *settings_.switches : no_switches_;
+  settings_.api.plan_log = settings_.plan_log;
+  if (settings_.plan_log != nullptr)
+    settings_.clusters.on_round = [log = settings_.plan_log, told = settings_.clusters.on_round](
+                                      const std::string& cluster, const PlanRecord& record) {
+      if (told) told(cluster, record);
+      log->append(logged(cluster, record), [](Result<>) {});
+    };
   clusters_ = std::make_unique<ClusterDrivers>(engine_, *world_, switches, telemetry_.get(),
                                                settings_.clusters);
+  make_alarms();
   accounts_ = std::make_unique<Accounts>(engine_, pki_, offload_.offload(), settings_.accounts);
   Identities identities;
   identities.uuid = crypto::uuid_v4;
@@ -95,10 +117,11 @@ void Service::make_parts() {
   identities.seal = settings_.seal;
   requests_ = std::make_unique<Requests>(engine_, *world_, *agents_, std::move(identities));
   ApiSettings api = settings_.api;
-  api.drivers = [this](const std::string& cluster) -> const ClusterDriver* {
+  api.drivers = [this](const std::string& cluster) -> ClusterDriver* {
     return clusters_ == nullptr ? nullptr : clusters_->find(cluster);
   };
   api.offload = offload_.offload();
+  api.webhooks = webhooks_.get();
   api.snapshot = [this](const std::string& cluster) {
     ClusterSnapshot made =
         make_snapshot(engine_.inventory(), cluster, engine_.now(),
@@ -138,6 +161,9 @@ Result<> Service::listen_local(const std::string& path) {
 
 net::Async<> Service::stop() {
   clusters_.reset();  // orders nothing any more
+  if (alarms_ != nullptr)
+    (void)co_await until_done<Result<>>(
+        [&](Done<Result<>> done) { alarms_->stop(std::move(done)); });
   if (server_ != nullptr) {
     co_await server_->stop(kStopGrace);
     co_await local_->stop(kStopGrace);

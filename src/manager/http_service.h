@@ -8,6 +8,7 @@
 
 #include "manager/accounts.h"
 #include "manager/agents.h"
+#include "manager/alarms.h"
 #include "manager/api.h"
 #include "manager/cluster_drivers.h"
 #include "manager/engine.h"
@@ -16,7 +17,9 @@
 #include "manager/reconciler.h"
 #include "manager/recorder.h"
 #include "manager/requests.h"
+#include "manager/shortages.h"
 #include "manager/telemetry.h"
+#include "manager/webhooks.h"
 #include "manager/world.h"
 #include "net/asio_loop.h"
 #include "net/tls.h"
@@ -28,11 +31,15 @@ struct ServiceSettings {
   EngineSettings engine;
   AgentsSettings agents;
   TelemetrySettings telemetry;
-  ports::History* history = nullptr;  // null: what was used is known of now only
+  ports::History* history = nullptr;   // null: what was used is known of now only
+  ports::PlanLog* plan_log = nullptr;  // null: rounds are known for two hours only
   DriverSettings clusters;
   PowerSwitches* switches = nullptr;  // null: no host has a BMC
   // Seals a BMC's password; empty: there is nowhere to keep one.
   std::function<std::string(const std::string& secret, const std::string& place)> seal;
+  // Opens what it sealed; empty: webhooks have no secrets.
+  Webhooks::Unseal unseal;
+  AlarmsSettings alarms;
   AccountsSettings accounts;
   ApiSettings api;
   net::HttpLimits http;
@@ -75,6 +82,7 @@ class Service {
   void make_parts();
   void make_telemetry();
   void say_who_leads();
+  void make_alarms();
 
   net::AsioLoop& loop_;
   const Pki& pki_;
@@ -88,6 +96,9 @@ class Service {
   std::unique_ptr<Reconciler> reconciler_;
   NoSwitches no_switches_;
   std::unique_ptr<ClusterDrivers> clusters_;
+  std::unique_ptr<Shortages> shortages_;
+  std::unique_ptr<Alarms> alarms_;
+  std::unique_ptr<Webhooks> webhooks_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<Requests> requests_;
   std::unique_ptr<Api> api_;

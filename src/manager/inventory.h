@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "model/account.h"
+#include "model/alarm.h"
 #include "model/host.h"
 #include "model/pool.h"
 #include "model/task.h"
@@ -89,6 +90,19 @@ struct Record<model::Event> : PlainRecord<model::Event> {
 template <>
 struct Record<model::AuditEntry> : PlainRecord<model::AuditEntry> {
   static constexpr std::string_view kKind = "audit";
+};
+
+template <>
+struct Record<model::Alarm> : PlainRecord<model::Alarm> {
+  static constexpr std::string_view kKind = "alarm";
+};
+template <>
+struct Record<model::Webhook> : MetaRecord<model::Webhook> {
+  static constexpr std::string_view kKind = "webhook";
+};
+template <>
+struct Record<model::Beat> : PlainRecord<model::Beat> {
+  static constexpr std::string_view kKind = "beat";
 };
 
 // An answer that is kept for a repeated request (api_idempotency.h).
@@ -183,13 +197,17 @@ class Inventory {
   const Table<model::AuditEntry>& audit() const { return table<model::AuditEntry>(); }
   const Table<model::User>& users() const { return table<model::User>(); }
   const Table<model::Token>& tokens() const { return table<model::Token>(); }
+  const Table<model::Alarm>& alarms() const { return table<model::Alarm>(); }
+  const Table<model::Webhook>& webhooks() const { return table<model::Webhook>(); }
+  const Table<model::Beat>& beats() const { return table<model::Beat>(); }
   const Table<KeptAnswer>& answers() const { return table<KeptAnswer>(); }
 
  private:
   std::tuple<Table<model::Vm>, Table<model::Host>, Table<model::Datastore>, Table<model::Network>,
              Table<model::Cluster>, Table<model::Pool>, Table<model::Rule>, Table<model::Task>,
              Table<model::Operation>, Table<model::Event>, Table<model::AuditEntry>,
-             Table<model::User>, Table<model::Token>, Table<KeptAnswer>>
+             Table<model::User>, Table<model::Token>, Table<model::Alarm>, Table<model::Webhook>,
+             Table<model::Beat>, Table<KeptAnswer>>
       tables_;
 };
 

@@ -55,10 +55,11 @@ constexpr std::size_t kRowOverhead = 160;
 
 const KindTable& table_of(std::string_view kind) {
   static const std::vector<KindTable> kTables = {
-      make_table<model::Vm>(),        make_table<model::Host>(),    make_table<model::Datastore>(),
-      make_table<model::Network>(),   make_table<model::Cluster>(), make_table<model::Pool>(),
-      make_table<model::Rule>(),      make_table<model::Task>(),    make_table<model::Event>(),
-      make_table<model::User>(),      make_table<model::Token>(),   make_table<model::AuditEntry>()};
+      make_table<model::Vm>(),      make_table<model::Host>(),    make_table<model::Datastore>(),
+      make_table<model::Network>(), make_table<model::Cluster>(), make_table<model::Pool>(),
+      make_table<model::Rule>(),    make_table<model::Task>(),    make_table<model::Event>(),
+      make_table<model::User>(),    make_table<model::Token>(),   make_table<model::AuditEntry>(),
+      make_table<model::Alarm>(),   make_table<model::Webhook>()};
   auto it = std::ranges::find(kTables, kind, &KindTable::kind);
   CHOROK_ASSERT(it != kTables.end());
   return *it;

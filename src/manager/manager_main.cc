@@ -10,6 +10,7 @@
 #include <map>
 
 #include "adapters/sqlite/sqlite_history.h"
+#include "adapters/sqlite/sqlite_plan_log.h"
 #include "adapters/sqlite/sqlite_store.h"
 #include "crypto/random.h"
 #include "crypto/seal.h"
@@ -44,6 +45,7 @@ constexpr OptionSpec kOptions[] = {
      "run: /metrics for Prometheus without a token, on a loopback address only"},
     {"sample-interval", "SECONDS", "run: between two samples of a host with VMs; default 10"},
     {"history-max", "MIB", "run: how large history.db may become; default 2048, 0: no history"},
+    {"plans-max", "MIB", "run: how much of its rounds to keep in plans.db; default 512, 0: none"},
     {"time-scale", "N", "run: for demonstrations, the policies' windows are so many times shorter"},
     {"record-rounds", "DIR", "run: write every round's snapshot and plan there, newest 10,000"},
     {"lifetime", "SECONDS", "token host: default an hour"},
@@ -75,8 +77,10 @@ struct Run {
   std::vector<ListenAddress> metrics;
   Duration sample_interval = std::chrono::seconds(10);
   std::int64_t history_mib = 0;
+  std::int64_t plans_mib = 0;
   std::unique_ptr<sqlite::SqliteStore> store;
   std::unique_ptr<sqlite::SqliteHistory> history;
+  std::unique_ptr<sqlite::SqlitePlanLog> plans;
   std::unique_ptr<Pki> pki;
   std::unique_ptr<BmcSwitches> switches;
   double time_scale = 1;
@@ -102,6 +106,8 @@ struct Run {
     open_history();
     ServiceSettings settings;
     settings.history = history.get();
+    open_plans();
+    settings.plan_log = plans.get();
     settings.agents.sample_interval = sample_interval;
     settings.engine = engine;
     settings.engine.owner = fmt::format("manager-{}", crypto::random_text(10));
@@ -112,6 +118,9 @@ struct Run {
     const crypto::SealingKey key = TRY(crypto::SealingKey::load(state.seal_key()));
     settings.seal = [key](const std::string& secret, const std::string& place) {
       return key.seal(secret, place);
+    };
+    settings.unseal = [key](const std::string& sealed, const std::string& place) {
+      return key.open(sealed, place);
     };
     switches = std::make_unique<BmcSwitches>(
         loop, [key](const std::string& sealed, const std::string& place) {
@@ -146,6 +155,16 @@ struct Run {
       history = std::move(*opened);
     else
       log.error("what VMs and hosts use is not kept: {}", opened.error().message);
+  }
+
+  void open_plans() {
+    if (plans_mib == 0) return;
+    auto opened =
+        sqlite::SqlitePlanLog::open(loop, {.path = state.plans(), .bytes_max = plans_mib << 20});
+    if (opened)
+      plans = std::move(*opened);
+    else
+      log.error("plans are not kept: {}", opened.error().message);
   }
 
   net::Async<> open() {
@@ -229,6 +248,7 @@ Result<int> run(const Options& options, const StateDir& state) {
   }
   self.sample_interval = std::chrono::seconds(TRY(options.number("sample-interval", 10, 0, 3600)));
   self.history_mib = TRY(options.number("history-max", 2048, 0, 1 << 20));
+  self.plans_mib = TRY(options.number("plans-max", 512, 0, 1 << 20));
   self.engine.audit_max =
       static_cast<std::size_t>(TRY(options.number("audit-max", 20'000, 1, 1'000'000)));
   self.engine.audit_age = std::chrono::days(TRY(options.number("audit-days", 365, 1, 36'500)));
@@ -252,6 +272,7 @@ Result<int> run(const Options& options, const StateDir& state) {
   self.loop.run();
   self.service.reset();
   self.history.reset();
+  self.plans.reset();
   self.store.reset();
   return self.exit_code;
 }

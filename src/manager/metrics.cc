@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 
+#include "manager/alarms.h"
+
 namespace chorok::manager {
 namespace {
 
@@ -135,6 +137,11 @@ void manager_families(MetricsText& text, const Engine& engine, std::string_view 
   for (const auto& [id, vm] : inventory.vms().all()) ++states[vm->status.state];
   for (const EnumValue& state : type_of<model::VmState>().values)
     text.sample({{"state", state.name}}, states[static_cast<model::VmState>(state.value)]);
+  text.family("chorok_alarms", "gauge", "Alarms that are not cleared, by severity.");
+  auto alarms = alarms_up(inventory);
+  for (const EnumValue& severity : type_of<model::AlarmSeverity>().values)
+    text.sample({{"severity", severity.name}},
+                static_cast<double>(alarms[static_cast<model::AlarmSeverity>(severity.value)]));
   int open = 0;
   for (const auto& [id, task] : inventory.tasks().all()) open += task->finished_state() ? 0 : 1;
   text.family("chorok_tasks_open", "gauge", "Tasks that are not finished.");

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <ranges>
+
+#include "base/json.h"
 
 namespace chorok::manager {
 
@@ -34,6 +37,43 @@ bool touches(const model::Snapshot& snapshot, const Action& action, const std::s
   };
   if (action.vm != model::kNone && snapshot.vms[action.vm].name == name) return true;
   return is_host(action.from) || is_host(action.to);
+}
+
+// The indices of a plan's names in the snapshot that it was made from.
+policy::Plan indexed(const policy::NamedPlan& named, const model::Snapshot& snapshot) {
+  std::map<std::string_view, model::Index> vms;
+  std::map<std::string_view, model::Index> hosts;
+  for (model::Index v = 0; v < snapshot.vms.size(); ++v) vms[snapshot.vms[v].name] = v;
+  for (model::Index h = 0; h < snapshot.hosts.size(); ++h) hosts[snapshot.hosts[h].name] = h;
+  const auto index = [](const auto& of, const std::string& name) {
+    const auto found = of.find(name);
+    return found == of.end() ? model::kNone : found->second;
+  };
+  policy::Plan out{.nothing = named.nothing,
+                   .stats = {.candidates = named.candidates,
+                             .hosts_on_before = named.hosts_on_before,
+                             .hosts_on_after = named.hosts_on_after}};
+  for (const policy::NamedAction& each : named.actions) {
+    Action action{.kind = each.kind,
+                  .vm = index(vms, each.vm),
+                  .from = index(hosts, each.from),
+                  .to = index(hosts, each.to),
+                  .priority = each.priority,
+                  .why = each.why,
+                  .reason = each.reason,
+                  .gain = each.gain_j,
+                  .cost = each.cost_j,
+                  .after = each.after,
+                  .delay = each.delay};
+    for (const policy::NamedAlternative& other : each.alternatives)
+      action.alternatives.push_back({index(hosts, other.host), other.why, other.value});
+    out.actions.push_back(std::move(action));
+  }
+  for (const policy::NamedViolation& each : named.violations)
+    out.violations.push_back({each.why, index(vms, each.vm), index(hosts, each.host), each.text});
+  for (const policy::NamedTurnedDown& each : named.turned_down)
+    out.turned_down.push_back({each.why, each.count});
+  return out;
 }
 
 std::string sentence_of(const model::Snapshot& snapshot, const Action& action) {
@@ -69,23 +109,61 @@ LivePlan live_plan(const ClusterDriver& driver, const std::string& cluster) {
   return out;
 }
 
-Result<LiveWhy> live_why(const std::deque<PlanRecord>& plans, const std::string& cluster,
-                         const std::string& name) {
-  if (plans.empty())
-    return fail(Code::kUnavailable, "no round has been taken since the manager began; ask again");
-  const PlanRecord& newest = plans.back();
-  LiveWhy out{.cluster = cluster, .round = newest.number, .at = newest.at};
-  Result<policy::Explanation> now = policy::explain(*newest.snapshot, *newest.plan, name);
+Result<LiveWhy> why_by(const PlanRecord& record, const std::string& cluster,
+                       const std::string& name) {
+  LiveWhy out{.cluster = cluster, .round = record.number, .at = record.at};
+  if (record.snapshot == nullptr) {
+    out.now.name = name;
+    out.now.facts = {"what was seen then is not kept any more, only what was decided"};
+    return out;
+  }
+  Result<policy::Explanation> now = policy::explain(*record.snapshot, *record.plan, name);
   if (!now)
     return fail(Code::kUnavailable, fmt::format("round {} did not know {}; ask again in a minute",
-                                                newest.number, name));
+                                                record.number, name));
   out.now = std::move(*now);
+  return out;
+}
+
+std::vector<Decision> decisions_about(const std::deque<PlanRecord>& plans, const std::string& name,
+                                      std::size_t limit) {
+  std::vector<Decision> out;
   for (const PlanRecord& record : plans | std::views::reverse)
-    for (const Action& action : record.plan->actions)
+    for (const Action& action : record.plan->actions) {
+      if (out.size() >= limit) return out;
       if (touches(*record.snapshot, action, name))
-        out.decisions.push_back({.round = record.number,
-                                 .at = record.at,
-                                 .text = sentence_of(*record.snapshot, action)});
+        out.push_back({.round = record.number,
+                       .at = record.at,
+                       .text = sentence_of(*record.snapshot, action)});
+    }
+  return out;
+}
+
+ports::LoggedRound logged(const std::string& cluster, const PlanRecord& record) {
+  const model::Snapshot& snapshot = *record.snapshot;
+  ports::LoggedRound out{.cluster = cluster,
+                         .at = record.at,
+                         .number = record.number,
+                         .snapshot = record.snapshot,
+                         .plan = json::encode(policy::named(*record.plan, snapshot))};
+  for (const Action& action : record.plan->actions) {
+    const std::string text = sentence_of(snapshot, action);
+    if (action.vm != model::kNone) out.decisions.push_back({snapshot.vms[action.vm].name, text});
+    for (const model::Index host : {action.from, action.to})
+      if (host != model::kNone && (host == action.to || action.from != action.to))
+        out.decisions.push_back({snapshot.hosts[host].name, text});
+  }
+  return out;
+}
+
+Result<PlanRecord> recorded(const ports::LoggedRound& round) {
+  PlanRecord out{.at = round.at, .number = round.number, .snapshot = round.snapshot};
+  auto plan = std::make_shared<policy::Plan>();
+  if (round.snapshot != nullptr) {
+    const auto named = TRY(json::decode<policy::NamedPlan>(round.plan, {.stored = true}));
+    *plan = indexed(named, *round.snapshot);
+  }
+  out.plan = std::move(plan);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "manager/cluster_driver.h"
 #include "policy/explain.h"
 #include "policy/named_plan.h"
+#include "ports/plan_log.h"
 
 namespace chorok::manager {
 
@@ -43,8 +44,15 @@ struct LiveWhy {
 };
 
 LivePlan live_plan(const ClusterDriver& driver, const std::string& cluster);
-// kUnavailable: no round has been taken yet, or it is newer than the newest one.
-Result<LiveWhy> live_why(const std::deque<PlanRecord>& plans, const std::string& cluster,
-                         const std::string& name);
+// By one round, without the decisions of others. kUnavailable: the round did not know it.
+Result<LiveWhy> why_by(const PlanRecord& record, const std::string& cluster,
+                       const std::string& name);
+// What was decided about it, newest first, at most `limit`.
+std::vector<Decision> decisions_about(const std::deque<PlanRecord>& plans, const std::string& name,
+                                      std::size_t limit);
+
+// As it is kept for days, and back. One whose snapshot is not kept any more has none.
+ports::LoggedRound logged(const std::string& cluster, const PlanRecord& record);
+Result<PlanRecord> recorded(const ports::LoggedRound& round);
 
 }  // namespace chorok::manager

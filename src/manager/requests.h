@@ -82,6 +82,11 @@ class Requests {
   void verb(const Caller& caller, const model::Verb& verb, std::string_view ref,
             model::TaskArgs args, Conditions conditions, Answered done);
   void cancel_task(const Caller& caller, std::string_view id, Conditions conditions, Answered done);
+  // Somebody knows of it; saying so again changes nothing.
+  void acknowledge_alarm(const Caller& caller, std::string_view id, Conditions conditions,
+                         Answered done);
+  // Only where an event has begun it: what holds is cleared by mending it.
+  void clear_alarm(const Caller& caller, std::string_view id, Conditions conditions, Answered done);
   // Asks every connected host's libvirt for the CPU all can offer, and sets it as the cluster's
   // baseline.
   void set_baseline(const Caller& caller, std::string_view cluster, Conditions conditions,
@@ -129,6 +134,9 @@ class Requests {
   Problems prepare(model::Cluster& object, const model::Cluster* before) const;
   Problems prepare(model::Pool& object, const model::Pool* before) const;
   Problems prepare(model::Rule& object, const model::Rule* before) const;
+  Problems prepare(model::Webhook& object, const model::Webhook* before) const;
+  Result<> may_work_on(const Caller& caller, const model::Alarm& alarm) const;
+  void commit_alarm(model::Alarm alarm, Answered done);
   Problems prepare_vm(const Caller& caller, model::Vm& vm, const model::Vm* before) const;
   // That the VM's pool is of that host's cluster.
   Problems check_pool_of(const model::Vm& vm, const std::string& host) const;

@@ -37,6 +37,7 @@ void Requests::create(const Caller& caller, std::string_view kind, std::string b
   if (kind == "pool") return plain(std::type_identity<model::Pool>{});
   if (kind == "rule") return plain(std::type_identity<model::Rule>{});
   if (kind == "user") return plain(std::type_identity<model::User>{});
+  if (kind == "webhook") return plain(std::type_identity<model::Webhook>{});
   done(fail(Code::kUnsupported, fmt::format("a {} is not made this way", kind)));
 }
 
@@ -54,6 +55,7 @@ void Requests::create_plain(const Caller& caller, const std::string& body, Condi
     return done(Unexpected(is_free.error()));
   object->meta.id = engine_.new_id(kKind == "datastore" ? "ds"
                                    : kKind == "network" ? "net"
+                                   : kKind == "webhook" ? "hook"
                                                         : kKind);
   Problems problems = prepare(*object, nullptr);
   if (conditions.dry_run)

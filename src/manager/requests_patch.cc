@@ -54,6 +54,8 @@ void Requests::patch(const Caller& caller, std::string_view kind, std::string_vi
     return patch_plain<model::Rule>(caller, ref, body, conditions, std::move(done));
   if (kind == "user")
     return patch_plain<model::User>(caller, ref, body, conditions, std::move(done));
+  if (kind == "webhook")
+    return patch_plain<model::Webhook>(caller, ref, body, conditions, std::move(done));
   done(fail(Code::kUnsupported, fmt::format("a {} cannot be changed", kind)));
 }
 

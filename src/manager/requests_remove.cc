@@ -36,9 +36,11 @@ void Requests::remove(const Caller& caller, std::string_view kind, std::string_v
   auto cluster_may = [&](const model::Cluster& cluster) { return cluster_may_go(cluster); };
   if (kind == "cluster")
     return remove_plain<model::Cluster>(caller, ref, conditions, cluster_may, std::move(done));
-  auto any_time = [](const model::Rule&) -> Result<> { return {}; };
+  auto any_time = [](const auto&) -> Result<> { return {}; };
   if (kind == "rule")
     return remove_plain<model::Rule>(caller, ref, conditions, any_time, std::move(done));
+  if (kind == "webhook")
+    return remove_plain<model::Webhook>(caller, ref, conditions, any_time, std::move(done));
   done(fail(Code::kUnsupported, fmt::format("a {} cannot be deleted", kind)));
 }
 

@@ -15,6 +15,7 @@
 #include "adapters/memory/memory_store.h"
 #include "agent/core.h"
 #include "manager/agents.h"
+#include "manager/alarms.h"
 #include "manager/engine.h"
 #include "manager/reconciler.h"
 #include "manager/requests.h"
@@ -42,6 +43,7 @@ struct ManagerLife {
     reconciler = std::make_unique<Reconciler>(engine, world, agents);
     agents.connect(*reconciler);
     reconciler->mark_all();
+    alarms = std::make_unique<Alarms>(engine, AlarmSources{});
   }
   bool ready() const { return reconciler != nullptr; }
 
@@ -51,6 +53,7 @@ struct ManagerLife {
   std::unique_ptr<Reconciler> reconciler;
   Requests requests;
   Telemetry telemetry;
+  std::unique_ptr<Alarms> alarms;
 };
 
 // One host's agent; its journal outlives it.
@@ -248,6 +251,9 @@ class SeedsCluster {
     }
     for (std::string& line : history.settled(expected))
       if (!reported(line)) wrong.push_back(std::move(line));
+    for (const auto& [id, alarm] : inventory().alarms().all())
+      if (alarm->kind == "host.lost" && alarm->state != model::AlarmState::kCleared)
+        wrong.push_back(fmt::format("{} is missed although it is there", alarm->subject_name));
     if (!fake.world.violations().empty()) wrong.push_back(fake.world.describe_violations());
     return wrong;
   }

@@ -14,6 +14,7 @@ struct StateDir {
 
   std::string store() const { return path + "/chorok.db"; }
   std::string history() const { return path + "/history.db"; }
+  std::string plans() const { return path + "/plans.db"; }
   std::string pki() const { return path + "/pki"; }
   std::string socket() const { return path + "/admin.sock"; }
   std::string names() const { return path + "/names"; }

@@ -15,6 +15,7 @@ const Type& Hello::type() {
                                 .field("host", &Hello::host, "")
                                 .field("boot_id", &Hello::boot_id, "")
                                 .field("agent_version", &Hello::agent_version, "")
+                                .field("started", &Hello::started, "Of the agent's process.")
                                 .field("term", &Hello::term, "")
                                 .field("inventory", &Hello::inventory, "");
   return kType;

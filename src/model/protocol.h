@@ -27,6 +27,7 @@ struct Hello {
   std::string host;  // id from its certificate; checked against it
   std::string boot_id;
   std::string agent_version;
+  Time started{};          // of the agent's process, by its own clock
   std::uint64_t term = 0;  // highest it has accepted
   HostInventory inventory;
   static const Type& type();

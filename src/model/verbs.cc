@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/result.h"
+#include "model/alarm.h"
 #include "model/host.h"
 #include "model/pool.h"
 #include "model/task.h"
@@ -208,6 +209,17 @@ std::span<const ResourceKind> resource_kinds() {
        &type_of<Event>,
        {"time", "severity", "kind", "subject_name", "message"},
        {"id", "user", "task"}},
+      {"alarm",
+       "alarms",
+       &type_of<Alarm>,
+       {"id", "severity", "state", "kind", "subject_name", "raised_at", "text"},
+       {"count", "acknowledged_by", "acknowledged_at", "cleared_at", "cleared_by", "action"}},
+      {"webhook",
+       "webhooks",
+       &type_of<Webhook>,
+       {"meta/name", "url", "min_severity", "enabled", "delivered_at", "failures", "failure"},
+       {"meta/id", "delivered", "failed_at"},
+       true},
       {"audit",
        "audit",
        &type_of<AuditEntry>,

@@ -1,0 +1,18 @@
+// A round that was taken: what was seen, and what came of it.
+#pragma once
+
+#include <memory>
+
+#include "model/snapshot.h"
+#include "policy/plan.h"
+
+namespace chorok::manager {
+
+struct PlanRecord {
+  Time at{};
+  std::int64_t number = 0;
+  std::shared_ptr<const model::Snapshot> snapshot;
+  std::shared_ptr<const policy::Plan> plan;
+};
+
+}  // namespace chorok::manager
