@@ -31,6 +31,8 @@ std::vector<CommandSpec> make_commands() {
   add_files(all);
   add_accounts(all);
   add_usage(all);
+  add_alarms(all);
+  add_recommendations(all);
   add_sim(all);
   std::ranges::move(plan_commands(), std::back_inserter(all));
   all.push_back(advise_command());
@@ -87,6 +89,8 @@ const std::vector<GroupSpec>& groups() {
       {"rule", "Which VMs run together, apart, on which hosts."},
       {"task", "Work in progress."},
       {"event", "What happened."},
+      {"alarm", "What wants a person."},
+      {"webhook", "Where alarms are told."},
       {"audit", "Who asked for what."},
       {"user", "Who may log in."},
       {"token", "What stands for a user, or lets a host join."},

@@ -99,6 +99,9 @@ std::vector<FlagSpec> object_flags(const model::ResourceKind& kind) {
     flags = cluster_flags();
   } else if (kind.kind == "pool") {
     flags = pool_flags();
+  } else if (kind.kind == "webhook") {
+    // --url is the manager's own, for every command.
+    flags = flags_of(type, {{"url", "to"}, {"min_severity", ""}, {"enabled", ""}, {"ca", ""}});
   } else {
     for (const Field& field : type.fields) {
       bool is_text = unwrap(field.type()).kind != Kind::kStruct;
@@ -106,6 +109,14 @@ std::vector<FlagSpec> object_flags(const model::ResourceKind& kind) {
         continue;
       flags.push_back(field_flag(type, field.name));
     }
+  }
+  if (kind.kind == "webhook") {
+    flags.push_back(
+        {.name = "ca-file", .value = "FILE", .doc = "The same, from a file.", .completes = "file"});
+    flags.push_back({.name = "secret-file",
+                     .value = "FILE",
+                     .doc = "What signs the messages; kept sealed.",
+                     .completes = "file"});
   }
   flags.push_back(field_flag(type, "meta/labels", "label"));
   flags.push_back(field_flag(type, "meta/folder"));
@@ -140,6 +151,8 @@ CommandSpec list_command(const model::ResourceKind& kind) {
       {.name = "columns", .value = "PATH,…", .doc = "These fields instead of the usual ones."},
       {.name = "no-headers", .doc = "Rows alone."},
   };
+  if (kind.kind == "alarm")
+    spec.flags.push_back({.name = "all", .doc = "Those that are over, too."});
   spec.handler = run_list;
   spec.kind = &kind;
   return spec;

@@ -226,8 +226,14 @@ void add_general(std::vector<CommandSpec>& all) {
                  .operands = "vm|host NAME",
                  .args_min = 2,
                  .args_max = 2,
+                 .flags = {{.name = "at",
+                            .value = "TIME",
+                            .doc = "As of then: a time (2026-11-21T10:00), or how long ago (2h)."},
+                           {.name = "last",
+                            .value = "N",
+                            .doc = "So many decisions, the newest; 20 if not said."}},
                  .completes = {"", ""},
-                 .example = "chorok why vm web1",
+                 .example = "chorok why vm web1 --at 2026-11-21T10:00",
                  .handler = run_why});
   all.push_back(
       {.name = "version", .doc = "Of this program and of the manager.", .handler = run_version});

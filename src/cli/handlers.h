@@ -45,6 +45,10 @@ Result<int> run_console(Session& session, const Invocation& call);
 Result<int> run_vnc(Session& session, const Invocation& call);
 // status.cc
 Result<int> run_status(Session& session, const Invocation& call);
+// recommendations.cc
+void add_recommendations(std::vector<CommandSpec>& all);
+// alarms.cc
+void add_alarms(std::vector<CommandSpec>& all);
 // usage.cc
 void add_usage(std::vector<CommandSpec>& all);
 // sim.cc

@@ -60,6 +60,7 @@ class Lister {
     Query query;
     if (call_.has("selector")) query.emplace_back("labels", call_.value("selector"));
     for (const std::string& field : call_.values("field")) query.emplace_back("field", field);
+    if (kind_.kind == "alarm" && !call_.on("all")) query.emplace_back("field", "state!=cleared");
     for (const char* name : {"name", "sort", "limit"})
       if (call_.has(name)) query.emplace_back(name, call_.value(name));
     if (is_log_) query.emplace_back("sort", fmt::format("-{}", log_time()));

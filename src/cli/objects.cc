@@ -126,6 +126,13 @@ Result<> apply_flags(const Invocation& call, Value& object) {
     auto applied = apply_flag(flag, call.values(flag.name), object);
     if (!applied) return usage_fail(applied.error().message, "--" + flag.name);
   }
+  // What is too long or too secret for a command line.
+  for (const auto& [flag, field] : {std::pair{"ca-file", "ca"}, {"secret-file", "secret"}}) {
+    if (!call.has(flag)) continue;
+    std::string text = TRY(read_file(std::string(call.value(flag))));
+    while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+    object.member(field) = std::move(text);
+  }
   return {};
 }
 

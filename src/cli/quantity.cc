@@ -9,6 +9,8 @@
 #include <span>
 #include <utility>
 
+#include "base/json.h"
+
 namespace chorok::cli {
 namespace {
 
@@ -158,6 +160,15 @@ std::string human_time(Time time, Time now) {
   if (away < 3600) return say(60, "min");
   if (away < 2 * 86400) return say(3600, "h");
   return say(86400, "d");
+}
+
+Result<std::string> moment(std::string_view text) {
+  for (const char* rest : {"", "Z", ":00Z", "T00:00:00Z"})
+    if (!text.empty() && json::parse_time(std::string(text) + rest))
+      return std::string(text) + rest;
+  if (auto ago = parse_duration(text)) return fmt::format("-{:.0f}", seconds(*ago));
+  return fail(Code::kInvalid,
+              fmt::format("'{}' is neither a time (2026-11-22T05:00) nor how long ago (2h)", text));
 }
 
 }  // namespace chorok::cli

@@ -15,6 +15,9 @@ namespace chorok::cli {
 Result<Mib> parse_size(std::string_view text);
 // "300ms", "30s", "5m", "1h", "2d", "1h30m", "45" (seconds).
 Result<Duration> parse_duration(std::string_view text);
+// A time as the API's queries take it: "2h" is two hours ago, "2026-11-21", "2026-11-21T10:00" and
+// "2026-11-21T10:00:00Z" are times (UTC).
+Result<std::string> moment(std::string_view text);
 // "2400", "2.4GHz", "2400MHz".
 Result<Mhz> parse_mhz(std::string_view text);
 

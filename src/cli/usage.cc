@@ -157,17 +157,6 @@ Result<int> live_top(Session& session, Api& api, const Top& top, Duration pause)
 
 // ---- stats
 
-// "2h" is two hours ago; else a time as the API takes it.
-Result<std::string> moment(std::string_view text) {
-  if (json::parse_time(text)) return std::string(text);
-  auto ago = parse_duration(text);
-  if (!ago)
-    return fail(
-        Code::kInvalid,
-        fmt::format("'{}' is neither a time (2026-11-22T05:00:00Z) nor how long ago (2h)", text));
-  return fmt::format("-{:.0f}", seconds(*ago));
-}
-
 Table stats_table(const Value& answer) {
   Table table;
   table.columns = {{.title = "TIME"},

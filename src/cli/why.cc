@@ -5,6 +5,7 @@
 #include "cli/handlers.h"
 #include "cli/objects.h"
 #include "cli/plan_show.h"
+#include "cli/quantity.h"
 #include "cli/text.h"
 
 namespace chorok::cli {
@@ -45,11 +46,17 @@ Result<int> run_why(Session& session, const Invocation& call) {
   const model::ResourceKind* kind = model::find_resource_kind(call.args[0]);
   if (kind == nullptr || (kind->kind != "vm" && kind->kind != "host"))
     return usage_fail("write `chorok why vm NAME` or `chorok why host NAME`");
-  const Value answer = TRY(TRY(session.api())->get(ref_path(kind->plural, call.args[1], "why")));
+  Query query;
+  if (call.has("at")) query.emplace_back("at", TRY(moment(call.value("at"))));
+  if (call.has("last")) query.emplace_back("last", call.value("last"));
+  const Value answer =
+      TRY(TRY(session.api())->get(ref_path(kind->plural, call.args[1], "why"), std::move(query)));
   if (session.is_structured()) {
     session.out_value(answer);
     return exit_code::kOk;
   }
+  session.note(
+      fmt::format("round {}, {}\n", answer.get("round").integer(), answer.get("at").text()));
   show_explanation(session, TRY(read<policy::Explanation>(answer.get("now"))));
   const Value::List& decisions = answer.get("decisions").items();
   if (!decisions.empty()) session.out("\ndecided\n");
