@@ -14,6 +14,7 @@ STEP=5 # seconds between two rates of a guest
 live_begin() {
   local i host
   export CHOROK_LAB_TIME_SCALE=$SCALE CHOROK_LAB_RECORD=${BENCH_RECORD-1} BENCH_CORES=${BENCH_CORES:-0.4} CHOROK_LAB_MEMORY_MIB=2560
+  export CHOROK_LAB_WEIGHT=${BENCH_WEIGHT:-20} # each host is to have its share, whatever else this machine does
   # No samples while guests boot: that takes as long at any scale, and would look like an hour of full load.
   export CHOROK_LAB_SAMPLE_SECONDS=0
   lab_begin "$HOSTS"

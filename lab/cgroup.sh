@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # One cgroup a host, with a CPU quota and a memory limit, and one for the lab's services on this machine. Version 1 (each
-# controller its own tree), the hybrid, and version 2 alone. Sourced by lab/lab; uses LAB, RUN, CORES, MEMORY_MIB.
+# controller its own tree), the hybrid, and version 2 alone. Sourced by lab/lab; uses LAB, RUN, CORES, WEIGHT,
+# MEMORY_MIB.
 # $RUN/cgroups holds a line per tree: CONTROLLERS DIRECTORY; the first is the one membership is read from.
 
 CGROUP_PERIOD_US=20000 # short, so that a throttled host stalls for milliseconds and not for a tenth of a second
@@ -27,7 +28,13 @@ cgroup_create_lab() {
   printf '%s\n' "${list[@]}" | grep -vE "$membership" >>"$RUN/cgroups" || true
   while read -r controllers path; do
     mkdir -p "$path/services"
-    [ "$controllers" != unified ] || echo "+cpu +memory" >"$path/cgroup.subtree_control"
+    case ,$controllers, in
+      ,unified,)
+        echo "+cpu +memory" >"$path/cgroup.subtree_control"
+        echo $((100 * WEIGHT)) >"$path/cpu.weight"
+        ;;
+      *,cpu,*) echo $((1024 * WEIGHT)) >"$path/cpu.shares" ;;
+    esac
   done <"$RUN/cgroups"
 }
 
