@@ -11,15 +11,23 @@ FAULTS=${BENCH_FAULTS:-25}
 # sleeps that may be woken, the next kind has its turn.
 KINDS=(wake_fails agent_killed migration_fails power_lost manager_killed bmc_silent agent_killed power_lost stuck_off migration_fails)
 
-# What must be told of a fault: kinds of events, of the host or VM that it struck.
+# What must be told of a fault, of the host or VM that it struck: kinds of events, and of alarms (docs/alarms.md).
 declare -A TOLD=(
-  [agent_killed]='host.lost'
-  [manager_killed]='manager.started'
+  [agent_killed]='host.agent_restarted|host.lost'
+  [manager_killed]='manager.away'
   [bmc_silent]='host.bmc_failed|cluster.wake_failed'
   [migration_fails]='vm.migrate.failed'
-  [power_lost]='cluster.host_failed|cluster.host_silent'
+  [power_lost]='cluster.host_failed'
   [wake_fails]='cluster.wake_failed'
   [stuck_off]='cluster.wake_failed|host.bmc_failed'
+) ALARMED=(
+  [agent_killed]='host.agent_restarted|host.lost'
+  [manager_killed]='manager.away'
+  [bmc_silent]='host.bmc|host.wake_failed'
+  [migration_fails]='vm.move_failed'
+  [power_lost]='host.failed'
+  [wake_fails]='host.wake_failed'
+  [stuck_off]='host.wake_failed|host.bmc'
 )
 
 hosts_that() { # POWERED(1|0): names
@@ -117,6 +125,12 @@ live_meanwhile() { # START_US
   kill $doubler
 }
 
+said_since() { # TIME SUBJECT|"" KINDS FIELD events|alarms
+  jq -e --arg when "$1" --arg victim "$2" --arg kinds "^($3)\$" --arg at "$4" \
+    '[.items[] | select(.[$at] >= $when and (.kind | test($kinds)) and ($victim == "" or .subject_name == $victim))] | length > 0' \
+    "$SAMPLES/$5.json" >/dev/null
+}
+
 vms_lost() { # how many of the guests do not run anywhere
   local i running
   running=$(for i in $(hosts_that 1); do lab virsh "$i" list --state-running --name; done | grep . | sort -u | wc -l)
@@ -132,15 +146,13 @@ live_rows() {
   touch "$SAMPLES/doubles"
   row livefaults.doubled "VMs that ran on two hosts at once" "$(sort -u "$SAMPLES/doubles" | wc -l)" - "<=" 0
   get '/events?limit=0' >"$SAMPLES/events.json"
+  get '/alarms?limit=0' >"$SAMPLES/alarms.json"
   while IFS=$'\t' read -r when kind victim; do
-    jq -e --arg when "$when" --arg kinds "^(${TOLD[$kind]})\$" --arg victim "$victim" \
-      '[.items[] | select(.time >= $when and (.kind | test($kinds)) and ($victim == "" or .subject_name == $victim))] | length > 0' \
-      "$SAMPLES/events.json" >/dev/null || {
-      unreported=$((unreported + 1))
-      printf '%s\t%s\t%s\n' "$when" "$kind" "$victim" >>"$SAMPLES/unreported.tsv"
-    }
+    if said_since "$when" "$victim" "${TOLD[$kind]}" time events && said_since "$when" "$victim" "${ALARMED[$kind]}" seen_at alarms; then continue; fi
+    unreported=$((unreported + 1))
+    printf '%s\t%s\t%s\n' "$when" "$kind" "$victim" >>"$SAMPLES/unreported.tsv"
   done <"$SAMPLES/faults.tsv"
-  row livefaults.unreported "faults without an event" "$unreported" - "<=" 0
+  row livefaults.unreported "faults without an event or without an alarm" "$unreported" - "<=" 0
 }
 
 bench_livefaults() {

@@ -1,7 +1,5 @@
 #include "manager/http_service.h"
 
-#include <fmt/format.h>
-
 #include "crypto/random.h"
 #include "crypto/x509.h"
 #include "manager/http_await.h"
@@ -45,20 +43,7 @@ net::Async<> Service::start() {
     if (!restored) Log("manager").error("the history cannot be read: {}", restored.error().message);
   }
   reconciler_->mark_all();
-  say_who_leads();
   co_return Result<>{};
-}
-
-// However the one before has ended: what happened at its end is looked for here.
-void Service::say_who_leads() {
-  model::Event event;
-  event.time = engine_.now();
-  event.kind = "manager.started";
-  event.user = "chorok";
-  event.message = fmt::format("a manager leads, the {}. since the store was made", engine_.term());
-  Changes changes;
-  engine_.add_event(changes, std::move(event));
-  engine_.commit(std::move(changes), [](const Result<>&) {});
 }
 
 void Service::make_telemetry() {

@@ -81,7 +81,6 @@ class Service {
  private:
   void make_parts();
   void make_telemetry();
-  void say_who_leads();
   void make_alarms();
 
   net::AsioLoop& loop_;
