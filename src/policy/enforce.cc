@@ -19,6 +19,8 @@ namespace {
 constexpr double kAlmost = 1 - 1e-6;  // sums of many parts are rounded
 constexpr Amounts kNoEnd = {kUnlimited, kUnlimited};
 constexpr double kSharesAVcpu = 1000;
+constexpr double kShortageStep = 0.8;
+constexpr int kShortageSteps = 16;    // down to 3 %
 constexpr double kSharesLeast = 2;    // of the kernel's
 constexpr double kLimitLeast = 0.02;  // of a core: the guest must be able to answer
 
@@ -74,24 +76,76 @@ class Enforcer {
 
   // ---- Weights
 
+  // By VM: what the tree grants of `capacity`, and what VMs count for then.
+  struct Level {
+    std::vector<double> granted;
+    std::vector<double> counts;
+  };
+  Level level(double capacity, std::span<const Amounts> all) const {
+    EntitleOptions busy = options_.entitle;
+    busy.demand = all;
+    Level level{.granted = entitle_vms(s_, Resource::kCpu, capacity, options_.entitle),
+                .counts = entitle_vms(s_, Resource::kCpu, capacity, busy)};
+    for (std::size_t v = 0; v < s_.vms.size(); ++v)
+      level.counts[v] = std::max(level.counts[v], level.granted[v]);
+    return level;
+  }
+  double granted_on(Index host, const Level& level) const {
+    double sum = 0;
+    for (const Index i : on_host_[host]) sum += level.granted[out_.settings[i].vm];
+    return sum;
+  }
+
+  // Where a host has less than its VMs are granted in the cluster, they are weighed as if the whole
+  // cluster were so short that they fit: else VMs that are granted all that they could use would
+  // count the same, whatever their shares.
+  void weigh() {
+    const std::vector<Amounts> all = everything();
+    double capacity = capacity_for_vms(s_).cpu;
+    Level above = level(capacity, all);
+    std::vector<Index> left;
+    for (Index h = 0; h < s_.hosts.size(); ++h) {
+      weigh_host(h, above.counts);
+      if (granted_on(h, above) > s_.hosts[h].capacity.cpu && on_host_[h].size() > 1)
+        left.push_back(h);
+    }
+    for (int step = 0; step < kShortageSteps && !left.empty(); ++step) {
+      capacity *= kShortageStep;
+      const Level below = level(capacity, all);
+      std::erase_if(left, [&](Index h) {
+        const double room = s_.hosts[h].capacity.cpu;
+        const double low = granted_on(h, below);
+        const double high = granted_on(h, above);
+        weigh_host(h, below.counts);
+        if (low > room) return false;
+        // Between two levels what is granted is linear, but for a bend now and then.
+        const double part = high > low ? (room - low) / (high - low) : 0;
+        std::vector<double> counts = below.counts;
+        for (const Index i : on_host_[h]) {
+          const Index v = out_.settings[i].vm;
+          counts[v] += part * (above.counts[v] - counts[v]);
+        }
+        weigh_host(h, counts);
+        return true;
+      });
+      above = below;
+    }
+  }
+
   // The sum of a host's weights is that of its VMs' normal ones, so that guests which are not
   // Chorok's stay what they were among them.
-  void weigh() {
-    const Entitlement busy = entitle_to(capacity_for_vms(s_), everything());
-    const auto counts = [&](Index v) { return std::max(out_.granted.vms[v].cpu, busy.vms[v].cpu); };
-    for (const std::vector<Index>& there : on_host_) {
-      double sum = 0;
-      double normal = 0;
-      for (const Index i : there) {
-        sum += counts(out_.settings[i].vm);
-        normal += kSharesAVcpu * s_.vms[out_.settings[i].vm].vcpus;
-      }
-      for (const Index i : there) {
-        Setting& setting = out_.settings[i];
-        setting.shares =
-            sum > 0 ? normal * counts(setting.vm) / sum : kSharesAVcpu * s_.vms[setting.vm].vcpus;
-        setting.shares = std::max(setting.shares, kSharesLeast);
-      }
+  void weigh_host(Index host, std::span<const double> counts) {
+    double sum = 0;
+    double normal = 0;
+    for (const Index i : on_host_[host]) {
+      sum += counts[out_.settings[i].vm];
+      normal += kSharesAVcpu * s_.vms[out_.settings[i].vm].vcpus;
+    }
+    for (const Index i : on_host_[host]) {
+      Setting& setting = out_.settings[i];
+      setting.shares =
+          sum > 0 ? normal * counts[setting.vm] / sum : kSharesAVcpu * s_.vms[setting.vm].vcpus;
+      setting.shares = std::max(setting.shares, kSharesLeast);
     }
   }
 
@@ -108,8 +162,7 @@ class Enforcer {
     std::vector<Amounts> asks(s_.vms.size());
     for (std::size_t v = 0; v < asks.size(); ++v) {
       const SnapshotVm& vm = s_.vms[v];
-      asks[v].cpu = std::max(demand_of(vm, Resource::kCpu, options_.entitle),
-                             options_.wake * most.vms[v].cpu);
+      asks[v].cpu = std::max(cpu_asked(static_cast<Index>(v)), options_.wake * most.vms[v].cpu);
       asks[v].memory =
           std::max(demand_of(vm, Resource::kMemory, options_.entitle), vm.overhead + floor_of(vm));
     }
@@ -119,6 +172,16 @@ class Enforcer {
       limit_cpu(setting, bound);
       limit_memory(setting, bound, held);
     }
+  }
+
+  Before before(Index v) const {
+    return v < options_.before.size() ? options_.before[v] : Before();
+  }
+  double cpu_asked(Index v) const {
+    const double demand = demand_of(s_.vms[v], Resource::kCpu, options_.entitle);
+    const double limit = before(v).limit;
+    if (limit > 0 && demand >= options_.limit_used * limit) return s_.vms[v].size.cpu;
+    return std::min(demand * (1 + options_.headroom), s_.vms[v].size.cpu);
   }
 
   // The nearest pool above a VM whose limit is used up; kNone: it is the VM's own.
@@ -143,13 +206,10 @@ class Enforcer {
 
   // ---- Memory
 
-  double held_back(Index v) const {
-    return v < options_.held_back.size() ? options_.held_back[v] : 0;
-  }
   // What it would hold of the host if nothing were taken from it.
   double holds(Index v) const {
     const SnapshotVm& vm = s_.vms[v];
-    return std::min(vm.consumed + held_back(v), vm.size.memory + vm.overhead);
+    return std::min(vm.consumed + before(v).held_back, vm.size.memory + vm.overhead);
   }
   std::vector<double> held_in_pools() const {
     std::vector<double> held(s_.pools.size(), 0);

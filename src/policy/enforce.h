@@ -3,9 +3,10 @@
 // hold all that the tree says of it, so that pools may span hosts.
 //
 // Weights. On one host VMs count in proportion to what they are entitled to in the whole cluster,
-// so a host shares out as the cluster would. A VM that asks for little now keeps the weight that it
-// would have if everybody asked for all: a weight takes nothing from others while its owner
-// sleeps, and it must not wake up to none.
+// so a host shares out as the cluster would; where the host is shorter than the cluster, in
+// proportion to what they would be entitled to in a cluster as short as that. A VM that asks for
+// little now keeps the weight that it would have if everybody asked for all: a weight takes nothing
+// from others while its owner sleeps, and it must not wake up to none.
 //
 // Limits. Only where the tree has one: the VM's own or that of a pool above it. It is what the tree
 // would grant if hosts had no end, so it comes from limits alone and never from shortage: who has
@@ -25,16 +26,22 @@
 
 namespace chorok::policy {
 
+// What was in force of a VM when the snapshot was taken.
+struct Before {
+  double limit = 0;  // MHz; 0: none. Who used nearly all of it wants more: nobody knows how much
+  double held_back = 0;  // MiB. A host is short for as long as it would be if they were given back
+};
+
 struct EnforceOptions {
   EntitleOptions entitle;
   double wake = 0.25;           // of its part of a limit, that a sleeping VM keeps
+  double headroom = 0.1;        // of its demand, above it
+  double limit_used = 0.95;     // from there on nearly all of a limit is used
   double memory_full = 0.95;    // of a host or a limit: from there on it is short
   double active_margin = 0.25;  // of what a guest works with, on top of it
   double active_margin_mib = 32;
-  double memory_least = 64;  // MiB; no guest lives on less
-  // MiB that each VM was told to do without when `snapshot` was taken, by VM; empty: none was. A
-  // host is short for as long as it would be if they were given back.
-  std::span<const double> held_back;
+  double memory_least = 64;        // MiB; no guest lives on less
+  std::span<const Before> before;  // by VM; empty: nothing was
 };
 
 // Of one VM on one host. A VM that is moving has one on either side.

@@ -84,6 +84,31 @@ TEST(Enforce, WhoSleepsKeepsHisWeightAndPartOfHisLimit) {
   EXPECT_NEAR(of(e, 1).limit, 350, 1e-6) << "and the others have the rest meanwhile";
 }
 
+// A host may not know how long a guest had to wait; then its demand is what it got.
+TEST(Enforce, WhoUsesAllOfHisLimitWantsMore) {
+  TestCluster c = three(600, 600, 800);
+  c.snapshot.vms[0].cpu_demand.now = 99;
+  c.snapshot.vms[1].cpu_demand.now = c.snapshot.vms[2].cpu_demand.now = 350;
+  const std::vector<Before> before = {{.limit = 100}, {.limit = 350}, {.limit = 350}};
+  const Enforcement e = enforce(c.snapshot, {.before = before});
+  EXPECT_NEAR(of(e, 0).limit, 400, 1e-6);
+  EXPECT_NEAR(of(e, 1).limit, 200, 1e-6);
+}
+
+// A demand somewhat below its part gives the same limit in every round.
+TEST(Enforce, ALimitDoesNotSwing) {
+  TestCluster c = three(600, 600, 800);
+  c.snapshot.vms[0].cpu_demand.now = 340;
+  Enforcement last = enforce(c.snapshot);
+  for (int round = 0; round < 5; ++round) {
+    std::vector<Before> before;
+    for (Index v = 0; v < 3; ++v) before.push_back({.limit = of(last, v).limit});
+    Enforcement next = enforce(c.snapshot, {.before = before});
+    for (Index v = 0; v < 3; ++v) EXPECT_NEAR(of(next, v).limit, of(last, v).limit, 1e-6);
+    last = std::move(next);
+  }
+}
+
 TEST(Enforce, AVmsOwnLimitIsItsOwn) {
   TestCluster c;
   c.host(4000);
@@ -145,20 +170,20 @@ TEST(Enforce, ABalloonDoesNotBreathe) {
     c.snapshot.vms.back().memory_demand.now = 300;
   }
   const Enforcement first = enforce(c.snapshot);
-  std::vector<double> back(3);
+  std::vector<Before> back(3);
   for (const Setting& setting : first.settings) {
     ASSERT_GT(setting.memory, 0);
-    back[setting.vm] = 1000 - setting.memory;
+    back[setting.vm].held_back = 1000 - setting.memory;
     c.snapshot.vms[setting.vm].consumed = setting.memory;
   }
-  const Enforcement second = enforce(c.snapshot, {.held_back = back});
+  const Enforcement second = enforce(c.snapshot, {.before = back});
   for (std::size_t i = 0; i < 3; ++i)
     EXPECT_FALSE(worth_telling(first.settings[i], second.settings[i]));
   // One leaves, and all have room again.
   c.snapshot.vms[2].run = model::VmRun::kOff;
   c.snapshot.vms[2].host = kNone;
   c.snapshot.hosts[0].capacity.memory = 2200;
-  EXPECT_EQ(of(enforce(c.snapshot, {.held_back = back}), 0).memory, 0);
+  EXPECT_EQ(of(enforce(c.snapshot, {.before = back}), 0).memory, 0);
 }
 
 TEST(Enforce, APoolsMemoryLimitIsKept) {
@@ -219,17 +244,46 @@ bool has_limit_above(const Snapshot& s, const model::SnapshotVm& vm, Resource r)
 }
 
 TEST(EnforceAnyCluster, WeightsOfAHostAreItsVmsEntitlementsWhenAllAreBusy) {
+  int compared = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     TestRandom random(seed);
     const TestCluster c = drawn(random, true);
     const Enforcement e = enforce(c.snapshot);
+    std::vector<double> granted(c.snapshot.hosts.size(), 0);
+    for (const Setting& each : e.settings) granted[each.host] += e.granted.vms[each.vm].cpu;
     for (const Setting& a : e.settings)
       for (const Setting& b : e.settings) {
         if (a.host != b.host || a.shares <= 2 || b.shares <= 2) continue;
+        if (granted[a.host] > c.snapshot.hosts[a.host].capacity.cpu) continue;
+        ++compared;
         EXPECT_NEAR(a.shares * e.granted.vms[b.vm].cpu, b.shares * e.granted.vms[a.vm].cpu,
                     1e-6 * a.shares * e.granted.vms[b.vm].cpu + 1e-3)
             << "seed " << seed;
       }
+  }
+  EXPECT_GT(compared, 1000) << "or this shows nothing";
+}
+
+// A cluster that has enough for all, and a host that has not: shares decide there, and what one
+// host's VMs count does not hang on how much the others have to spare.
+TEST(EnforceAnyCluster, AShortHostInARichClusterDividesByShares) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    TestRandom random(seed);
+    TestCluster c;
+    c.host(random.between(500, 2500));
+    c.host(50000);
+    add_pool(c.snapshot);
+    for (int i = 0; i < 4; ++i) {
+      const Index v = c.vm(0, 4000, 1000, 4);
+      c.snapshot.vms[v].pool = 0;
+      c.snapshot.vms[v].cpu.shares = random.between(500, 8000);
+    }
+    const Enforcement e = enforce(c.snapshot);
+    for (Index v = 1; v < 4; ++v)
+      EXPECT_NEAR(of(e, v).shares / of(e, 0).shares,
+                  c.snapshot.vms[v].cpu.shares / c.snapshot.vms[0].cpu.shares,
+                  0.01 * of(e, v).shares / of(e, 0).shares)
+          << "seed " << seed;
   }
 }
 

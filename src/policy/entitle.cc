@@ -87,20 +87,39 @@ double demand_of(const SnapshotVm& vm, Resource resource, const EntitleOptions& 
   return vm.overhead + active + (options.idle_memory * idle);
 }
 
+namespace {
+
+// The root, then pools in their order, then running VMs in theirs.
+Division divide_one(const Snapshot& snapshot, const std::vector<bool>& runs, Resource resource,
+                    double capacity, const EntitleOptions& options) {
+  std::vector<TreeNode> tree(1, {.expandable = true});
+  tree.reserve(1 + snapshot.pools.size() + snapshot.vms.size());
+  for (const SnapshotPool& pool : snapshot.pools) tree.push_back(pool_node(pool, resource));
+  for (std::size_t v = 0; v < snapshot.vms.size(); ++v)
+    if (runs[v]) tree.push_back(vm_node(snapshot, v, resource, options));
+  return divide(tree, capacity);
+}
+
+}  // namespace
+
+std::vector<double> entitle_vms(const Snapshot& snapshot, Resource resource, double capacity,
+                                const EntitleOptions& options) {
+  const std::vector<bool> runs = running(snapshot);
+  const Division division = divide_one(snapshot, runs, resource, capacity, options);
+  std::vector<double> vms(snapshot.vms.size());
+  std::size_t node = 1 + snapshot.pools.size();
+  for (std::size_t v = 0; v < vms.size(); ++v)
+    if (runs[v]) vms[v] = division.given[node++];
+  return vms;
+}
+
 Entitlement entitle(const Snapshot& snapshot, Amounts capacity, const EntitleOptions& options) {
   Entitlement result;
   result.vms.resize(snapshot.vms.size());
   result.pools.resize(snapshot.pools.size());
   const std::vector<bool> runs = running(snapshot);
-  std::vector<TreeNode> tree;
   for (const Resource resource : model::kResources) {
-    // The root, then pools in their order, then running VMs in theirs.
-    tree.assign(1, {.expandable = true});
-    for (const SnapshotPool& pool : snapshot.pools) tree.push_back(pool_node(pool, resource));
-    for (std::size_t v = 0; v < snapshot.vms.size(); ++v)
-      if (runs[v]) tree.push_back(vm_node(snapshot, v, resource, options));
-
-    const Division division = divide(tree, capacity[resource]);
+    const Division division = divide_one(snapshot, runs, resource, capacity[resource], options);
     result.given[resource] = division.given[0];
     result.wanted[resource] = division.claims[0].wanted;
     std::size_t node = 1;

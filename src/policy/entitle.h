@@ -43,6 +43,10 @@ Amounts capacity_for_vms(const Snapshot& snapshot);
 // The part of a VM's demand that the cluster should meet if it can.
 double demand_of(const model::SnapshotVm& vm, Resource resource, const EntitleOptions& options);
 
+// Of one resource, by VM.
+std::vector<double> entitle_vms(const Snapshot& snapshot, Resource resource, double capacity,
+                                const EntitleOptions& options = {});
+
 // O(n log n) in VMs and pools. The snapshot has passed model::check.
 Entitlement entitle(const Snapshot& snapshot, Amounts capacity, const EntitleOptions& options = {});
 inline Entitlement entitle(const Snapshot& snapshot) {
