@@ -59,7 +59,8 @@ AgentCore::AgentCore(Loop& loop, ports::Hypervisor& hypervisor, ports::Storage& 
             session_->channel->call("telemetry", std::move(params), settings_.call_timeout,
                                     std::move(reply));
           },
-          [this] { return executor_.idle(); }) {
+          [this] { return executor_.idle(); }),
+      entitlements_(loop, hypervisor, settings_.entitlements) {
   take_up_interrupted();
   hypervisor_.subscribe([this, alive = alive_](const std::string& uuid, bool is_connected) {
     if (*alive) hypervisor_changed(uuid, is_connected);
@@ -266,6 +267,7 @@ void AgentCore::hypervisor_changed(const std::string& uuid, bool is_connected) {
   hypervisor_connected_ = is_connected;
   observer_.changed();
   telemetry_.changed();
+  if (is_connected) entitlements_.changed(uuid);
   executor_.changed(uuid);
   if (is_back && connected()) look_at_inventory_again();
 }
@@ -297,6 +299,9 @@ void AgentCore::op_done(model::OpDone done) {
   log_.info("operation {}: {}{}", id, name_of(done.phase),
             done.error ? ": " + done.error->message : std::string());
   const bool failed = done.phase != model::OpPhase::kSucceeded;
+  // Tuning or resizing it, or another definition, has set what it gets to something else.
+  if (const Journal::Entry* entry = journal_.find(id))
+    entitlements_.changed(entry->operation.args.vm.uuid);
   journal_.finish(std::move(done));
   if (failed) observer_.probe_datastores();
   observer_.observe([this, id, alive = alive_] {

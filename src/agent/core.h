@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "agent/entitlements.h"
 #include "agent/executor.h"
 #include "agent/journal.h"
 #include "agent/observer.h"
@@ -56,6 +57,7 @@ struct CoreSettings {
   TargetUri target_uri = libvirt_target_uri("/etc/chorok/pki");
   ObserverSettings observer;
   TelemetrySettings telemetry;
+  EntitlementsSettings entitlements;
 };
 
 // Lives on the loop's thread, and dies before the ports and the journal. Destroying it is what a
@@ -123,6 +125,7 @@ class AgentCore {
 
   void serve_op_start(const std::string& params, ports::Channel::Reply reply);
   void serve_op_cancel(const std::string& params, ports::Channel::Reply reply);
+  void serve_enforce(const std::string& params, ports::Channel::Reply reply);
   void serve_config(const std::string& params, ports::Channel::Reply reply);
   void serve_vm_check(const std::string& params, ports::Channel::Reply reply);
   void serve_cpu_baseline(const std::string& params, ports::Channel::Reply reply);
@@ -157,6 +160,7 @@ class AgentCore {
   Executor executor_;
   Observer observer_;
   Telemetry telemetry_;
+  Entitlements entitlements_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   FlowRoot greeting_;
   std::list<FlowRoot> settling_;

@@ -99,6 +99,7 @@ Result<> Program::start() {
   if (journal_->damaged_lines() > 0)
     log_.warn("{} lines of the journal are damaged and were skipped", journal_->damaged_lines());
   spool_ = TRY(open_journal_file(settings_.state + "/telemetry"));
+  entitlements_ = TRY(open_journal_file(settings_.state + "/entitlements"));
   const Pki pki = TRY(load_pki(config_folder_));
   link_ = TRY(ManagerLink::create(loop_.executor(), settings_.url, pki));
   streams_ = std::make_unique<NetStreams>(loop_, loop_.executor(), hypervisor_, link_);
@@ -106,6 +107,7 @@ Result<> Program::start() {
   core.target_uri = libvirt_target_uri(pki_folder(config_folder_));
   core.observer.network_reach = network_reach;
   core.telemetry.medium = spool_.get();
+  core.entitlements.medium = entitlements_.get();
   const AgentIdentity identity{.host = settings_.host,
                                .boot_id = boot_id(),
                                .version = CHOROK_VERSION,

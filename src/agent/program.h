@@ -39,7 +39,8 @@ class Program {
   Log log_{"agent"};
   std::unique_ptr<JournalMedium> medium_;
   std::unique_ptr<Journal> journal_;
-  std::unique_ptr<JournalMedium> spool_;  // of telemetry
+  std::unique_ptr<JournalMedium> spool_;         // of telemetry
+  std::unique_ptr<JournalMedium> entitlements_;  // what VMs are to get
   ManagerLink link_;
   std::unique_ptr<NetStreams> streams_;
   std::unique_ptr<AgentCore> core_;

@@ -47,6 +47,7 @@ const AgentCore::Method AgentCore::kMethods[] = {
     {"op.start", &AgentCore::serve_op_start},
     {"op.cancel", &AgentCore::serve_op_cancel},
     {"config", &AgentCore::serve_config},
+    {"enforce", &AgentCore::serve_enforce},
     {"vm.check", &AgentCore::serve_vm_check},
     {"cpu.baseline", &AgentCore::serve_cpu_baseline},
     {"stream.open", &AgentCore::serve_stream_open},
@@ -105,6 +106,14 @@ void AgentCore::serve_config(const std::string& params, Reply reply) {
   set_config(std::move(*config));
   observer_.changed();
   reply("{}");
+}
+
+void AgentCore::serve_enforce(const std::string& params, Reply reply) {
+  auto request = take_params<model::EnforceRequest>(params, reply);
+  if (!request) return;
+  if (auto term = journal_.accept_term(request->term); !term)
+    return reply(Unexpected(term.error()));
+  entitlements_.take(std::move(*request), answer_with<model::EnforceAnswer>(std::move(reply)));
 }
 
 void AgentCore::serve_vm_check(const std::string& params, Reply reply) {

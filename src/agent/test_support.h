@@ -109,6 +109,7 @@ class AgentTest : public ::testing::Test {
     journal = *Journal::open(medium);
     CoreSettings settings;
     settings.telemetry.medium = &telemetry_medium;
+    settings.entitlements.medium = &entitlements_medium;
     core = std::make_unique<AgentCore>(
         cluster.loop, *hypervisor, *storage, *journal,
         AgentIdentity{
@@ -201,6 +202,7 @@ class AgentTest : public ::testing::Test {
   sim::FakeCluster cluster{2};
   MemoryMedium medium;
   MemoryMedium telemetry_medium;
+  MemoryMedium entitlements_medium;
   std::unique_ptr<ports::Hypervisor> hypervisor;
   std::unique_ptr<ports::Storage> storage;
   std::unique_ptr<Journal> journal;

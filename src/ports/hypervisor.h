@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "base/result.h"
 #include "model/domain.h"
+#include "model/enforce.h"
 #include "model/host.h"
 #include "model/telemetry.h"
 
@@ -111,6 +112,11 @@ class Hypervisor {
   virtual void resize(std::string uuid, ResizeRequest request, Done<Result<Applied>> done) = 0;
   virtual void tune(std::string uuid, model::CpuAllocation cpu, model::MemoryAllocation memory,
                     Done<Result<Applied>> done) = 0;
+  // Weight, limit and memory of a domain for as long as it runs; its definition stays as it is.
+  // Nothing is set that is so already. Answers what could not be had, in words for people.
+  // kFailedPrecondition: it does not run, or is busy with a job: later.
+  virtual void enforce(model::VmEnforcement settings,
+                       Done<Result<std::vector<std::string>>> done) = 0;
   virtual void attach_disk(std::string uuid, model::DomainDisk disk,
                            Done<Result<Applied>> done) = 0;
   virtual void attach_nic(std::string uuid, model::DomainNic nic, Done<Result<Applied>> done) = 0;

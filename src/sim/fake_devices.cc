@@ -105,6 +105,17 @@ Result<Applied> FakeHost::tune(const std::string& uuid, const model::CpuAllocati
   return Applied{{"cpu", "memory_allocation"}, {}};
 }
 
+Result<std::vector<std::string>> FakeHost::enforce(const model::VmEnforcement& settings) {
+  account();
+  FakeDomain* domain = TRY(need_active(settings.uuid));
+  if (domain->migrating_out) return fail(Code::kFailedPrecondition, "the domain is migrating");
+  domain->enforced = {domain->qemu, settings};
+  std::vector<std::string> problems;
+  if (settings.memory > Mib{} && !domain->guest.has_balloon(world_.now()))
+    problems.emplace_back("its guest has no balloon driver that answers: it keeps its memory");
+  return problems;
+}
+
 Result<Applied> FakeHost::attach_disk(const std::string& uuid, const model::DomainDisk& disk) {
   FakeDomain* domain = TRY(need(uuid));
   model::DomainSpec& next = domain->persistent ? *domain->persistent : *domain->live;

@@ -32,6 +32,8 @@ struct Guest {
   std::int32_t cpu_level = 0;  // that it saw when it booted
   GuestLoad load;
 
+  // The balloon driver comes up with the guest's programs.
+  bool has_balloon(Time now) const { return counter(now) > kAddressAfter; }
   Duration counter(Time now) const { return runs ? worked + (now - resumed) : worked; }
   void run(Time now) {
     if (runs) return;

@@ -56,6 +56,8 @@ struct FakeDomain {
   DomainState state = DomainState::kOff;
   model::InstanceRole role = model::InstanceRole::kPrimary;
   QemuId qemu = 0;
+  // Of a QEMU; another one has what its definition says.
+  std::optional<std::pair<QemuId, model::VmEnforcement>> enforced;
   Guest guest;
   std::optional<Guest> saved;
   std::optional<model::DomainSpec> saved_spec;
@@ -65,6 +67,9 @@ struct FakeDomain {
   bool gave_disks = false;  // to the target at the end of a migration: it holds no locks
 
   bool active() const { return qemu != 0; }
+  const model::VmEnforcement* in_force() const {
+    return enforced && active() && enforced->first == qemu ? &enforced->second : nullptr;
+  }
   const model::DomainSpec& spec() const { return live ? *live : *persistent; }
 };
 
@@ -107,6 +112,7 @@ class FakeHost {
   Result<ports::Applied> resize(const std::string& uuid, const ports::ResizeRequest& request);
   Result<ports::Applied> tune(const std::string& uuid, const model::CpuAllocation& cpu,
                               const model::MemoryAllocation& memory);
+  Result<std::vector<std::string>> enforce(const model::VmEnforcement& settings);
   Result<ports::Applied> attach_disk(const std::string& uuid, const model::DomainDisk& disk);
   Result<ports::Applied> attach_nic(const std::string& uuid, const model::DomainNic& nic);
   Result<ports::Applied> change_medium(const std::string& uuid, const model::DomainCdrom& cdrom);

@@ -269,6 +269,15 @@ void FakeHypervisor::tune(std::string uuid, model::CpuAllocation cpu,
       [&host = host_, uuid, cpu, memory] { return host.tune(uuid, cpu, memory); }, std::move(done));
 }
 
+void FakeHypervisor::enforce(model::VmEnforcement settings,
+                             Done<Result<std::vector<std::string>>> done) {
+  const std::string uuid = settings.uuid;
+  run<std::vector<std::string>>(
+      "enforce", uuid, world_.times().change,
+      [&host = host_, settings = std::move(settings)] { return host.enforce(settings); },
+      std::move(done));
+}
+
 void FakeHypervisor::attach_disk(std::string uuid, model::DomainDisk disk,
                                  Done<Result<Applied>> done) {
   run<Applied>(

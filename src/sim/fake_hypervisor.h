@@ -45,6 +45,7 @@ class FakeHypervisor final : public ports::Hypervisor {
               Done<Result<ports::Applied>> done) override;
   void tune(std::string uuid, model::CpuAllocation cpu, model::MemoryAllocation memory,
             Done<Result<ports::Applied>> done) override;
+  void enforce(model::VmEnforcement settings, Done<Result<std::vector<std::string>>> done) override;
   void attach_disk(std::string uuid, model::DomainDisk disk,
                    Done<Result<ports::Applied>> done) override;
   void attach_nic(std::string uuid, model::DomainNic nic,

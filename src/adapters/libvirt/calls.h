@@ -63,6 +63,12 @@ Result<ports::Applied> resize_domain(const Session& session, const std::string& 
 Result<ports::Applied> tune_domain(const Session& session, const std::string& uuid,
                                    const model::CpuAllocation& cpu,
                                    const model::MemoryAllocation& memory);
+// True when the running guest has so much from now on, or is on its way there.
+bool set_live_memory(virDomainPtr domain, const ParsedDomain& live, Mib memory);
+
+// enforce.cc
+Result<std::vector<std::string>> enforce_on_domain(const Session& session, const std::string& uuid,
+                                                   const model::VmEnforcement& wanted);
 
 // devices.cc
 Result<ports::Applied> attach_domain_disk(const Session& session, const std::string& uuid,

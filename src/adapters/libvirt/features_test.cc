@@ -350,6 +350,34 @@ TEST_F(RealLibvirtFeatures, SharesAndLimitsReachTheKernel) {
   EXPECT_THAT(applied->live, ElementsAre("cpu", "memory_allocation"));
 }
 
+// What is in force while it runs leaves its definition alone, and nothing waits for a boot by it.
+TEST_F(RealLibvirtFeatures, WhatIsInForceIsOfTheRunningGuest) {
+  auto domain = running("enforced");
+  const auto enforce = [&](std::int64_t shares, Mhz limit, Mib memory) {
+    auto problems = await<std::vector<std::string>>([&](auto done) {
+      hypervisor().enforce({domain.uuid, shares, limit, memory}, std::move(done));
+    });
+    EXPECT_TRUE(problems) << problems.error().message;
+    return problems ? *problems : std::vector<std::string>();
+  };
+  const Mib all = find(domain.uuid)->memory;
+  EXPECT_THAT(enforce(1500, Mhz(300), Mib{}), ::testing::IsEmpty());
+  EXPECT_THAT(enforce(1500, Mhz(300), Mib{}), ::testing::IsEmpty()) << "the same once more";
+  const Mib less = Mib(all.value * 3 / 4);
+  EXPECT_TRUE(eventually([&] {
+    (void)enforce(800, Mhz{}, less);
+    return find(domain.uuid)->memory <= less + Mib(1);
+  }));
+  EXPECT_THAT(enforce(800, Mhz{}, less), ::testing::IsEmpty()) << "its balloon driver has come up";
+  EXPECT_FALSE(find(domain.uuid)->pending);
+  EXPECT_THAT(enforce(1000, Mhz{}, Mib{}), ::testing::IsEmpty());
+  EXPECT_TRUE(eventually([&] { return find(domain.uuid)->memory == all; }));
+  CHOROK_OK(destroy(domain.uuid));
+  auto off = await<std::vector<std::string>>(
+      [&](auto done) { hypervisor().enforce({domain.uuid, 1000}, std::move(done)); });
+  EXPECT_EQ(off.error().code, Code::kFailedPrecondition);
+}
+
 TEST_F(RealLibvirtFeatures, UefiAndTpmStartAndMove) {
   auto domain = running("uefi", {}, [](auto& spec) {
     spec.spec.firmware = model::Firmware::kUefi;

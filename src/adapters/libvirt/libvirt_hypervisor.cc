@@ -274,6 +274,13 @@ void LibvirtHypervisor::tune(std::string uuid, model::CpuAllocation cpu,
   impl_->change<ports::Applied>(tune_domain, std::move(uuid), std::move(done), cpu, memory);
 }
 
+void LibvirtHypervisor::enforce(model::VmEnforcement settings,
+                                Then<std::vector<std::string>> done) {
+  std::string uuid = settings.uuid;
+  impl_->change<std::vector<std::string>>(enforce_on_domain, std::move(uuid), std::move(done),
+                                          std::move(settings));
+}
+
 void LibvirtHypervisor::attach_disk(std::string uuid, model::DomainDisk disk,
                                     Then<ports::Applied> done) {
   impl_->change<ports::Applied>(attach_domain_disk, std::move(uuid), std::move(done),

@@ -68,6 +68,7 @@ class LibvirtHypervisor final : public ports::Hypervisor {
   void resize(std::string uuid, ports::ResizeRequest request, Then<ports::Applied> done) override;
   void tune(std::string uuid, model::CpuAllocation cpu, model::MemoryAllocation memory,
             Then<ports::Applied> done) override;
+  void enforce(model::VmEnforcement settings, Done<Result<std::vector<std::string>>> done) override;
   void attach_disk(std::string uuid, model::DomainDisk disk, Then<ports::Applied> done) override;
   void attach_nic(std::string uuid, model::DomainNic nic, Then<ports::Applied> done) override;
   void change_medium(std::string uuid, model::DomainCdrom cdrom,

@@ -21,6 +21,12 @@ bool set_live_vcpus(const Session& session, virDomainPtr domain, const ParsedDom
   return virDomainSetVcpusFlags(domain, static_cast<unsigned>(vcpus), kLive) == 0;
 }
 
+void note(ports::Applied& applied, bool at_once, const char* field) {
+  (at_once ? applied.live : applied.next_boot).emplace_back(field);
+}
+
+}  // namespace
+
 // Up to what it booted with by the balloon, above that by its virtio-mem device.
 bool set_live_memory(virDomainPtr domain, const ParsedDomain& live, Mib memory) {
   if (memory == live.instance.memory) return true;
@@ -37,12 +43,6 @@ bool set_live_memory(virDomainPtr domain, const ParsedDomain& live, Mib memory) 
   return virDomainSetMemoryFlags(domain, static_cast<unsigned long>(balloon.value) * 1024, kLive) ==
          0;
 }
-
-void note(ports::Applied& applied, bool at_once, const char* field) {
-  (at_once ? applied.live : applied.next_boot).emplace_back(field);
-}
-
-}  // namespace
 
 Result<ports::Applied> resize_domain(const Session& session, const std::string& uuid,
                                      const ports::ResizeRequest& request) {
