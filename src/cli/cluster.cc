@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "cli/handlers.h"
 #include "cli/objects.h"
 #include "cli/text.h"
@@ -32,12 +36,27 @@ std::string limit(const Value& row, std::string_view of) {
   return text == "0" ? "" : text;
 }
 
+// Of what hosts were told, in the table of one resource: a title and a field.
+using Told = std::vector<std::pair<const char*, const char*>>;
+
+Told told_of(const Value& use, std::string_view of) {
+  const Value::List& rows = use.get("rows").items();
+  const bool any = std::ranges::any_of(
+      rows, [](const Value& row) { return !row.get("enforced/host").text().empty(); });
+  if (!any) return {};
+  if (of == "memory") return {{"TARGET", "enforced/memory"}};
+  return {{"WEIGHT", "enforced/shares"}, {"CAP", "enforced/limit"}};
+}
+
 // One resource of all rows as a table: the names say which pool is in which.
 std::string tree_table(const Value& use, std::string_view of, std::string_view title,
                        const TableStyle& style) {
   Table table;
   table.columns = {{.title = std::string(title)}};
   for (const char* name : {"VMS", "SHARES", "RESERVED", "PROMISED", "LIMIT", "DEMAND", "ENTITLED"})
+    table.columns.push_back({.title = name, .right_aligned = true});
+  const Told told = told_of(use, of);
+  for (const auto& [name, path] : told)
     table.columns.push_back({.title = name, .right_aligned = true});
   for (const Value& row : use.get("rows").items()) {
     const std::string indent(static_cast<std::size_t>(2 * row.get("depth").integer()), ' ');
@@ -57,6 +76,14 @@ std::string tree_table(const Value& use, std::string_view of, std::string_view t
          {is_cluster ? std::string() : limit(row, of)},
          {field("demand")},
          {field("entitled"), is_short ? Tone::kBad : Tone::kPlain}});
+    for (const auto& [name, path] : told) {
+      const std::int64_t number = row.get(path).integer();
+      // What the host has not said yet, or could not do, is marked.
+      const bool is_so =
+          row.get("enforced/in_force").boolean() && row.get("enforced/problem").text().empty();
+      table.rows.back().push_back(
+          {number == 0 ? std::string() : fmt::format("{}{}", number, is_so ? "" : "?")});
+    }
   }
   return render_table(table, style);
 }

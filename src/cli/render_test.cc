@@ -145,6 +145,21 @@ TEST(Format, ShowsPoolsAsATree) {
                             "MEMORY, MiB"));
 }
 
+TEST(Format, ShowsWhatHostsWereTold) {
+  const Value use = *parse_json(R"({"rows":[
+      {"kind":"vm","name":"db1","cpu":{"shares":2000},"memory":{"shares":20480},
+       "enforced":{"host":"rack1","shares":750,"limit":200,"memory":512,"in_force":true}},
+      {"kind":"vm","name":"db2","cpu":{"shares":2000},"memory":{"shares":20480},
+       "enforced":{"host":"rack1","shares":1500,"limit":0,"memory":300,"in_force":true,
+                   "problem":"no balloon"}}]})");
+  const std::string shown = use_tables(use, {});
+  EXPECT_THAT(shown, ::testing::ContainsRegex("ENTITLED +WEIGHT +CAP\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("db1 .* 750 +200\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("db2 .* 1500\\?\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("db1 .* 512\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("db2 .* 300\\?\n"));
+}
+
 TEST(Yaml, QuotesWhatAnotherReaderWouldMistake) {
   Value value = *parse_json(
       R"({"a":"yes","b":"12","c":"a: b","d":"plain text","e":"","f":["x",{"g":1,"h":[]}],

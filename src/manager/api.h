@@ -11,6 +11,7 @@
 #include "manager/accounts.h"
 #include "manager/agents.h"
 #include "manager/cluster_snapshot.h"
+#include "manager/enforced.h"
 #include "manager/engine.h"
 #include "manager/listing.h"
 #include "manager/requests.h"
@@ -49,6 +50,8 @@ struct ApiSettings {
   std::string scratch_folder;  // for copies on their way out
   // The loops of a cluster, by its id; null where they have not begun. Made by Service.
   std::function<ClusterDriver*(const std::string& cluster)> drivers;
+  // What a VM's host was told to give it; null: nothing. Made by Service.
+  std::function<const Enforced*(const std::string& vm)> enforced;
   // Of what is used; null: asked for it, the API says that there is none.
   const Telemetry* telemetry = nullptr;
   ports::History* history = nullptr;

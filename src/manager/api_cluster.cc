@@ -1,6 +1,6 @@
 // A cluster as its policies see it: its snapshot, and where its CPU and memory go. Records are
-// turned into a snapshot on the I/O thread (20 to 35 ms for 20,000 VMs); what is made of that, and its
-// text, beside it.
+// turned into a snapshot on the I/O thread (20 to 35 ms for 20,000 VMs); what is made of that, and
+// its text, beside it.
 #include <fmt/format.h>
 
 #include "base/json.h"
@@ -13,8 +13,10 @@ namespace {
 
 using Text = Result<std::string>;
 using Writer = std::function<Text(const ClusterSnapshot&, const std::string& id)>;
+// Something more from the I/O thread, before the text is written beside it.
+using Prepare = std::function<void(const ClusterSnapshot&)>;
 
-net::Async<net::Response> answer_with(Call& call, Writer write) {
+net::Async<net::Response> answer_with(Call& call, Writer write, Prepare prepare = nullptr) {
   const model::ResourceKind& kind = *model::find_resource_kind("cluster");
   const auto object = CO_TRY(find_object(call, kind, call.ref()));
   // It shows VMs of all folders.
@@ -22,6 +24,7 @@ net::Async<net::Response> answer_with(Call& call, Writer write) {
     co_return fail(Code::kPermissionDenied, "this needs the role 'viewer' on everything");
   const std::string id = static_cast<const model::Cluster*>(object.get())->meta.id;
   auto made = std::make_shared<const ClusterSnapshot>(call.core.settings.snapshot(id));
+  if (prepare) prepare(*made);
   auto text = std::make_shared<Text>();
   CO_TRY(co_await until_done<Result<>>([&](Done<Result<>> done) {
     auto shared = std::make_shared<Done<Result<>>>(std::move(done));
@@ -42,10 +45,20 @@ net::Async<net::Response> get_cluster_snapshot(Call& call) {
 net::Async<net::Response> get_cluster_use(Call& call) {
   const auto with_vms = call.flag("vms");
   if (!with_vms) co_return Unexpected(with_vms.error());
+  // By VM; with the tree down to VMs only.
+  auto enforced = std::make_shared<std::vector<std::optional<Enforced>>>();
+  const Prepare prepare = [&call, enforced, vms = *with_vms](const ClusterSnapshot& made) {
+    if (!vms || !call.core.settings.enforced) return;
+    enforced->resize(made.vms.size());
+    for (std::size_t v = 0; v < made.vms.size(); ++v)
+      if (const Enforced* told = call.core.settings.enforced(made.vms[v])) (*enforced)[v] = *told;
+  };
   co_return co_await answer_with(
-      call, [vms = *with_vms](const ClusterSnapshot& made, const std::string& id) -> Text {
-        return json::encode(cluster_use(made, id, vms));
-      });
+      call,
+      [vms = *with_vms, enforced](const ClusterSnapshot& made, const std::string& id) -> Text {
+        return json::encode(cluster_use(made, id, vms, *enforced));
+      },
+      prepare);
 }
 
 }  // namespace chorok::manager

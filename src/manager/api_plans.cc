@@ -67,7 +67,17 @@ net::Async<std::vector<Decision>> past_decisions(Call& call, const std::string& 
   co_return out;
 }
 
-net::Async<net::Response> why(Call& call, std::string cluster, std::string name) {
+// What its host gives it, and why.
+void add_enforced(std::vector<std::string>& facts, const Enforced& told) {
+  const char* pending = told.in_force ? "" : " (its host has not said yet that it is so)";
+  facts.push_back(told.cpu_why + pending);
+  facts.push_back(told.memory_why);
+  if (!told.problem.empty()) facts.push_back("does not get all of that: " + told.problem);
+}
+
+// `vm_id` is empty where a host is asked for.
+net::Async<net::Response> why(Call& call, std::string cluster, std::string name,
+                              std::string vm_id = {}) {
   const auto record = call.core.engine.inventory().clusters().find(cluster);
   if (record == nullptr) co_return fail(Code::kNotFound, "it belongs to no cluster");
   const ClusterDriver* driver = CO_TRY(driver_of(call, cluster));
@@ -88,6 +98,10 @@ net::Async<net::Response> why(Call& call, std::string cluster, std::string name)
                    "no round has been taken since the manager began; ask again");
   }
   if (has_log) answer.decisions = CO_TRY(co_await past_decisions(call, cluster, name, at, last));
+  // What was told to hosts is known of now only.
+  if (!is_past && !vm_id.empty() && call.core.settings.enforced)
+    if (const Enforced* told = call.core.settings.enforced(vm_id))
+      add_enforced(answer.now.facts, *told);
   co_return object_response(LiveWhy::type(), &answer);
 }
 
@@ -118,7 +132,7 @@ net::Async<net::Response> get_vm_why(Call& call) {
   const auto host = inventory.hosts().find(vm.host);
   const std::string cluster =
       host != nullptr ? inventory.cluster_of(*host).meta.id : inventory.default_cluster().meta.id;
-  co_return co_await why(call, cluster, vm.meta.name);
+  co_return co_await why(call, cluster, vm.meta.name, vm.meta.id);
 }
 
 }  // namespace chorok::manager

@@ -33,15 +33,17 @@ const Type& ResourceUse::type() {
 }
 
 const Type& UseRow::type() {
-  static const Type kType = describe<UseRow>("UseRow", "A cluster, a pool or a VM.")
-                                .field("kind", &UseRow::kind, "")
-                                .field("id", &UseRow::id, "")
-                                .field("name", &UseRow::name, "")
-                                .field("depth", &UseRow::depth, "0 is the cluster.")
-                                .field("vms", &UseRow::vms, "VMs in it and below.")
-                                .field("vms_on", &UseRow::vms_on, "Those that run.")
-                                .field("cpu", &UseRow::cpu, "MHz.")
-                                .field("memory", &UseRow::memory, "MiB.");
+  static const Type kType =
+      describe<UseRow>("UseRow", "A cluster, a pool or a VM.")
+          .field("kind", &UseRow::kind, "")
+          .field("id", &UseRow::id, "")
+          .field("name", &UseRow::name, "")
+          .field("depth", &UseRow::depth, "0 is the cluster.")
+          .field("vms", &UseRow::vms, "VMs in it and below.")
+          .field("vms_on", &UseRow::vms_on, "Those that run.")
+          .field("cpu", &UseRow::cpu, "MHz.")
+          .field("memory", &UseRow::memory, "MiB.")
+          .field("enforced", &UseRow::enforced, "What a running VM's host was told to give it.");
   return kType;
 }
 
@@ -58,8 +60,10 @@ namespace {
 
 class Counter {
  public:
-  Counter(const ClusterSnapshot& made, const std::string& cluster_id, bool with_vms)
+  Counter(const ClusterSnapshot& made, const std::string& cluster_id, bool with_vms,
+          std::span<const std::optional<Enforced>> enforced)
       : made_(made),
+        enforced_(enforced),
         s_(made.snapshot),
         cluster_id_(cluster_id),
         with_vms_(with_vms),
@@ -181,9 +185,11 @@ class Counter {
          .vms_on = on ? 1 : 0,
          .cpu = use(cpu, on ? cpu.reservation : 0, asks.cpu, entitled_.vms[v].cpu),
          .memory = use(memory, on ? memory.reservation : 0, asks.memory, entitled_.vms[v].memory)});
+    if (on && v < enforced_.size()) out_.rows.back().enforced = enforced_[v];
   }
 
   const ClusterSnapshot& made_;
+  std::span<const std::optional<Enforced>> enforced_;
   const model::Snapshot& s_;
   const std::string& cluster_id_;
   bool with_vms_;
@@ -197,8 +203,9 @@ class Counter {
 
 }  // namespace
 
-ClusterUse cluster_use(const ClusterSnapshot& made, const std::string& cluster_id, bool with_vms) {
-  return Counter(made, cluster_id, with_vms).run();
+ClusterUse cluster_use(const ClusterSnapshot& made, const std::string& cluster_id, bool with_vms,
+                       std::span<const std::optional<Enforced>> enforced) {
+  return Counter(made, cluster_id, with_vms, enforced).run();
 }
 
 }  // namespace chorok::manager

@@ -2,10 +2,13 @@
 // of that its VMs and pools were promised, what they ask for and are entitled to now.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "manager/cluster_snapshot.h"
+#include "manager/enforced.h"
 
 namespace chorok::manager {
 
@@ -30,8 +33,9 @@ struct UseRow {
   std::int32_t depth = 0;  // below the cluster, which is 0
   std::int64_t vms = 0;    // in it, pools in it included
   std::int64_t vms_on = 0;
-  ResourceUse cpu;     // MHz
-  ResourceUse memory;  // MiB
+  ResourceUse cpu;                   // MHz
+  ResourceUse memory;                // MiB
+  std::optional<Enforced> enforced;  // of a VM that runs
   static const Type& type();
 };
 
@@ -43,8 +47,9 @@ struct ClusterUse {
   static const Type& type();
 };
 
-// Capacity of hosts that serve is the cluster's reservation and limit. 5 ms for 20,000 VMs, 40 ms for 100,000: for a
-// thread beside the loop.
-ClusterUse cluster_use(const ClusterSnapshot& made, const std::string& cluster_id, bool with_vms);
+// Capacity of hosts that serve is the cluster's reservation and limit. 5 ms for 20,000 VMs, 40 ms
+// for 100,000: for a thread beside the loop. `enforced` is by VM; empty: nothing is known of it.
+ClusterUse cluster_use(const ClusterSnapshot& made, const std::string& cluster_id, bool with_vms,
+                       std::span<const std::optional<Enforced>> enforced = {});
 
 }  // namespace chorok::manager

@@ -75,6 +75,16 @@ void Service::make_alarms() {
       std::make_unique<Webhooks>(engine_, http_webhook_post(loop_.executor()), settings_.unseal);
 }
 
+void Service::make_enforcement() {
+  auto tell = [this](const std::string& host, std::string params, ports::Channel::Reply reply) {
+    agents_->call(host, "enforce", std::move(params), settings_.enforcement.timeout,
+                  std::move(reply));
+  };
+  enforcement_ = std::make_unique<Enforcement>(
+      Enforcement::Sources{.engine = engine_, .world = *world_, .loads = telemetry_.get()},
+      std::move(tell), settings_.enforcement);
+}
+
 void Service::make_parts() {
   world_ = std::make_unique<World>(engine_);
   agents_ = std::make_unique<Agents>(engine_, *world_, settings_.agents);
@@ -92,6 +102,7 @@ void Service::make_parts() {
   clusters_ = std::make_unique<ClusterDrivers>(engine_, *world_, switches, telemetry_.get(),
                                                settings_.clusters);
   make_alarms();
+  make_enforcement();
   accounts_ = std::make_unique<Accounts>(engine_, pki_, offload_.offload(), settings_.accounts);
   Identities identities;
   identities.uuid = crypto::uuid_v4;
@@ -104,6 +115,9 @@ void Service::make_parts() {
   ApiSettings api = settings_.api;
   api.drivers = [this](const std::string& cluster) -> ClusterDriver* {
     return clusters_ == nullptr ? nullptr : clusters_->find(cluster);
+  };
+  api.enforced = [this](const std::string& vm) {
+    return enforcement_ == nullptr ? nullptr : enforcement_->find(vm);
   };
   api.offload = offload_.offload();
   api.webhooks = webhooks_.get();
@@ -146,6 +160,7 @@ Result<> Service::listen_local(const std::string& path) {
 
 net::Async<> Service::stop() {
   clusters_.reset();  // orders nothing any more
+  enforcement_.reset();
   if (alarms_ != nullptr)
     (void)co_await until_done<Result<>>(
         [&](Done<Result<>> done) { alarms_->stop(std::move(done)); });

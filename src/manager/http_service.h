@@ -11,6 +11,7 @@
 #include "manager/alarms.h"
 #include "manager/api.h"
 #include "manager/cluster_drivers.h"
+#include "manager/enforcement.h"
 #include "manager/engine.h"
 #include "manager/http_offload.h"
 #include "manager/pki.h"
@@ -34,6 +35,7 @@ struct ServiceSettings {
   ports::History* history = nullptr;   // null: what was used is known of now only
   ports::PlanLog* plan_log = nullptr;  // null: rounds are known for two hours only
   DriverSettings clusters;
+  EnforcementSettings enforcement;
   PowerSwitches* switches = nullptr;  // null: no host has a BMC
   // Seals a BMC's password; empty: there is nowhere to keep one.
   std::function<std::string(const std::string& secret, const std::string& place)> seal;
@@ -82,6 +84,7 @@ class Service {
   void make_parts();
   void make_telemetry();
   void make_alarms();
+  void make_enforcement();
 
   net::AsioLoop& loop_;
   const Pki& pki_;
@@ -98,6 +101,7 @@ class Service {
   std::unique_ptr<Shortages> shortages_;
   std::unique_ptr<Alarms> alarms_;
   std::unique_ptr<Webhooks> webhooks_;
+  std::unique_ptr<Enforcement> enforcement_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<Requests> requests_;
   std::unique_ptr<Api> api_;

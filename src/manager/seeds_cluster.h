@@ -70,6 +70,7 @@ struct Node {
   sim::HostIndex index = 0;
   agent::MemoryMedium medium;
   agent::MemoryMedium telemetry;
+  agent::MemoryMedium entitlements;
   std::unique_ptr<AgentLife> agent;
   std::shared_ptr<sim::MemoryLink> link;  // the newest; its ends do not keep it
   bool dialing = false;
@@ -142,6 +143,7 @@ class SeedsCluster {
     life->journal = std::move(*journal);
     agent::CoreSettings settings;
     settings.telemetry.medium = &node.telemetry;
+    settings.entitlements.medium = &node.entitlements;
     settings.target_uri = [this](const model::MigrationTarget& target,
                                  const model::MigrationSettings&) {
       return uri_of(target.address);

@@ -1,0 +1,90 @@
+// Sees to it that VMs get what the tree of pools says: in rounds, each cluster's entitlements
+// become settings of its VMs (policy/enforce.h), and each host's agent is told all of its own in
+// one message when one of them has changed by enough to matter. One way: records and loads in,
+// messages out; what agents answer is shown and decides nothing.
+//
+// Nothing of it is stored. A new leader works it out anew and says it in its own term, which
+// agents take in place of what they had. Lives on the loop's thread; at rest, without a VM that
+// runs, it has no timer.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "manager/cluster_snapshot.h"
+#include "manager/enforced.h"
+#include "manager/engine.h"
+#include "model/enforce.h"
+#include "policy/enforce.h"
+#include "ports/channel.h"
+
+namespace chorok::manager {
+
+struct EnforcementSettings {
+  Duration round = std::chrono::seconds(20);
+  Duration settle = std::chrono::seconds(1);    // changes within it make one round
+  Duration gap = std::chrono::seconds(4);       // between rounds that changes call for
+  Duration timeout = std::chrono::seconds(60);  // of an agent that carries it out
+};
+
+class Enforcement {
+ public:
+  // Calls "enforce" of a host's agent.
+  using Tell =
+      std::function<void(const std::string& host, std::string params, ports::Channel::Reply reply)>;
+  struct Sources {
+    Engine& engine;
+    const control::Lookup& world;
+    const VmLoads* loads = nullptr;
+  };
+
+  Enforcement(Sources sources, Tell tell, EnforcementSettings settings = {});
+  ~Enforcement();
+  Enforcement(const Enforcement&) = delete;
+  Enforcement& operator=(const Enforcement&) = delete;
+
+  // What the VM's present host was told of it; null: nothing. Valid until the next round.
+  const Enforced* find(const std::string& vm_id) const;
+  void look_soon();
+
+ private:
+  struct Entry {
+    std::string uuid;
+    policy::Setting setting;  // its indices mean nothing any more
+    Enforced shown;
+  };
+  using Entries = std::map<std::string, Entry, std::less<>>;  // by VM
+  struct HostState {
+    Entries vms;
+    std::vector<model::VmEnforcement> told;
+    bool in_force = false;
+    bool asking = false;
+    bool too_old = false;  // its agent knows no such call
+    Time link_since{};
+  };
+
+  void round();
+  void add_cluster(const std::string& cluster, std::map<std::string, Entries>& wishes) const;
+  std::vector<policy::Before> before(const ClusterSnapshot& made) const;
+  void tell(const model::Host& host, HostState& state, Entries wishes);
+  void answered(const std::string& host, Result<std::string> answer);
+  void wake_at(Time at);
+
+  Sources sources_;
+  Tell tell_;
+  EnforcementSettings settings_;
+  Log log_{"entitlements"};
+  std::map<std::string, HostState, std::less<>> hosts_;
+  std::uint64_t sequence_ = 0;
+  Time last_{};
+  TimerId timer_ = 0;
+  Time timer_at_ = Time::max();
+  std::uint64_t watcher_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace chorok::manager
