@@ -2,9 +2,9 @@
 # ./dev bench: measures both sides in one run, prints a table, writes build/bench/NAME.json and the raw samples beside it.
 # Sourced by ./dev, which defines ROOT, say, die, deps and build.
 
-BENCHES=(start migrate rest api compat energy bitbrains balance place forecast simulate snapshot live livefaults)
+BENCHES=(start migrate rest shares api compat energy bitbrains balance place forecast simulate snapshot live livefaults)
 
-verb_bench() { # [NAME...]: measure start, migrate, rest, api, compat, energy, bitbrains, balance, place, forecast, simulate, snapshot, live, livefaults (BENCH_PAIRS, BENCH_SECONDS: how much)
+verb_bench() { # [NAME...]: measure start, migrate, rest, shares, api, compat, energy, bitbrains, balance, place, forecast, simulate, snapshot, live, livefaults (BENCH_PAIRS, BENCH_SECONDS: how much)
   local name
   [ $# -gt 0 ] || set -- "${BENCHES[@]}"
   for name in "$@"; do
