@@ -48,7 +48,9 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
   see_restarted(fleet, turn);
-  if (new_losses_) TRY(restart(fleet, turn));
+  // A restart that cannot begin as planned is planned anew: no round does it, while it counts as on
+  // its way.
+  if (new_losses_ || restarts_.stuck(fleet.now(), settings_.round)) TRY(restart(fleet, turn));
   if (brain_.plan && round_due(fleet.now())) TRY(round(fleet, turn));
 
   PlanRun::Site site{.fleet = fleet,

@@ -35,6 +35,7 @@ class HandFleet final : public Fleet {
       host.time_off = std::chrono::seconds(10);
       cluster.hosts.push_back(host);
       seen.push_back({.connected = true, .bmc = BmcSays::kOn});
+      held.push_back(0);
     }
   }
   Index vm(Index host) {
@@ -60,7 +61,7 @@ class HandFleet final : public Fleet {
   double free_memory(Index h) const override {
     double free = cluster.hosts[h].capacity.memory;
     for (const auto& vm : cluster.vms) free -= vm.host == h ? vm.size.memory : 0;
-    return free;
+    return free - held[h];
   }
   double needed_memory(Index v) const override { return cluster.vms[v].size.memory; }
   model::Snapshot& snapshot() override {
@@ -77,6 +78,7 @@ class HandFleet final : public Fleet {
   Time time{std::chrono::hours(1)};
   model::Snapshot cluster;
   std::vector<HostSeen> seen;
+  std::vector<double> held;  // MiB of a host that a snapshot does not tell of
   std::vector<bool> in_flight;
   model::Snapshot shown;
 };
@@ -317,6 +319,43 @@ TEST_F(LoopTest, RestartsKeepTheirOrderAndDelays) {
   const Turn second = turn(loop, 1s);
   ASSERT_EQ(second.commands.size(), 1U);
   EXPECT_EQ(second.commands[0].vm, web);
+}
+
+TEST_F(LoopTest, ARestartBehindOneThatFailedIsPlannedAnew) {
+  const Index first = fleet.vm(0);
+  const Index second = fleet.vm(0);
+  fleet.cluster.vms[second].restart_after = {first};
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  Turn next = turn(loop, 5s);
+  ASSERT_THAT(ordered(next), ElementsAre(kStart));
+  ASSERT_EQ(next.commands[0].vm, first);
+  // It comes to nothing, and is ordered again, to begin with.
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  EXPECT_THAT(ordered(turn(loop, 58s)), IsEmpty());
+  next = turn(loop, 1s);
+  ASSERT_THAT(ordered(next), ElementsAre(kStart));
+  EXPECT_EQ(next.commands[0].vm, first);
+  fleet.cluster.vms[first].host = next.commands[0].host;
+  next = turn(loop, 1s);
+  ASSERT_THAT(ordered(next), ElementsAre(kStart));
+  EXPECT_EQ(next.commands[0].vm, second);
+}
+
+TEST_F(LoopTest, ARestartWhosePlaceWasTakenGoesElsewhere) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  // Its place is taken in the moment in which it is planned: others see less memory than there is.
+  fleet.held[1] = fleet.held[2] = 8000;
+  EXPECT_THAT(ordered(turn(loop, 5s)), IsEmpty());
+  fleet.held[2] = 0;
+  fleet.seen[1].connected = false;
+  EXPECT_THAT(ordered(turn(loop, 60s)), ElementsAre(kStart));
 }
 
 TEST_F(LoopTest, APlanThatNamesWhatIsNotThereIsAnError) {

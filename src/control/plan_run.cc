@@ -38,7 +38,7 @@ Result<void> PlanRun::take(policy::Plan plan, const Fleet& fleet,
   ended_at_.assign(plan_.actions.size(), Time{});
   waiting_.clear();
   running_.clear();
-  failed_ = 0;
+  taken_ = fleet.now();
   for (std::uint32_t i = 0; i < plan_.actions.size(); ++i) {
     const Action& action = plan_.actions[i];
     const bool held = (hold && hold(action)) || std::ranges::any_of(action.after, [&](auto before) {
@@ -84,14 +84,11 @@ void PlanRun::see_ends(const Site& site, std::vector<LoopEvent>& events) {
     state_[i] = now(action, site);
     if (state_[i] == State::kRunning) return false;
     ended_at_[i] = site.fleet.now();
-    if (state_[i] == State::kFailed) {
-      ++failed_;
-      if (is_of_vm(action))
-        events.push_back({.kind = LoopEvent::Kind::kActionFailed,
-                          .host = action.to,
-                          .vm = action.vm,
-                          .text = "did not arrive; the next round decides anew"});
-    }
+    if (state_[i] == State::kFailed && is_of_vm(action))
+      events.push_back({.kind = LoopEvent::Kind::kActionFailed,
+                        .host = action.to,
+                        .vm = action.vm,
+                        .text = "did not arrive; the next round decides anew"});
     return true;
   });
 }
@@ -100,6 +97,18 @@ bool PlanRun::awaits(Index host) const {
   return std::ranges::any_of(waiting_, [&](std::uint32_t i) {
     const Action& action = plan_.actions[i];
     return action.to == host && !action.after.empty();
+  });
+}
+
+bool PlanRun::stuck(Time now, Duration patience) const {
+  if (now - taken_ < patience) return false;
+  return std::ranges::any_of(waiting_, [&](std::uint32_t i) {
+    const Action& action = plan_.actions[i];
+    if (std::ranges::any_of(action.after,
+                            [&](auto before) { return state_[before] == State::kFailed; }))
+      return true;
+    const Time at = due(action);
+    return at != Time::max() && now - at >= patience;
   });
 }
 

@@ -59,7 +59,9 @@ class PlanRun {
   std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
   // Something waits for this host to come on.
   bool awaits(Index host) const;
-  bool failed() const { return failed_ > 0; }
+  // It was taken so long ago, and something of it cannot begin: what it waits for has failed, or it
+  // could have begun for so long and its place was taken.
+  bool stuck(Time now, Duration patience) const;
 
  private:
   State now(const policy::Action& action, const Site& site) const;
@@ -72,7 +74,7 @@ class PlanRun {
   std::vector<Time> ended_at_;
   std::vector<std::uint32_t> waiting_;
   std::vector<std::uint32_t> running_;
-  std::int64_t failed_ = 0;
+  Time taken_{};
 };
 
 }  // namespace chorok::control
