@@ -96,7 +96,9 @@ bool LiveFleet::empty(Index h) const {
 }
 
 double LiveFleet::free_memory(Index h) const {
-  return seen_.snapshot.hosts[h].capacity.memory -
+  // Given out more than once where the cluster's settings say so: as it is planned and admitted.
+  const double factor = std::max(1.0, seen_.snapshot.settings.power.memory_overcommit);
+  return (seen_.snapshot.hosts[h].capacity.memory * factor) -
          static_cast<double>(sources_.world.committed(seen_.hosts[h]).memory.value);
 }
 
