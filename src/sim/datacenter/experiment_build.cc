@@ -128,6 +128,25 @@ Result<std::vector<Fault>> faults(const ExperimentFile& experiment, const HostMi
   return out;
 }
 
+// What is made up is bounded as what is read is.
+Result<TraceSet> made_up(const ExperimentFile& experiment, const TraceLimits& limits) {
+  const SyntheticSettings settings{.vms = static_cast<std::size_t>(experiment.synthetic->vms),
+                                   .days = experiment.synthetic->days,
+                                   .level = experiment.synthetic->level,
+                                   .interval = from_seconds(experiment.interval_s),
+                                   .seed = static_cast<std::uint64_t>(experiment.seed)};
+  const double samples = settings.days * 86400 / experiment.interval_s;
+  if (samples > static_cast<double>(limits.samples_max) ||
+      samples * static_cast<double>(settings.vms) > static_cast<double>(limits.values_max))
+    return fail(
+        Code::kInvalid,
+        fmt::format("{} VMs with {:.0f} samples each are more than the {} and the {} in all "
+                    "that are taken; give fewer VMs or days, or a longer interval_s",
+                    settings.vms, samples, limits.samples_max, limits.values_max),
+        "/synthetic");
+  return synthetic_traces(settings);
+}
+
 }  // namespace
 
 std::vector<std::size_t> turns(std::span<const std::int32_t> counts) {
@@ -173,12 +192,7 @@ Result<HostMix> host_mix(const ExperimentFile& experiment, const TraceSet& trace
 
 Result<TraceSet> open_traces(const ExperimentFile& experiment, const TraceLimits& limits) {
   auto open = [&]() -> Result<TraceSet> {
-    if (experiment.synthetic && experiment.traces.empty())
-      return synthetic_traces({.vms = static_cast<std::size_t>(experiment.synthetic->vms),
-                               .days = experiment.synthetic->days,
-                               .level = experiment.synthetic->level,
-                               .interval = from_seconds(experiment.interval_s),
-                               .seed = static_cast<std::uint64_t>(experiment.seed)});
+    if (experiment.synthetic && experiment.traces.empty()) return made_up(experiment, limits);
     if (experiment.traces.empty())
       return fail(Code::kInvalid,
                   "nothing says what the VMs ask for; give traces (--traces PATH) or [synthetic]",

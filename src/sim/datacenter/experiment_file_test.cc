@@ -164,6 +164,16 @@ TEST(ExperimentFile, SyntheticDemandFollowsTheSeed) {
   EXPECT_NEAR(mean, 0.12, 0.04);
 }
 
+TEST(ExperimentFile, MadeUpDemandIsBounded) {
+  auto file = parse_experiment(kSmall).value();
+  file.synthetic->vms = 100'000;
+  file.synthetic->days = 300;
+  const auto traces = open_traces(file, {});
+  ASSERT_FALSE(traces);
+  EXPECT_EQ(traces.error().field, "/synthetic");
+  EXPECT_THAT(traces.error().message, HasSubstr("give fewer VMs or days"));
+}
+
 TEST(ExperimentFile, RunsInBothModesAndEndsWhenItSays) {
   auto file = parse_experiment(kSmall).value();
   file.duration_s = 6 * 3600;
