@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "sim/datacenter/html_chart.h"
 #include "sim/datacenter/html_page.h"
 
@@ -238,7 +239,8 @@ std::string plan_section(const P2vPlan& plan) {
                                          .cores = plan.host_cores,
                                          .core_mhz = plan.host_core_mhz,
                                          .memory_mib = plan.host_memory_mib}});
-  return section(fmt::format("{}: {} machines, {} loads", plan.from, plan.machines, plan.loads),
+  return section(fmt::format("{}: {}, {}", plan.from, counted(plan.machines, "machine"),
+                             counted(plan.loads, "load")),
                  fmt::format("<p>Read as {}.</p>", html_escaped(plan.format)) +
                      table_of(plan.cases, plan.currency, plan.pue) + how_of(plan.cases) +
                      (stays.empty() ? "" : list(stays, "ul"))) +

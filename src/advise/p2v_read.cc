@@ -210,7 +210,7 @@ class Sheet {
     return number;
   }
   // RVTools writes these without a point: one would be a thousands sign of the spreadsheet between.
-  Result<double> whole(const std::vector<std::string>& cells, std::size_t column,
+  Result<double> whole(const std::vector<std::string>& cells, std::size_t column, double least,
                        double most) const {
     const std::string_view value = text(cells, column);
     if (value.contains('.'))
@@ -218,7 +218,7 @@ class Sheet {
                         fmt::format("{} is '{}'; write a whole number, without signs between its "
                                     "digits",
                                     columns_[column].name, value.substr(0, kShown)));
-    return amount(cells, column, 1, most);
+    return amount(cells, column, least, most);
   }
   // Where the column or the cell is empty, `otherwise`.
   Result<double> amount_or(const std::vector<std::string>& cells, std::size_t column, double least,
@@ -242,6 +242,9 @@ class Sheet {
 };
 
 constexpr double kCoresMost = 4096;
+// Below these a server is not one: its GHz or GiB were written where MHz or MiB are asked for.
+constexpr double kMhzLeast = 100;
+constexpr double kMibLeast = 256;
 constexpr double kMhzMost = 20'000;
 constexpr double kMibMost = 256.0 * 1024 * 1024;
 constexpr double kWattsMost = 100'000;
@@ -301,8 +304,8 @@ class Reader {
     const std::string name = TRY(sheet.name(cells, kName));
     TRY(once(name));
     const double cores = TRY(sheet.amount(cells, kCores, 1, kCoresMost));
-    const double mhz = TRY(sheet.amount(cells, kMhz, 1, kMhzMost));
-    const double memory = TRY(sheet.amount(cells, kMemory, 1, kMibMost));
+    const double mhz = TRY(sheet.amount(cells, kMhz, kMhzLeast, kMhzMost));
+    const double memory = TRY(sheet.amount(cells, kMemory, kMibLeast, kMibMost));
     const double load = TRY(sheet.amount(cells, kCpu, 0, 100)) / 100;
     const double used = TRY(sheet.amount_or(cells, kUsed, 0, memory, -1));
     const double idle = TRY(sheet.amount_or(cells, kIdle, 0, kWattsMost, -1));
@@ -328,9 +331,9 @@ class Reader {
   Result<void> take_host(const Sheet& sheet, const std::vector<std::string>& cells) {
     const std::string name = TRY(sheet.name(cells, kHost));
     TRY(once(name));
-    const double mhz = TRY(sheet.whole(cells, kSpeed, kMhzMost));
-    const double cores = TRY(sheet.whole(cells, kHostCores, kCoresMost));
-    const double memory = TRY(sheet.whole(cells, kHostMemory, kMibMost));
+    const double mhz = TRY(sheet.whole(cells, kSpeed, kMhzLeast, kMhzMost));
+    const double cores = TRY(sheet.whole(cells, kHostCores, 1, kCoresMost));
+    const double memory = TRY(sheet.whole(cells, kHostMemory, kMibLeast, kMibMost));
     const double load = TRY(sheet.amount(cells, kCpuUsage, 0, 100)) / 100;
     const double used = TRY(sheet.amount(cells, kMemoryUsage, 0, 100)) / 100;
     const double vms = TRY(sheet.amount_or(cells, kVms, 0, 1e6, 1));
@@ -361,8 +364,8 @@ class Reader {
       return {};
     }
     const std::string host = TRY(sheet.name(cells, kVmHost));
-    const double cpus = TRY(sheet.whole(cells, kVmCpus, kCoresMost));
-    const double memory = TRY(sheet.whole(cells, kVmMemory, kMibMost));
+    const double cpus = TRY(sheet.whole(cells, kVmCpus, 1, kCoresMost));
+    const double memory = TRY(sheet.whole(cells, kVmMemory, 1, kMibMost));
     auto [known, fresh] = machine_.emplace(host, fleet_.machines.size());
     if (fresh) {
       fleet_.machines.push_back({.name = host, .watts = assumed_watts(0)});

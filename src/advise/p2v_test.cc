@@ -191,6 +191,9 @@ TEST(P2v, ErrorsNameLineColumnAndFix) {
   EXPECT_THAT(wrong(header + "\n\na,4,\"1,000\",4000,1\n"),
               HasSubstr("servers.csv:4:3: mhz is '1,000'"));
   EXPECT_THAT(wrong(header + "a,4,nan,4000,1\n"), HasSubstr("servers.csv:2:3"));
+  EXPECT_THAT(wrong(header + "a,4,2.6,65536,1\n"),
+              HasSubstr("servers.csv:2:3: mhz is '2.6'; write a number from 100 to 20000"));
+  EXPECT_THAT(wrong(header + "a,4,2600,64,1\n"), HasSubstr("memory_mib is '64'"));
   EXPECT_THAT(wrong(header + "a,4\n"), HasSubstr("servers.csv:2:3: mhz is ''"));
   EXPECT_THAT(wrong(header + ",4,1000,4000,1\n"), HasSubstr("servers.csv:2:1: no name"));
   EXPECT_THAT(wrong(header + "a,4,1000,4000,1\na,4,1000,4000,1\n"),
@@ -201,6 +204,16 @@ TEST(P2v, ErrorsNameLineColumnAndFix) {
   EXPECT_THAT(wrong(header + "a,4,1000,4000,1\nb,4,1000,4000,1\n", {.rows_max = 1}),
               HasSubstr("servers.csv:3:1: more than 1 rows"));
   EXPECT_THAT(wrong(header, {.columns_max = 3}), HasSubstr("more than 3 columns"));
+}
+
+// One server on one host of two units that draws more: nothing is saved, and there is no plural.
+TEST(P2v, TheSummaryOfASingleMachine) {
+  const std::string header = "name,cores,mhz,memory_mib,cpu_percent,watts_idle,watts_full\n";
+  P2vReport report = report_of({plan_of(parse(header + "a,4,1000,4000,1,5,10\n").value())});
+  EXPECT_THAT(report.summary, HasSubstr("draw no less than the machine does now"));
+  report = report_of({plan_of(parse(header + "a,4,1000,4000,1,5000,5000\n").value())});
+  EXPECT_THAT(report.summary, HasSubstr("do the work of 1 machine and save"));
+  EXPECT_THAT(report.summary, HasSubstr("rack units where there are 1 now"));
 }
 
 TEST(P2v, ThousandsSignsAreNotTakenForPoints) {

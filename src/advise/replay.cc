@@ -24,7 +24,8 @@ constexpr double kWeek = 6.9;  // days; the first interval of seven is not judge
 
 // ---- Why hosts stay on ----
 
-// Looks over the planner's shoulder, a tick at a time.
+// Looks over the planner's shoulder, round by round: what keeps a host on in one has kept it on
+// since the one before. Rounds come at every sample and when something has happened in between.
 class Watch {
  public:
   Watch(std::size_t hosts, double interval_h, bool memory_by_use)
@@ -33,9 +34,12 @@ class Watch {
   void see(const Snapshot& snapshot, const policy::Plan& plan) {
     mark(snapshot, plan);
     add_up(snapshot);
+    const double since = seconds(snapshot.now - last_) / 3600;
+    const double span = last_ == Time{} ? interval_h_ : std::min(since, interval_h_);
+    last_ = snapshot.now;
     for (std::size_t h = 0; h < hours_.size(); ++h)
       if (snapshot.hosts[h].power != HostPower::kOff)
-        hours_[h][static_cast<std::size_t>(why(snapshot, plan, h))] += interval_h_;
+        hours_[h][static_cast<std::size_t>(why(snapshot, plan, h))] += span;
   }
 
   std::vector<Held> held(std::size_t host) const {
@@ -111,6 +115,7 @@ class Watch {
 
   std::vector<std::array<double, kHolds>> hours_;
   double interval_h_;
+  Time last_{};
   bool memory_by_use_;
   std::vector<std::uint8_t> leaves_;  // by host
   std::vector<std::uint8_t> moves_;

@@ -83,6 +83,32 @@ TEST(Advise, MemoryHoldsHostsAndItsUseDoesNot) {
   EXPECT_NEAR(advice->cases[2].saved_kwh, 0.100, 1e-9);
 }
 
+// Rounds between samples, when a host has woken, count for the time since the round before them.
+TEST(Advise, HoursOfAHostAreNoMoreThanThereWere) {
+  AdviceRequest request = steady(4, 0.1, 200, 4);
+  const std::size_t samples = 288;
+  std::vector<std::vector<double>> shares(4, std::vector<double>(samples, 0.1));
+  for (auto& share : shares)
+    for (std::size_t k = 0; k < samples; ++k) share[k] = k / 48 % 2 == 1 ? 0.9 : 0.1;
+  request.traces = sim::datacenter::traces_of(shares);
+  for (auto& vm : request.traces.vms) {
+    vm.cpu_mhz = 1000;
+    vm.memory_mib = 200;
+  }
+  const auto advice = advise(std::move(request));
+  ASSERT_TRUE(advice) << advice.error().message;
+  double boots = 0;
+  for (const Case& one : advice->cases) {
+    boots += static_cast<double>(one.boots);
+    for (const HostAdvice& host : one.hosts) {
+      double hours = host.off_hours;
+      for (const Held& held : host.held) hours += held.hours;
+      EXPECT_LE(hours, 24.01) << one.name << ' ' << host.name;
+    }
+  }
+  EXPECT_GT(boots, 0) << "else there were no rounds between samples";
+}
+
 TEST(Advise, ShortfallsAreSeen) {
   // 3000 MHz asked of 2000, all the time, with every host on too.
   const auto advice = advise(steady(3, 1, 300, 1));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/text.h"
 #include "sim/datacenter/html_page.h"
 
 namespace chorok::advise {
@@ -254,23 +255,26 @@ P2vReport report_of(std::vector<P2vPlan> plans) {
     report.cases.push_back(std::move(sum));
   }
   const P2vCase& mid = report.cases[kMid];
+  const double units = mid.rack_units_now - mid.rack_units_then;
   report.summary = fmt::format(
-      "{} hosts would do the work of {} machines and save {} a year, and {} of {} rack units. From "
-      "{} hosts (low) to {} (high).",
-      mid.hosts, machines - static_cast<std::int64_t>(stays),
+      "{} would do the work of {} and save {} a year{}. From {} (low) to {} (high).",
+      counted(mid.hosts, "host"), counted(machines - static_cast<std::int64_t>(stays), "machine"),
       worth(mid.year_kwh, mid.year_money, report.currency, mid.year_co2_kg),
-      grouped(mid.rack_units_now - mid.rack_units_then), grouped(mid.rack_units_now),
-      report.cases[kLow].hosts, report.cases[kHigh].hosts);
+      units > 0
+          ? fmt::format(", and {} of {} rack units", grouped(units), grouped(mid.rack_units_now))
+      : units < 0 ? fmt::format(", in {} rack units where there are {} now",
+                                grouped(mid.rack_units_then), grouped(mid.rack_units_now))
+                  : std::string(),
+      counted(report.cases[kLow].hosts, "host"), report.cases[kHigh].hosts);
   if (mid.year_kwh <= 0)
     report.summary = fmt::format(
-        "{} hosts would do the work, and draw no less than the {} "
-        "machines do now.",
-        mid.hosts, machines);
+        "{} would do the work, and draw no less than the {} now.", counted(mid.hosts, "host"),
+        machines == 1 ? std::string("machine does") : fmt::format("{} machines do", machines));
   if (stays > 0)
     report.next.push_back(
-        fmt::format("{} machines are too large for a host and stay: name a "
-                    "larger class (--hosts), or leave them.",
-                    stays));
+        fmt::format("{} too large for a host and {}: name a larger class (--hosts), or leave {}.",
+                    stays == 1 ? "1 machine is" : fmt::format("{} machines are", stays),
+                    stays == 1 ? "stays" : "stay", stays == 1 ? "it" : "them"));
   // One note says what watts are; others say what was assumed.
   const bool assumed =
       std::ranges::any_of(report.plans, [](const P2vPlan& plan) { return plan.notes.size() > 1; });

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "advise/html.h"
+#include "base/text.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "sim/datacenter/html_page.h"
@@ -194,8 +195,9 @@ void show_figures(Session& session, const std::vector<advise::P2vCase>& cases,
 }
 
 void show_plan(Session& session, const advise::P2vPlan& plan) {
-  session.out(fmt::format("\n{}: {} machines, {} loads ({})\n\n", printable(plan.from),
-                          plan.machines, plan.loads, plan.format));
+  session.out(fmt::format("\n{}: {}, {} ({})\n\n", printable(plan.from),
+                          counted(plan.machines, "machine"), counted(plan.loads, "load"),
+                          plan.format));
   show_figures(session, plan.cases, plan.currency, plan.pue);
   for (const advise::P2vCase& one : plan.cases) {
     for (std::size_t i = 0; i < std::min(one.stays.size(), kStaysShown); ++i)
