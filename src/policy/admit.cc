@@ -194,14 +194,15 @@ void ask_hosts(Admission& to, const WhatIf& hosts, Index vm) {
 // Sets of hosts looked at for one power-on: somebody waits for the answer, and may start a hundred.
 constexpr std::int64_t kSetsMaxAdmit = 5000;
 
-// With the VM where it would go, every host that may fail must still find a place for its VMs.
+// With the VM where it would go, every host that may fail must still find a place for its VMs; but
+// for those that no other host could ever have, whose lack of a refuge is not this VM's doing.
 void ask_ha(Admission& to, WhatIf& hosts, Index vm) {
   const Snapshot& s = hosts.snapshot();
   const model::HaSettings& ha = s.settings.ha;
   if (!ha.enabled || to.host == kNone || to.wake) return;
   hosts.move(vm, to.host);
-  const Survival survival =
-      check_failures(hosts, ha.failures, {.sets_max = kSetsMaxAdmit, .first_only = true});
+  const Survival survival = check_failures(
+      hosts, ha.failures, {.sets_max = kSetsMaxAdmit, .first_only = true, .curable_only = true});
   if (survival.survives()) return;
   const FailureCase& first = survival.uncovered.front();
   std::string names;

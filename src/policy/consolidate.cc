@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "policy/demand_ahead.h"
 #include "policy/steps.h"
 #include "policy/survive.h"
 
@@ -85,14 +86,13 @@ bool empty(Round& round, Index host, std::vector<bool>& taken) {
   const std::size_t mark = round.mark();
   std::vector<Index> targets;
   for (const Index vm : vms) {
-    const auto stays = round.immovable(vm);
-    const Index to = stays ? kNone : round.best_target(vm, wanted);
-    if (stays) round.turn_down(*stays);
+    if (round.what.host_of(vm) != host) continue;  // it left with one that it has to be with
+    const Index to =
+        round.move_together(round.what.together_with(vm), wanted, Why::kConsolidate, gain_each);
     if (to == kNone) {
       round.undo_to(mark);
       return false;
     }
-    round.move(vm, to, Why::kConsolidate, gain_each);
     targets.push_back(to);
   }
   for (const Index to : targets) taken[to] = true;
@@ -113,12 +113,6 @@ double break_even_seconds(const Snapshot& snapshot, Index host, double cost) {
   return saving > 0 ? (at.boot_energy + at.shutdown_energy + cost) / saving : HUGE_VAL;
 }
 
-// Demand over the horizon still fits what would be left running.
-bool forecast_allows(const Round& round, double expected, double variance, double capacity) {
-  const model::PowerSettings& settings = round.snapshot().settings.power;
-  return expected + settings.deviations * std::sqrt(variance) <= settings.target * capacity;
-}
-
 struct Emptied {
   Index host;
   std::size_t mark;  // of the round, before it was emptied
@@ -131,7 +125,9 @@ void keep_reserve(Round& round, std::vector<Emptied>& emptied) {
   const model::HaSettings& ha = round.snapshot().settings.ha;
   if (!ha.enabled || emptied.empty()) return;
   for (std::size_t give_back = 1; !emptied.empty(); give_back *= 2) {
-    if (check_failures(round.what, ha.failures, {.first_only = true}).survives()) return;
+    if (check_failures(round.what, ha.failures, {.first_only = true, .curable_only = true})
+            .survives())
+      return;
     for (std::size_t i = 0; i < give_back && !emptied.empty(); ++i) {
       round.undo_power(emptied.back().host);
       round.undo_to(emptied.back().mark);
@@ -147,16 +143,9 @@ void consolidate(Round& round) {
   const Snapshot& snapshot = round.snapshot();
   const model::PowerSettings& settings = snapshot.settings.power;
   if (settings.automation == Automation::kOff) return;
-  double expected = 0;
-  double variance = 0;
+  const DemandAhead ahead = demand_ahead(round);
   double capacity = 0;
   std::int32_t running = 0;
-  for (Index v = 0; v < snapshot.vms.size(); ++v) {
-    if (round.what.host_of(v) == kNone) continue;
-    const model::Demand& demand = snapshot.vms[v].cpu_demand;
-    expected += demand.expected;
-    variance += demand.deviation * demand.deviation;
-  }
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     if (!round.what.usable(h)) continue;
     capacity += snapshot.hosts[h].capacity.cpu;
@@ -178,9 +167,9 @@ void consolidate(Round& round) {
     // What others were just gathered on stays, or VMs would travel on and on.
     if (taken[h] && round.what.load(h).vms > 0) continue;
     const double left = capacity - snapshot.hosts[h].capacity.cpu;
-    if (!forecast_allows(round, expected, variance, left)) {
+    if (!ahead.cpu_fits(left)) {
       round.turn_down(Why::kForecast);
-      break;
+      continue;  // a smaller one may be spared
     }
     const std::vector<Index> vms = round.what.vms_on(h);
     const std::size_t mark = round.mark();

@@ -50,6 +50,13 @@ std::vector<Starving> starving(const Round& round, double fastest) {
   return out;
 }
 
+// Faster cores are a gain: nothing that should hold gives way to it.
+bool loses(const Round& round, Index vm, Index to) {
+  const WhatIf& what = round.what;
+  return what.soft_rules(vm, to) > 0 ||
+         what.straddles(vm, to) > what.straddles(vm, what.host_of(vm));
+}
+
 // For a VM on a faster host that can do with the cores of `vm`'s host.
 bool exchange(Round& round, Index vm, const Wanted& wanted, double gain) {
   const Index from = round.what.host_of(vm);
@@ -73,6 +80,8 @@ bool exchange(Round& round, Index vm, const Wanted& wanted, double gain) {
       if (missing_mhz(load, slow * round.snapshot().vms[other].vcpus) > kDeadBand * slow / 4) {
         continue;
       }
+      if (!round.can_exchange(vm, other) || loses(round, vm, h) || loses(round, other, from))
+        continue;
       const std::size_t mark = round.mark();
       round.move(other, kNone, Why::kSlowCores);
       if (round.has_room(vm, h, wanted) && !round.what.forbids(vm, h) &&
@@ -138,6 +147,8 @@ void wake_fast(Round& round, const std::vector<Starving>& left) {
 
 void find_faster_cores(Round& round) {
   const Snapshot& snapshot = round.snapshot();
+  const model::BalanceSettings& balance = snapshot.settings.balance;
+  if (balance.automation == Automation::kOff || balance.level <= 1) return;
   double fastest = 0;
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     if (round.what.could_run(h)) fastest = std::max(fastest, snapshot.hosts[h].core_mhz);
@@ -150,7 +161,8 @@ void find_faster_cores(Round& round) {
                   .running_only = true,
                   .empty_too = true,
                   .except = from,
-                  .core_mhz = snapshot.hosts[from].core_mhz * 1.01};
+                  .core_mhz = snapshot.hosts[from].core_mhz * 1.01,
+                  .for_gain = true};
     const double gain = round.worth(from, each.missing);
     if (gain <= round.move_cost(each.vm, from)) {
       round.turn_down(Why::kCostExceedsGain);

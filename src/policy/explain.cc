@@ -66,7 +66,7 @@ class Explainer {
       if (std::ranges::find(rule.vms, v) != rule.vms.end())
         fact(fmt::format("is named by rule {} ({}, {})", rule.name, name_of(rule.kind),
                          rule.must ? "must" : "should"));
-    if (world_.rule_broken(v, false)) fact("breaks a rule where it is");
+    if (world_.breaks_a_rule(v)) fact("breaks a rule where it is");
     if (const Index at = world_.host_of(v); at != kNone && world_.straddles(v, at) > 0)
       fact(fmt::format("is divided over {}: none has room for all of it",
                        nodes(world_.straddles(v, at))));

@@ -279,6 +279,10 @@ class Improver {
   // Whether `a` of `from` and `b` of `to` may change places.
   bool may_swap(Index a, Index from, Index b, Index to) {
     if (stays(a, to) || stays(b, from)) return false;
+    if (!round_.can_exchange(a, b)) {
+      round_.turn_down(Why::kNoMemory);
+      return false;
+    }
     const WhatIf& what = round_.what;
     const double worst = what.upper(what.load(from), settings_.deviations);
     const HostLoad left = what.with(what.without(what.load(from), a), b);

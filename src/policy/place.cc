@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/text.h"
+#include "policy/demand_ahead.h"
 #include "policy/obstacle.h"
 #include "policy/steps.h"
 #include "policy/survive.h"
@@ -86,11 +86,14 @@ void wake_for_reserve(Round& round, const std::vector<Index>& asleep) {
     if (waking || round.powered_on(h)) count(h);
   }
   for (const Index h : asleep) {
-    if (check_failures(round.what, ha.failures, {.first_only = true}).survives()) break;
+    if (check_failures(round.what, ha.failures, {.first_only = true, .curable_only = true})
+            .survives())
+      break;
     if (round.powered_on(h)) continue;
     round.wake(h, Why::kWakeReserve,
                fmt::format("{} of the running hosts could not fail without VMs that stay down",
                            ha.failures));
+    if (!round.powered_on(h)) break;  // not in this round
     count(h);
   }
   for (const Index h : on_their_way) {
@@ -122,7 +125,7 @@ void place_waiting(Round& round) {
     return left != right ? left > right : a < b;
   });
   for (const Index vm : waiting) {
-    if (place(round, vm)) continue;
+    if (round.what.host_of(vm) != kNone || place(round, vm)) continue;
     const Obstacle against = obstacle_of(round, vm);
     round.violate(against.why, vm, kNone,
                   fmt::format("{} fits on no host: {}", size_text(round.what, vm), against.text));
@@ -133,20 +136,7 @@ void wake_ahead(Round& round) {
   const Snapshot& snapshot = round.snapshot();
   const model::PowerSettings& settings = snapshot.settings.power;
   if (settings.automation == Automation::kOff) return;
-  double expected = 0;
-  double variance = 0;
-  double sizes = 0;  // MiB; what fits by its size needs no reserve
-  Amounts now;
-  for (Index v = 0; v < snapshot.vms.size(); ++v) {
-    if (snapshot.vms[v].run == VmRun::kOff) continue;
-    const model::Demand& demand = snapshot.vms[v].cpu_demand;
-    expected += std::max(demand.expected, round.what.vm_load(v).mean);
-    variance += round.what.vm_load(v).deviation * round.what.vm_load(v).deviation;
-    now += round.what.vm_load(v).now;
-    sizes += round.what.vm_load(v).size.memory;
-  }
-  const double cpu =
-      std::max(now.cpu, expected + settings.deviations * std::sqrt(variance)) / settings.target;
+  const DemandAhead ahead = demand_ahead(round);
   Amounts capacity;
   std::int32_t running = 0;
   std::vector<Index> asleep;
@@ -171,13 +161,11 @@ void wake_ahead(Round& round) {
     return on_a != on_b ? on_a < on_b : a < b;
   });
   for (const Index h : asleep) {
-    const bool memory_fits =
-        sizes <= capacity.memory || now.memory <= settings.memory_target * capacity.memory;
-    if (cpu > capacity.cpu || !memory_fits)
+    if (!ahead.cpu_fits(capacity.cpu) || !ahead.memory_fits(capacity.memory, settings))
       round.wake(h, Why::kWakeDemand,
                  fmt::format("{:.0f} MHz and {:.0f} MiB are about to be asked for; {:.0f} MHz and "
                              "{:.0f} MiB are running or waking",
-                             cpu, now.memory, capacity.cpu, capacity.memory));
+                             ahead.cpu, ahead.memory_now, capacity.cpu, capacity.memory));
     else if (running < settings.hosts_on_min)
       round.wake(h, Why::kWakeReserve,
                  fmt::format("{} are to run always", counted(settings.hosts_on_min, "host")));

@@ -347,7 +347,7 @@ TEST(Planner, AVmThatAsksForMoreThanACoreGoesWhereCoresAreFaster) {
 
 TEST(Planner, OnAFullFastHostItChangesPlacesWithOneThatDoesNotNeedIt) {
   TestCluster cluster;
-  const Index slow = cluster.host();
+  const Index slow = cluster.host(10000, 15000);
   const Index fast = cluster.host(20000);
   cluster.snapshot.hosts[fast].core_mhz = 2000;
   const Index hot = cluster.vm(slow, 1700, 5000, 1);
@@ -362,6 +362,11 @@ TEST(Planner, OnAFullFastHostItChangesPlacesWithOneThatDoesNotNeedIt) {
     EXPECT_TRUE((action.vm == hot && action.to == fast) ||
                 (action.vm == calm && action.to == slow));
   }
+  EXPECT_EQ(plan.actions[0].vm, calm);
+  EXPECT_EQ(plan.actions[1].after, std::vector<std::uint32_t>{0});
+  // Where neither fits beside the other they would wait for each other.
+  cluster.snapshot.hosts[slow].capacity.memory = 10000;
+  EXPECT_TRUE(plan_balance(cluster.snapshot).actions.empty());
 }
 
 TEST(Planner, TheReserveForAFailedHostStaysOn) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "policy/obstacle.h"
 #include "policy/steps.h"
@@ -23,9 +24,9 @@ Wanted target_for_repair(const Snapshot& snapshot, Index from) {
           .except = from};
 }
 
-// Whether it left. A VM whose new host is on its way leaves in a later round.
-bool send_away(Round& round, Index vm, Index from, Why why, double gain = 0) {
-  return round.settle(vm, target_for_repair(round.snapshot(), from), why, gain) == Settled::kThere;
+// A VM whose new host is on its way (kLater) leaves in a later round.
+Settled send_away(Round& round, Index vm, Index from, Why why, double gain = 0) {
+  return round.settle(vm, target_for_repair(round.snapshot(), from), why, gain);
 }
 
 std::vector<Index> largest_first(const Round& round, std::vector<Index> vms) {
@@ -42,6 +43,7 @@ std::vector<Index> largest_first(const Round& round, std::vector<Index> vms) {
 void evacuate(Round& round, Index host) {
   round.close(host);
   for (const Index vm : largest_first(round, round.what.vms_on(host))) {
+    if (round.what.host_of(vm) != host) continue;  // it left with one that it has to be with
     if (const auto why = round.immovable(vm)) {
       round.turn_down(*why);
       round.violate(*why, vm, host,
@@ -49,7 +51,7 @@ void evacuate(Round& round, Index host) {
                                 round.snapshot().vms[vm].name, round.snapshot().hosts[host].name));
       continue;
     }
-    if (!send_away(round, vm, host, Why::kMaintenance)) {
+    if (send_away(round, vm, host, Why::kMaintenance) != Settled::kThere) {
       const Obstacle against = obstacle_of(round, vm);
       round.violate(against.why, vm, host,
                     fmt::format("{} has to leave {} and fits on no other host: {}",
@@ -59,33 +61,41 @@ void evacuate(Round& round, Index host) {
   }
 }
 
-void mend_rules(Round& round) {
-  for (Index r = 0; r < round.snapshot().rules.size(); ++r) {
-    const model::SnapshotRule& rule = round.snapshot().rules[r];
-    for (const Index vm : rule.vms) {
-      const Index host = round.what.host_of(vm);
-      if (host == kNone || !round.what.rule_broken(vm, !rule.must)) continue;
-      if (rule.must && round.what.rule_broken(vm, true)) {
-        if (round.immovable(vm) || !send_away(round, vm, host, Why::kRule)) {
-          round.violate(Why::kRule, vm, host,
-                        fmt::format("rule {}: {} can go nowhere else", rule.name,
-                                    round.snapshot().vms[vm].name));
-        }
-      }
-    }
+// What must hold is mended wherever there is a place for it.
+void mend_rule(Round& round, const model::SnapshotRule& rule) {
+  for (const Index vm : rule.vms) {
+    const Index host = round.what.host_of(vm);
+    if (host == kNone || round.what.rule_holds(rule, vm, host)) continue;
+    if (!round.immovable(vm) && send_away(round, vm, host, Why::kRule) == Settled::kThere) continue;
+    round.violate(
+        Why::kRule, vm, host,
+        fmt::format("rule {}: {} can go nowhere else", rule.name, round.snapshot().vms[vm].name));
+  }
+}
+
+// What should hold gave way to a need, and is mended when that can be had for nothing but a move.
+void mend_soft_rule(Round& round, const model::SnapshotRule& rule) {
+  for (const Index vm : rule.vms) {
+    const Index host = round.what.host_of(vm);
+    if (host == kNone || round.what.rule_holds(rule, vm, host) || round.immovable(vm)) continue;
+    Wanted wanted = target_for_repair(round.snapshot(), host);
+    wanted.for_gain = true;
+    const Index to = round.best_target(vm, wanted);
+    if (to != kNone && round.what.soft_rules(vm, to) < 0) round.move(vm, to, Why::kRule);
   }
 }
 
 // The VM whose leaving mends the excess with the least to copy; if none alone does, the one that
-// takes away most.
-Index to_leave(const Round& round, Index host, model::Resource of, double excess) {
+// takes away most. Not one of those that have found no other place.
+Index to_leave(const Round& round, Index host, model::Resource of, double excess,
+               const std::set<Index>& stuck) {
   Index pick = kNone;
   bool pick_fresh = false;
   bool pick_enough = false;
   double pick_copy = 0;
   double pick_amount = 0;
   for (const Index vm : round.what.vms_on(host)) {
-    if (round.immovable(vm)) continue;
+    if (round.immovable(vm) || stuck.contains(vm)) continue;
     const double amount = round.what.vm_load(vm).now[of];
     if (amount <= 0) continue;
     const bool enough = amount >= excess;
@@ -114,20 +124,23 @@ Index to_leave(const Round& round, Index host, model::Resource of, double excess
 
 void relieve(Round& round, Index host) {
   const SnapshotHost& at = round.snapshot().hosts[host];
+  std::set<Index> stuck;
   for (const model::Resource of : model::kResources) {
-    // Each pass takes one VM away, or ends.
+    // Each pass takes a VM away, or finds one that has to stay, or ends.
     for (std::int32_t left = round.what.load(host).vms; left > 0; --left) {
       const double excess = round.what.load(host).now[of] - at.capacity[of];
       if (excess <= 0) break;
       round.close(host);
-      const Index vm = to_leave(round, host, of, excess);
+      const Index vm = to_leave(round, host, of, excess, stuck);
       if (vm == kNone) break;
       // What it gives back to the others, as long as placements are judged by; memory as the same
       // share of the CPU.
       const double back = std::min(excess, round.what.vm_load(vm).now[of]);
       const double gain =
           round.worth(host, back * at.capacity.cpu / std::max(at.capacity[of], 1.0));
-      if (!send_away(round, vm, host, Why::kOverload, gain)) break;
+      const Settled settled = send_away(round, vm, host, Why::kOverload, gain);
+      if (settled == Settled::kLater || !round.spend(0)) break;
+      if (settled == Settled::kNowhere) stuck.insert(vm);
     }
   }
   const HostLoad& load = round.what.load(host);
@@ -140,30 +153,42 @@ void relieve(Round& round, Index host) {
   }
 }
 
+// The one that reserves most, of those that may leave and have not found that they cannot.
+Index most_reserved(const Round& round, Index host, model::Resource of,
+                    const std::set<Index>& stuck) {
+  Index pick = kNone;
+  double best = 0;
+  for (const Index vm : round.what.vms_on(host)) {
+    if (round.immovable(vm) || stuck.contains(vm)) continue;
+    const double amount = round.what.vm_load(vm).reserved[of];
+    if (amount < best || (amount == best && (pick == kNone || vm > pick))) continue;
+    pick = vm;
+    best = amount;
+  }
+  return pick;
+}
+
 void keep_reservations(Round& round, Index host) {
   const SnapshotHost& at = round.snapshot().hosts[host];
-  for (std::int32_t left = round.what.load(host).vms; left > 0; --left) {
+  std::set<Index> stuck;
+  for (std::int32_t left = round.what.load(host).vms; left >= 0; --left) {
     const HostLoad& load = round.what.load(host);
     const bool cpu = load.reserved.cpu > at.capacity.cpu;
     const bool memory = load.reserved.memory > at.capacity.memory;
     if (!cpu && !memory) return;
-    const model::Resource of = cpu ? model::Resource::kCpu : model::Resource::kMemory;
-    Index pick = kNone;
-    for (const Index vm : round.what.vms_on(host)) {
-      if (round.immovable(vm)) continue;
-      const double amount = round.what.vm_load(vm).reserved[of];
-      const double best = pick == kNone ? 0 : round.what.vm_load(pick).reserved[of];
-      if (amount > best || (amount == best && pick != kNone && vm < pick)) pick = vm;
-    }
     round.close(host);
-    if (pick == kNone || !send_away(round, pick, host, Why::kReservation)) {
-      round.violate(Why::kReservation, kNone, host,
-                    fmt::format("{} cannot keep the reservations of its VMs: {:.0f} of {:.0f} MHz, "
-                                "{:.0f} of {:.0f} MiB",
-                                at.name, load.reserved.cpu, at.capacity.cpu, load.reserved.memory,
-                                at.capacity.memory));
-      return;
-    }
+    const model::Resource of = cpu ? model::Resource::kCpu : model::Resource::kMemory;
+    const Index pick = round.spend(0) ? most_reserved(round, host, of, stuck) : kNone;
+    const Settled settled =
+        pick == kNone ? Settled::kLater : send_away(round, pick, host, Why::kReservation);
+    if (settled == Settled::kNowhere) stuck.insert(pick);
+    if (settled != Settled::kLater) continue;
+    round.violate(Why::kReservation, kNone, host,
+                  fmt::format("{} cannot keep the reservations of its VMs: {:.0f} of {:.0f} MHz, "
+                              "{:.0f} of {:.0f} MiB",
+                              at.name, load.reserved.cpu, at.capacity.cpu, load.reserved.memory,
+                              at.capacity.memory));
+    return;
   }
 }
 
@@ -182,7 +207,10 @@ void repair(Round& round) {
         host.admin != model::HostAdmin::kEnabled || (host.recent_failures > 0 && reachable);
     if (round.what.load(h).vms > 0 && leave && reachable) evacuate(round, h);
   }
-  mend_rules(round);
+  for (const model::SnapshotRule& rule : round.snapshot().rules)
+    if (rule.must) mend_rule(round, rule);
+  for (const model::SnapshotRule& rule : round.snapshot().rules)
+    if (!rule.must) mend_soft_rule(round, rule);
   for (Index h = 0; h < hosts; ++h) {
     if (!round.what.usable(h) || round.what.load(h).vms == 0) continue;
     keep_reservations(round, h);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/result.h"
 
@@ -19,6 +20,9 @@ namespace {
 
 // Of its size, that a VM's demand must have changed by for it to move back early.
 constexpr double kChangedShare = 0.05;
+
+// Hosts that are tried for VMs that have to be together.
+constexpr std::size_t kUnitTargets = 8;
 
 // Of a core, at each end, while memory is copied at `bandwidth` MiB/s: 0.3 on 1 GbE, 1 on 10 GbE
 // (Gulati et al., VMware Distributed Resource Management, 2012), linear between.
@@ -273,11 +277,90 @@ void Round::power(Index host, bool on, Why why, double gain, double cost, std::s
 void Round::wake(Index host, Why why, std::string reason, double gain) {
   const SnapshotHost& at = snapshot().hosts[host];
   if (powered_on(host) || at.power == HostPower::kWaking) return;
+  // Those that are still missing are woken in the rounds to come.
+  const std::int32_t most = snapshot().settings.power.changes_max;
+  if (most > 0 && woken_ >= most) return turn_down(Why::kMovesLimit);
+  ++woken_;
   power(host, true, why, gain, at.boot_energy, std::move(reason));
   what.set_usable(host, at.time_on <= Duration::zero());
 }
 
+// Whether all but the first of the unit, which is there, come to `host` as well.
+bool Round::fits_with(const std::vector<Index>& unit, Index host, const Wanted& wanted, Why why) {
+  for (std::size_t i = 1; i < unit.size(); ++i) {
+    const Index vm = unit[i];
+    if (!has_room(vm, host, wanted) || what.forbids(vm, host) || !within_limits(vm, host))
+      return false;
+    if (wanted.for_gain && (what.soft_rules(vm, host) > 0 || what.straddles(vm, host) > 0))
+      return false;
+    move(vm, host, why);
+  }
+  return true;
+}
+
+Index Round::move_together(const std::vector<Index>& unit, const Wanted& wanted, Why why,
+                           double gain) {
+  for (const Index vm : unit) {
+    const auto stays = immovable(vm);
+    if (stays) turn_down(*stays);
+    if (stays) return kNone;
+  }
+  if (unit.size() == 1) {
+    const Index to = best_target(unit.front(), wanted);
+    if (to != kNone) move(unit.front(), to, why, gain);
+    return to;
+  }
+  const std::size_t mark = this->mark();
+  for (const Index vm : unit) move(vm, kNone, why);
+  std::vector<Index> tried;
+  Index to = kNone;
+  while (tried.size() < kUnitTargets) {
+    to = best_target(unit.front(), wanted);
+    if (to == kNone) break;
+    const std::size_t before = this->mark();
+    move(unit.front(), to, why, gain);
+    if (fits_with(unit, to, wanted, why)) break;
+    undo_to(before);
+    close(to);
+    tried.push_back(to);
+    to = kNone;
+  }
+  for (const Index host : tried) open(host);
+  if (to == kNone) undo_to(mark);
+  return to;
+}
+
 Settled Round::settle(Index vm, const Wanted& wanted, Why why, double gain) {
+  const Settled alone = settle_alone(vm, wanted, why, gain);
+  if (alone != Settled::kNowhere) return alone;
+  const std::vector<Index> unit = what.together_with(vm);
+  return unit.size() < 2 ? alone : settle_together(unit, wanted, why, gain);
+}
+
+Settled Round::settle_together(const std::vector<Index>& unit, Wanted wanted, Why why,
+                               double gain) {
+  const auto moved = [&] { return move_together(unit, wanted, why, gain) != kNone; };
+  if (moved()) return Settled::kThere;
+  if (snapshot().settings.power.automation != Automation::kOff) {
+    const std::size_t before = mark();
+    wanted.running_only = false;
+    const Index to = move_together(unit, wanted, why, gain);
+    if (to != kNone) {
+      wake(to, Why::kWakeDemand,
+           fmt::format("{} and what has to be with it find room on no running host",
+                       snapshot().vms[unit.front()].name));
+      if (what.usable(to)) return Settled::kThere;
+      undo_to(before);
+      return Settled::kLater;
+    }
+  }
+  wanted.running_only = true;
+  wanted.deviations = 0;
+  wanted.back = true;
+  return moved() ? Settled::kThere : Settled::kNowhere;
+}
+
+Settled Round::settle_alone(Index vm, const Wanted& wanted, Why why, double gain) {
   Wanted place = wanted;
   Index to = best_target(vm, place);
   if (to == kNone && snapshot().settings.power.automation != Automation::kOff) {
@@ -328,87 +411,6 @@ double Round::copy_seconds(Index vm, Index to) const {
 
 double Round::move_cost(Index vm, Index to) const {
   return move_cost_of(vm, to, copy_seconds(vm, to));
-}
-
-Action Round::migration(Index vm) const {
-  const SnapshotVm& it = snapshot().vms[vm];
-  const Index from = origin_[vm];
-  const Index to = what.host_of(vm);
-  Action action;
-  action.kind = from == kNone ? ActionKind::kStart : ActionKind::kMigrate;
-  action.vm = vm;
-  action.from = from;
-  action.to = to;
-  action.why = why_[vm].value_or(Why::kBalance);
-  action.cost = from == kNone ? 0 : move_cost(vm, to);
-  action.gain = gain_[vm];
-  if (auto weighed = alternatives_.find(vm); weighed != alternatives_.end()) {
-    action.alternatives = weighed->second;
-    std::erase_if(action.alternatives, [&](const Alternative& a) { return a.host == to; });
-  }
-  action.priority = action.why <= Why::kReservation || action.why == Why::kPlace ? 1 : 3;
-  action.reason = fmt::format("{} {:.0f} MHz to {} ({:.0f} of {:.0f} MHz used there then)", it.name,
-                              it.cpu_demand.now, snapshot().hosts[to].name, what.load(to).now.cpu,
-                              snapshot().hosts[to].capacity.cpu);
-  return action;
-}
-
-// Hosts wake first, then VMs move, then hosts that are empty go to sleep.
-Plan Round::finish(const std::string& nothing) {
-  Plan plan;
-  const auto hosts = static_cast<Index>(snapshot().hosts.size());
-  std::vector<std::uint32_t> woken(hosts, kNone);
-  std::vector<std::vector<std::uint32_t>> leaving(hosts);
-  auto switch_action = [&](Index h) {
-    Action action;
-    action.kind = power_[h]->on ? ActionKind::kPowerOn : ActionKind::kPowerOff;
-    action.to = h;
-    action.why = power_[h]->why;
-    action.gain = power_[h]->gain;
-    action.cost = power_[h]->cost;
-    action.reason = power_[h]->reason;
-    action.priority = power_[h]->on ? 1 : 3;
-    return action;
-  };
-  for (Index h = 0; h < hosts; ++h) {
-    plan.stats.hosts_on_before += snapshot().hosts[h].power == HostPower::kOn ? 1 : 0;
-    if (!powered_on(h)) continue;
-    woken[h] = static_cast<std::uint32_t>(plan.actions.size());
-    plan.actions.push_back(switch_action(h));
-  }
-  for (const Moved& moved : journal_) {
-    if (!why_[moved.vm] || what.host_of(moved.vm) == origin_[moved.vm]) continue;
-    Action action = migration(moved.vm);
-    if (woken[action.to] != kNone) action.after.push_back(woken[action.to]);
-    if (action.from != kNone) {
-      leaving[action.from].push_back(static_cast<std::uint32_t>(plan.actions.size()));
-    }
-    plan.actions.push_back(std::move(action));
-    why_[moved.vm].reset();  // a VM that was tried in several places travels once
-  }
-  plan.stats.hosts_on_after = plan.stats.hosts_on_before;
-  for (Index h = 0; h < hosts; ++h) {
-    if (powered_on(h)) ++plan.stats.hosts_on_after;
-    if (!powered_off(h)) continue;
-    --plan.stats.hosts_on_after;
-    Action action = switch_action(h);
-    action.after = leaving[h];
-    plan.actions.push_back(std::move(action));
-  }
-  // What one step could not mend a later one may have: an overload that a swap ended.
-  std::erase_if(violations_, [&](const Violation& v) {
-    return v.why == Why::kOverload && v.host != kNone && what.broken(v.host) != Why::kOverload;
-  });
-  plan.violations = std::move(violations_);
-  for (std::size_t why = 0; why < turned_down_.size(); ++why) {
-    if (turned_down_[why] > 0) {
-      plan.turned_down.push_back({static_cast<Why>(why), turned_down_[why]});
-    }
-  }
-  if (plan.actions.empty())
-    plan.nothing = plan.violations.empty() ? nothing : "no action mends what is wrong";
-  plan.stats.candidates = work_;
-  return plan;
 }
 
 }  // namespace chorok::policy

@@ -68,9 +68,18 @@ class Round {
   // memory runs out first: what makes one host a better one to run than another.
   double watts_per_vm(Index host) const { return watts_per_vm_[host]; }
 
+  // Moves VMs that have to be together to one host that suits `wanted` for each of them, `why` and
+  // `gain` being the first one's. kNone: there is none, or one of them may not be moved.
+  Index move_together(const std::vector<Index>& unit, const Wanted& wanted, Why why,
+                      double gain = 0);
+  // Whether two VMs can change places while they run: one has to fit beside the other first.
+  bool can_exchange(Index a, Index b) const {
+    return !what.forbids_arrival(a, what.host_of(b)) || !what.forbids_arrival(b, what.host_of(a));
+  }
+
   // Puts `vm` where it fits best: on a running host with the room that is wanted; else on one that
   // is woken for it, where power is automatic; else wherever it fits by what is asked for at this
-  // moment.
+  // moment; and if it finds no place alone, with those that have to be with it.
   Settled settle(Index vm, const Wanted& wanted, Why why, double gain = 0);
 
   // Hosts that nothing is moved to for the rest of the round (overloaded, being emptied).
@@ -85,8 +94,8 @@ class Round {
   bool spend(std::int64_t candidates);  // false: the round's bound on work is reached
 
   void power(Index host, bool on, Why why, double gain, double cost, std::string reason);
-  // Switches the host on, unless it is on its way; one that takes no time to start is usable at
-  // once.
+  // Switches the host on, unless it is on its way or as many as the settings allow are; one that
+  // takes no time to start is usable at once.
   void wake(Index host, Why why, std::string reason, double gain = 0);
   void undo_power(Index host);  // as it was before `power`
   bool powered_off(Index host) const { return power_[host].has_value() && !power_[host]->on; }
@@ -115,6 +124,9 @@ class Round {
 
  private:
   bool has_room(Index vm, Index host, const Wanted& wanted, const HostLoad& after) const;
+  Settled settle_alone(Index vm, const Wanted& wanted, Why why, double gain);
+  Settled settle_together(const std::vector<Index>& unit, Wanted wanted, Why why, double gain);
+  bool fits_with(const std::vector<Index>& unit, Index host, const Wanted& wanted, Why why);
   struct Moved {
     Index vm;
     Index from;
@@ -131,7 +143,17 @@ class Round {
   void place(Index vm, Index to);
   void weigh(Index host, Why why, double value);
   void rate_hosts();
+  // One move of the plan, and the steps before it that make room for it.
+  struct Step {
+    Index vm;
+    std::vector<std::uint32_t> after;
+  };
+  std::vector<Step> in_order();
+  bool needs_those_gone(Index vm, Index to, const std::vector<Step>& steps,
+                        const std::vector<std::uint32_t>& gone);
+  void cannot_go(Index vm, Index to);
   Action migration(Index vm) const;
+  Action switching(Index host) const;
 
   std::vector<Index> origin_;            // host of each VM when the round began
   std::vector<std::optional<Why>> why_;  // of each VM that is elsewhere now
@@ -154,6 +176,7 @@ class Round {
   std::vector<Violation> violations_;
   std::array<std::int64_t, 64> turned_down_{};
   std::int32_t moved_ = 0;
+  std::int32_t woken_ = 0;
   std::int64_t work_ = 0;
 };
 

@@ -28,7 +28,8 @@ std::vector<Index> usable_hosts(const WhatIf& world) {
 // One set of hosts fails, and is back afterwards.
 class FailureTrial {
  public:
-  FailureTrial(WhatIf& world, Replacer& replacer) : world_(world), replacer_(replacer) {}
+  FailureTrial(WhatIf& world, Replacer& replacer, bool curable_only)
+      : world_(world), replacer_(replacer), curable_only_(curable_only) {}
 
   Stress run(const std::vector<Index>& hosts, Survival& into) {
     const Snapshot& s = world_.snapshot();
@@ -51,6 +52,8 @@ class FailureTrial {
       result = replacer_.place(vms, Fill::kQuick);
       ++into.cases;
     }
+    if (curable_only_)
+      std::erase_if(result.unplaced, [&](const Unplaced& one) { return !curable(one.vm, hosts); });
     into.vms += static_cast<std::int64_t>(vms.size());
     into.moved += static_cast<std::int64_t>(result.made_room.size());
     into.work_limit = into.work_limit || result.work_limit;
@@ -67,8 +70,17 @@ class FailureTrial {
   }
 
  private:
+  bool curable(Index vm, const std::vector<Index>& failed) const {
+    for (Index h = 0; h < world_.snapshot().hosts.size(); ++h)
+      if (world_.could_run(h) && world_.could_hold(vm, h) &&
+          std::ranges::find(failed, h) == failed.end())
+        return true;
+    return false;
+  }
+
   WhatIf& world_;
   Replacer& replacer_;
+  bool curable_only_;
 };
 
 }  // namespace
@@ -78,7 +90,7 @@ Survival check_failures(WhatIf& world, std::int32_t failures, const SurvivalEffo
   if (failures <= 0) return result;
   std::vector<Index> hosts = usable_hosts(world);
   Replacer replacer(world);
-  FailureTrial trial(world, replacer);
+  FailureTrial trial(world, replacer, effort.curable_only);
   std::vector<bool> alone(world.snapshot().hosts.size());  // hosts that may not even fail alone
   for (const Index h : hosts) {
     alone[h] = trial.run({h}, result).unplaced > 0;

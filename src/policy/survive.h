@@ -39,6 +39,9 @@ struct Survival {
 struct SurvivalEffort {
   std::int64_t sets_max = kSetsMax;  // of k hosts, k > 1
   bool first_only = false;  // whoever asks only whether ends at the first that may not fail
+  // VMs count only if some other host could have them, were it on and empty: what no host that is
+  // switched on or kept on could mend is no reason to do so.
+  bool curable_only = false;
 };
 
 // The what-if is as before afterwards. failures = 0 is survived always; more failures than there

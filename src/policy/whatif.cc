@@ -37,6 +37,9 @@ bool contains(const std::vector<Index>& list, Index item) {
   return std::ranges::find(list, item) != list.end();
 }
 
+// MHz or MiB: the rounding of sums that VMs were added to and taken from, not a shortage.
+constexpr double kDust = 1e-6;
+
 // Of its size, that a VM without history is taken to ask for.
 constexpr double kUnknownDemand = 0.25;
 
@@ -150,7 +153,7 @@ std::optional<Why> WhatIf::compatible(Index vm, Index host) const {
 bool WhatIf::memory_fits(Index vm, Index host) const {
   const model::PowerSettings& settings = snapshot_->settings.power;
   const double capacity = snapshot_->hosts[host].capacity.memory;
-  const double sizes = loads_[host].size.memory + vm_loads_[vm].size.memory;
+  const double sizes = loads_[host].size.memory + vm_loads_[vm].size.memory - kDust;
   if (sizes <= capacity) return true;
   if (sizes > capacity * settings.memory_overcommit) return false;
   return loads_[host].now.memory + vm_loads_[vm].now.memory <= capacity * settings.memory_target;
@@ -173,13 +176,28 @@ bool WhatIf::rule_holds(const SnapshotRule& rule, Index vm, Index host) const {
   return true;
 }
 
-std::optional<Why> WhatIf::rules_forbid(Index vm, Index host) const {
+std::optional<Why> WhatIf::rules_forbid(Index vm, Index host, bool arriving) const {
   if (rules_of_.empty()) return std::nullopt;
   for (const Index r : rules_of_[vm]) {
     const SnapshotRule& rule = snapshot_->rules[r];
-    if (rule.must && !rule_holds(rule, vm, host)) return Why::kRuleForbids;
+    if (!rule.must || (arriving && rule.kind == RuleKind::kTogether)) continue;
+    if (!rule_holds(rule, vm, host)) return Why::kRuleForbids;
   }
   return std::nullopt;
+}
+
+std::vector<Index> WhatIf::together_with(Index vm) const {
+  std::vector<Index> all = {vm};
+  if (rules_of_.empty()) return all;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const Index r : rules_of_[all[i]]) {
+      const SnapshotRule& rule = snapshot_->rules[r];
+      if (!rule.must || rule.kind != RuleKind::kTogether) continue;
+      for (const Index other : rule.vms)
+        if (host_of_[other] != kNone && !contains(all, other)) all.push_back(other);
+    }
+  }
+  return all;
 }
 
 int WhatIf::soft_rules(Index vm, Index host) const {
@@ -202,22 +220,45 @@ int WhatIf::straddles(Index vm, Index host) const {
          1;
 }
 
-std::optional<Why> WhatIf::rule_broken(Index vm, bool must_only) const {
-  if (rules_of_.empty() || host_of_[vm] == kNone) return std::nullopt;
-  for (const Index r : rules_of_[vm]) {
-    const SnapshotRule& rule = snapshot_->rules[r];
-    if ((rule.must || !must_only) && !rule_holds(rule, vm, host_of_[vm])) return Why::kRule;
-  }
-  return std::nullopt;
+bool WhatIf::breaks_a_rule(Index vm) const {
+  if (rules_of_.empty() || host_of_[vm] == kNone) return false;
+  return std::ranges::any_of(
+      rules_of_[vm], [&](Index r) { return !rule_holds(snapshot_->rules[r], vm, host_of_[vm]); });
 }
 
 std::optional<Why> WhatIf::forbids(Index vm, Index host) const {
+  if (const auto why = room_forbids(vm, host)) return why;
+  return rules_forbid(vm, host, false);
+}
+
+std::optional<Why> WhatIf::forbids_arrival(Index vm, Index host) const {
+  if (const auto why = room_forbids(vm, host)) return why;
+  return rules_forbid(vm, host, true);
+}
+
+bool WhatIf::could_hold(Index vm, Index host) const {
+  if (compatible(vm, host)) return false;
+  const SnapshotHost& at = snapshot_->hosts[host];
+  const VmLoad& needs = vm_loads_[vm];
+  const double memory = at.capacity.memory * snapshot_->settings.power.memory_overcommit;
+  if (needs.reserved.cpu > at.capacity.cpu || needs.reserved.memory > at.capacity.memory ||
+      needs.size.memory > memory || (at.cores > 0 && snapshot_->vms[vm].vcpus > at.cores))
+    return false;
+  if (rules_of_.empty()) return true;
+  return std::ranges::all_of(rules_of_[vm], [&](Index r) {
+    const SnapshotRule& rule = snapshot_->rules[r];
+    const bool of_hosts = rule.kind == RuleKind::kHostsOnly || rule.kind == RuleKind::kHostsNever;
+    return !rule.must || !of_hosts || rule_holds(rule, vm, host);
+  });
+}
+
+std::optional<Why> WhatIf::room_forbids(Index vm, Index host) const {
   if (const auto why = compatible(vm, host)) return why;
   const SnapshotHost& target = snapshot_->hosts[host];
   const HostLoad& load = loads_[host];
   const VmLoad& add = vm_loads_[vm];
-  if (load.reserved.cpu + add.reserved.cpu > target.capacity.cpu) return Why::kNoCpu;
-  if (load.reserved.memory + add.reserved.memory > target.capacity.memory ||
+  if (load.reserved.cpu + add.reserved.cpu > target.capacity.cpu + kDust) return Why::kNoCpu;
+  if (load.reserved.memory + add.reserved.memory > target.capacity.memory + kDust ||
       !memory_fits(vm, host)) {
     return Why::kNoMemory;
   }
@@ -225,7 +266,7 @@ std::optional<Why> WhatIf::forbids(Index vm, Index host) const {
   const SnapshotVm& what = snapshot_->vms[vm];
   if (target.cores > 0 && what.vcpus > target.cores) return Why::kNoCpu;
   if (what.numa_nodes > 0 && !numa_.meets(vm, host, add.size.memory)) return Why::kNoNuma;
-  return rules_forbid(vm, host);
+  return std::nullopt;
 }
 
 std::optional<Why> WhatIf::broken(Index host) const {
@@ -233,7 +274,8 @@ std::optional<Why> WhatIf::broken(Index host) const {
   const HostLoad& load = loads_[host];
   if (load.vms == 0) return std::nullopt;
   if (!usable_[host]) return Why::kMaintenance;
-  if (load.reserved.cpu > at.capacity.cpu || load.reserved.memory > at.capacity.memory) {
+  if (load.reserved.cpu > at.capacity.cpu + kDust ||
+      load.reserved.memory > at.capacity.memory + kDust) {
     return Why::kReservation;
   }
   if (load.now.cpu > at.capacity.cpu || load.now.memory > at.capacity.memory) return Why::kOverload;

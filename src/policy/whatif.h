@@ -63,10 +63,20 @@ class WhatIf {
   // setting, NUMA nodes that are asked for, the host's own bound of VMs. The VM must not be on the
   // host. O(rules of the VM).
   std::optional<Why> forbids(Index vm, Index host) const;
+  // The same of one moment while others are still on their way: VMs that are to be together arrive
+  // one after the other.
+  std::optional<Why> forbids_arrival(Index vm, Index host) const;
+  // Whether the host could ever have it, if nothing else ran there. O(rules of the VM).
+  bool could_hold(Index vm, Index host) const;
   // Whether `host`, as it stands, breaks something hard with what is on it.
   std::optional<Why> broken(Index host) const;
-  // Whether this VM, where it stands, breaks a rule.
-  std::optional<Why> rule_broken(Index vm, bool must_only) const;
+  // Whether the rule holds for its VM `vm` if that is on `host`.
+  bool rule_holds(const model::SnapshotRule& rule, Index vm, Index host) const;
+  // Whether this VM, where it stands, breaks a rule, one that only should hold among them.
+  bool breaks_a_rule(Index vm) const;
+  // `vm` and the VMs that have to be with it, by way of others too; those that run nowhere are left
+  // out.
+  std::vector<Index> together_with(Index vm) const;
   // Rules that should hold and would be broken (+) or mended (-) by the move.
   int soft_rules(Index vm, Index host) const;
   // NUMA nodes of the host that it would be divided over beyond one; 0 if it asks for its number.
@@ -118,8 +128,8 @@ class WhatIf {
 
  private:
   bool memory_fits(Index vm, Index host) const;
-  std::optional<Why> rules_forbid(Index vm, Index host) const;
-  bool rule_holds(const model::SnapshotRule& rule, Index vm, Index host) const;
+  std::optional<Why> room_forbids(Index vm, Index host) const;
+  std::optional<Why> rules_forbid(Index vm, Index host, bool arriving) const;
 
   const Snapshot* snapshot_;
   std::vector<HostLoad> loads_;
