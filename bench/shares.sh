@@ -45,7 +45,7 @@ entitled() { # VM
 # Every VM's host has said that it does what it was told, and for 40 s that has been the same.
 settled() {
   local attempt now last='' same=0
-  for ((attempt = 0; attempt < 120; attempt++)); do # 2 min
+  for ((attempt = 0; attempt < 240; attempt++)); do # 4 min
     now=$(get '/clusters/default/use?vms=true' | jq -c '[.rows[] | select(.kind == "vm") | .enforced | select(.in_force and .problem == "") | [.shares, .limit]]')
     if [ "$now" = "$last" ] && [ "$(jq length <<<"$now")" = 3 ]; then same=$((same + 1)); else same=0; fi
     if [ $same -ge 40 ]; then
@@ -55,6 +55,7 @@ settled() {
     last=$now
     sleep 1
   done
+  get '/clusters/default/use?vms=true' | jq -c '.rows[] | select(.kind == "vm") | {name, cpu, enforced}' >&2
   die "what is in force does not settle: $now"
 }
 
