@@ -53,7 +53,7 @@ void add_machines(std::vector<CommandSpec>& all) {
        .args_max = 1,
        .flags = {{.name = "driver",
                   .value = "NAME",
-                  .doc = "ipmi, redfish, or a fence agent (fence_apc, …); empty: none."},
+                  .doc = "ipmi, redfish, hook, or a fence agent (fence_apc, …); empty: none."},
                  {.name = "address", .value = "ADDRESS", .doc = "Where it is."},
                  {.name = "port", .value = "PORT", .doc = "0: the driver's own."},
                  {.name = "user", .value = "NAME", .doc = "Whom it knows."},

@@ -4,6 +4,7 @@
 
 #include "adapters/power/driven_switch.h"
 #include "adapters/power/fence.h"
+#include "adapters/power/hook.h"
 #include "adapters/power/ipmi.h"
 #include "adapters/redfish/redfish.h"
 
@@ -42,10 +43,12 @@ Result<std::unique_ptr<power::PowerDriver>> driver_of(const model::BmcSpec& spec
     if (!password.empty()) options.options["password"] = password;
     return power::make_fence_switch(std::move(options));
   }
+  if (spec.driver == "hook") return power::make_hook_switch({.name = spec.address, .hooks = {}});
   return fail(
       Code::kInvalid,
-      fmt::format("'{}' is no driver; there are ipmi, redfish and fence agents (fence_apc, …)",
-                  spec.driver.substr(0, 40)),
+      fmt::format(
+          "'{}' is no driver; there are ipmi, redfish, hook and fence agents (fence_apc, …)",
+          spec.driver.substr(0, 40)),
       "/bmc/driver");
 }
 

@@ -1,6 +1,6 @@
-// The BMCs of the inventory's hosts as power switches: by ipmitool, Redfish or a fence agent, as a
-// host's record says. One switch a host, made when it is asked for and again when the record has
-// changed.
+// The BMCs of the inventory's hosts as power switches: by ipmitool, Redfish, a fence agent or
+// scripts of this machine, as a host's record says. One switch a host, made when it is asked for
+// and again when the record has changed.
 #pragma once
 
 #include <functional>

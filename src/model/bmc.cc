@@ -6,9 +6,11 @@ const Type& BmcSpec::type() {
   static const Type kType =
       describe<BmcSpec>("Bmc", "The controller that switches a host on and off.")
           .field("driver", &BmcSpec::driver,
-                 "ipmi, redfish, or a fence agent (fence_apc, …); empty: there is none.",
+                 "ipmi, redfish, hook, or a fence agent (fence_apc, …); empty: there is none.",
                  {.max_length = 63})
-          .field("address", &BmcSpec::address, "Address or name.", {.max_length = 255})
+          .field("address", &BmcSpec::address,
+                 "Address or name; of hook, what its scripts' names begin with.",
+                 {.max_length = 255})
           .field("port", &BmcSpec::port, "0: the driver's own.", {.min = 0, .max = 65535})
           .field("user", &BmcSpec::user, "Whom it knows.", {.max_length = 255})
           .field("password", &BmcSpec::password, "Given, never shown; kept sealed.",
