@@ -23,6 +23,8 @@ std::vector<FlagSpec> verb_flags(const model::Verb& verb) {
     flags.push_back(field_flag(model::request_type(verb), field.name));
   for (FlagSpec& flag : flags) flag.negatable = false;
   flags.push_back(kSelectorFlag);
+  if (verb.kind == "host" && verb.fields.empty())
+    flags.push_back({.name = "all", .doc = "Instead of names: every host."});
   return flags;
 }
 
@@ -45,6 +47,8 @@ std::vector<FlagSpec> cluster_flags() {
                                               {"settings/power/automation", "dpm"},
                                               {"settings/ha/enabled", "ha"},
                                               {"settings/ha/failures", "ha-failures"},
+                                              {"schedule/bands", "band"},
+                                              {"schedule/utc_offset_h", "utc-offset"},
                                               {"cpu_baseline", ""},
                                           });
 }

@@ -189,6 +189,8 @@ TEST_F(EndToEnd, PicksBySelector) {
   EXPECT_EQ(chorok({"vm", "migrate", "-l", "app=web", "host2"}).code, 0);
   EXPECT_THAT(manager.requests(), Contains("POST /api/v1/vms/web2/migrate {\"host\":\"host2\"}"));
   EXPECT_EQ(chorok({"vm", "start", "-l", "app=none"}).code, exit_code::kNotFound);
+  EXPECT_EQ(chorok({"host", "enable", "--all"}).code, exit_code::kNotFound) << "it has no host";
+  EXPECT_EQ(chorok({"host", "enable", "host1", "--all"}).code, 2);
 }
 
 TEST_F(EndToEnd, CreatesFromFileAndFlags) {

@@ -39,17 +39,19 @@ Result<std::string> only_name(Session& session, const model::ResourceKind& kind)
 
 Result<std::vector<std::string>> chosen_names(Session& session, const model::ResourceKind& kind,
                                               std::vector<std::string> names,
-                                              std::string_view selector) {
-  if (selector.empty() && names.empty())
+                                              std::string_view selector, bool all) {
+  if (!all && selector.empty() && names.empty())
     return usage_fail(fmt::format("say which {}: a name, or --selector", kind.kind));
-  if (selector.empty()) return names;
-  if (!names.empty()) return usage_fail("either names or a selector, not both", "--selector");
-  Value answer = TRY(TRY(session.api())
-                         ->list(kind.plural, {{"labels", std::string(selector)},
-                                              {"fields", "meta/id,meta/name"}}));
+  if (!all && selector.empty()) return names;
+  if (!names.empty() || (all && !selector.empty()))
+    return usage_fail("either names, or a selector, or all", all ? "--all" : "--selector");
+  Query query = {{"fields", "meta/id,meta/name"}};
+  if (!all) query.emplace_back("labels", std::string(selector));
+  Value answer = TRY(TRY(session.api())->list(kind.plural, query));
   for (const Value& item : answer.get("items").items()) names.emplace_back(name_of(item));
   if (names.empty())
-    return fail(Code::kNotFound, fmt::format("no {} has the labels {}", kind.kind, selector));
+    return fail(Code::kNotFound, all ? fmt::format("there is no {}", kind.kind)
+                                     : fmt::format("no {} has the labels {}", kind.kind, selector));
   return names;
 }
 

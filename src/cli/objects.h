@@ -19,10 +19,10 @@ std::int64_t revision_of(const Value& object);
 
 // The name of the only object of a kind; a usage error when there are several.
 Result<std::string> only_name(Session& session, const model::ResourceKind& kind);
-// Names on the command line, or of everything that --selector picks.
+// Names on the command line, or of everything that --selector picks, or of `all`.
 Result<std::vector<std::string>> chosen_names(Session& session, const model::ResourceKind& kind,
                                               std::vector<std::string> names,
-                                              std::string_view selector);
+                                              std::string_view selector, bool all = false);
 
 // For people: ids in fields that name other things become names, as far as the manager answers.
 void show_names(Session& session, const model::ResourceKind& kind, Value::List& objects);

@@ -48,7 +48,8 @@ Result<int> run_verb(Session& session, const Invocation& call) {
   std::vector<std::string> names = call.args;
   std::string positional = TRY(take_positional(call, names));
   std::string body = to_json(TRY(verb_body(call, positional)));
-  names = TRY(chosen_names(session, kind, std::move(names), call.value("selector")));
+  names =
+      TRY(chosen_names(session, kind, std::move(names), call.value("selector"), call.on("all")));
   Api& api = *TRY(session.api());
   std::vector<Value> tasks;
   int code = exit_code::kOk;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "control/waketest.h"
 #include "policy/planner.h"
 #include "policy/restart.h"
 
@@ -47,6 +48,7 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   watches_.resize(fleet.hosts());
   settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
+  test_hosts(fleet, turn);
   see_restarted(fleet, turn);
   // A restart that cannot begin as planned is planned anew: no round does it, while it counts as on
   // its way.
@@ -109,6 +111,31 @@ void ClusterLoop::watch_hosts(Fleet& fleet, Turn& turn) {
   }
 }
 
+// One host at a time: nobody asks for so much capacity at once as `--all` would take away.
+void ClusterLoop::test_hosts(Fleet& fleet, Turn& turn) {
+  const auto under_test = [](const HostWatch& watch) {
+    return watch.test.stage != model::WakeStage::kNone;
+  };
+  bool busy = std::ranges::any_of(watches_, under_test);
+  for (Index h = 0; h < fleet.hosts(); ++h) {
+    HostWatch& watch = watches_[h];
+    const TestWish wish = fleet.test_wish(h);
+    TestStep step = step_test({.host = h,
+                               .about = snapshot_->hosts[h],
+                               .wish = wish,
+                               .free = wish.asked != Time{} && !busy && fleet.empty(h),
+                               .now = fleet.now(),
+                               .power = brain_.settings.power,
+                               .settings = settings_.watch},
+                              watch);
+    busy = busy || under_test(watch);
+    turn.watched |= step.changed;
+    turn.wake = std::min(turn.wake, step.wake);
+    if (step.command) turn.commands.push_back(std::move(*step.command));
+    if (step.event) turn.events.push_back(std::move(*step.event));
+  }
+}
+
 void ClusterLoop::see_restarted(const Fleet& fleet, Turn& turn) {
   std::erase_if(restarting_, [&](Index vm) {
     const Index host = fleet.host_of(vm);
@@ -125,6 +152,8 @@ Snapshot& ClusterLoop::marked(Fleet& fleet) {
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     const HostWatch& watch = watches_[h];
     mark(watch, fleet.now(), settings_.watch, snapshot.hosts[h]);
+    if (watch.test.stage != model::WakeStage::kNone)
+      snapshot.hosts[h].keep_on = kept_on_by_test(watch.test, brain_.settings.power);
     if (watch.phase == HostPhase::kWaking || watch.phase == HostPhase::kStopping)
       snapshot.operations.push_back({.kind = watch.phase == HostPhase::kWaking
                                                  ? SnapshotOperation::Kind::kPowerOn

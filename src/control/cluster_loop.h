@@ -70,6 +70,7 @@ class ClusterLoop {
 
  private:
   void watch_hosts(Fleet& fleet, Turn& turn);
+  void test_hosts(Fleet& fleet, Turn& turn);
   void see_restarted(const Fleet& fleet, Turn& turn);
   Result<void> restart(Fleet& fleet, Turn& turn);
   Result<void> round(Fleet& fleet, Turn& turn);

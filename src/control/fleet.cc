@@ -23,7 +23,10 @@ const Type& enum_type(const LoopEvent::Kind*) {
        {kNumber(kVmLost), "vm_lost", "its host has failed"},
        {kNumber(kVmRestarted), "vm_restarted", "it runs again, on another host"},
        {kNumber(kCannotRestart), "cannot_restart", "no host can take it"},
-       {kNumber(kActionFailed), "action_failed", "a migration or start ended without effect"}});
+       {kNumber(kActionFailed), "action_failed", "a migration or start ended without effect"},
+       {kNumber(kWakeTestPassed), "wake_test_passed", "it was switched off and came back"},
+       {kNumber(kWakeTestFailed), "wake_test_failed",
+        "it is not known to come back when it is switched off"}});
   return kType;
 }
 

@@ -27,6 +27,14 @@ struct HostSeen {
   Time heard{};  // when its agent was heard last, if that is known; epoch: it is not
 };
 
+// What is said of a host beside what is seen: whether its wake test is asked for.
+struct TestWish {
+  Time asked{};             // epoch: it is not
+  Time bmc_changed{};       // epoch: never
+  bool switchable = false;  // there is something that switches it
+  double draws = 0;         // W, as its BMC says; 0: not known
+};
+
 class Fleet {
  public:
   virtual ~Fleet() = default;
@@ -43,6 +51,8 @@ class Fleet {
   virtual bool empty(Index host) const = 0;               // no VM there or on its way
   virtual double free_memory(Index host) const = 0;       // MiB not promised to a VM there
   virtual double needed_memory(Index vm) const = 0;       // MiB that a host must have free for it
+
+  virtual TestWish test_wish(Index) const { return {}; }
 
   // Everything, demands included, as of now. Valid until the next call; the loop writes into it
   // what it knows beyond what can be seen, and the forecasts.
@@ -81,6 +91,8 @@ struct LoopEvent {
     kVmRestarted,
     kCannotRestart,
     kActionFailed,  // a migration or start ended without effect
+    kWakeTestPassed,
+    kWakeTestFailed,
   };
   Kind kind = Kind::kHostSilent;
   Index host = kNone;

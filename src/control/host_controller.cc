@@ -30,6 +30,8 @@ class Pass {
       finish(TaskState::kSucceeded, "takes VMs again");
     } else if (task_->kind == "host.maintenance") {
       maintenance();
+    } else if (task_->kind == "host.wake-test") {
+      wake_test();
     } else {
       finish(TaskState::kFailed, fmt::format("no plan for a task of kind '{}'", task_->kind));
     }
@@ -65,6 +67,55 @@ class Pass {
     task_->percent = 100.0 * static_cast<double>(done) / total;
     task_->message = fmt::format("{} VMs left", running.size());
     if (at_work == 0) give_up(running);
+  }
+
+  // The cluster's loops do it (waketest.h); this says how far they are, and what speaks against
+  // it.
+  void wake_test() {
+    using model::WakeStage;
+    const model::WakeTest& test = in_.host.watch.test;
+    if (test.stage != WakeStage::kNone) {
+      // Whoever cancels it now would have a host that is off.
+      task_->percent = 25.0 * static_cast<double>(test.stage);
+      task_->message = std::string(name_of(test.stage));
+      return;
+    }
+    if (test.at >= task_->created) return tested(test);
+    if (task_->cancel_requested)
+      return finish(TaskState::kCancelled, "cancelled before it had begun");
+    const auto running = std::ranges::count_if(
+        in_.vms, [](const model::Vm* vm) { return is_running(vm->status.state); });
+    if (running > 0)
+      return refuse(fmt::format("{} VMs run on it; chorok host maintenance {} moves them away",
+                                running, in_.host.meta.name));
+    for (const model::Instance& guest : in_.host.foreign)
+      if (is_running(guest.state))
+        return refuse(fmt::format("'{}' runs on it, which is not Chorok's", guest.name));
+    if (in_.host.link == model::HostLink::kConnected) {
+      task_->message = "waits for its turn: one host of a cluster at a time";
+      return;
+    }
+    // A manager that has just begun has not heard of it yet.
+    using model::HostPhase;
+    const HostPhase phase = in_.host.watch.phase;
+    if (phase == HostPhase::kDown || phase == HostPhase::kFailed)
+      return refuse("it is off; switch it on first");
+    task_->message = "waits until it is connected";
+  }
+
+  void tested(const model::WakeTest& test) {
+    if (test.standing != model::WakeStanding::kPassed) return refuse(test.why);
+    const std::string watts = test.standby_watts > 0
+                                  ? fmt::format(", {:.1f} W in standby", test.standby_watts)
+                                  : std::string();
+    finish(TaskState::kSucceeded,
+           fmt::format("passed: off in {:.0f} s, on in {:.0f} s{}", seconds(test.time_off),
+                       seconds(test.time_on), watts));
+  }
+
+  void refuse(std::string why) {
+    task_->error = model::Problem{std::string(to_string(Code::kFailedPrecondition)), why, {}};
+    finish(TaskState::kFailed, std::move(why));
   }
 
   // True while a task moves it, or a new one was made.

@@ -30,6 +30,7 @@ struct WatchSettings {
   Duration margin = std::chrono::seconds(60);       // above twice its usual time
   Duration rest = std::chrono::hours(1);            // a host that did not obey is left alone
   Duration failure_window = std::chrono::hours(1);  // a failure counts against it so long
+  Duration standby = std::chrono::seconds(30);      // a wake test reads what it draws after this
 };
 
 struct WatchStep {

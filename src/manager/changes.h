@@ -95,4 +95,22 @@ class Changes {
   std::vector<std::function<void(Time)>> touches_;
 };
 
+// Changes of any number, in sets that the store takes: each becomes true as a whole, and not all of
+// them at once.
+class ChangeBatches {
+ public:
+  // Where the next change goes.
+  Changes& next() {
+    if (sets_.empty() || sets_.back().items().size() >= kAtOnce) sets_.emplace_back();
+    return sets_.back();
+  }
+  bool empty() const { return sets_.empty(); }
+  std::vector<Changes>& sets() { return sets_; }
+
+ private:
+  // Below the limit of ports/store.h by what the engine adds of itself (old events that go).
+  static constexpr std::size_t kAtOnce = 80;
+  std::vector<Changes> sets_;
+};
+
 }  // namespace chorok::manager

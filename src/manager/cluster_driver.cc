@@ -24,8 +24,8 @@ Duration scaled(Duration duration, double scale) {
 
 control::LoopSettings scaled(control::LoopSettings settings, double scale) {
   control::WatchSettings& watch = settings.watch;
-  for (Duration* each :
-       {&settings.round, &settings.gap, &watch.margin, &watch.rest, &watch.failure_window})
+  for (Duration* each : {&settings.round, &settings.gap, &watch.margin, &watch.rest,
+                         &watch.failure_window, &watch.standby})
     *each = scaled(*each, scale);
   return settings;
 }
@@ -69,6 +69,7 @@ model::Severity severity_of(LoopEvent::Kind kind) {
     case LoopEvent::Kind::kHostAwake:
     case LoopEvent::Kind::kHostAsleep:
     case LoopEvent::Kind::kVmRestarted:
+    case LoopEvent::Kind::kWakeTestPassed:
       return model::Severity::kInfo;
     case LoopEvent::Kind::kHostSilent:
     case LoopEvent::Kind::kActionFailed:
@@ -132,7 +133,12 @@ void ClusterDriver::plan_soon() {
 void ClusterDriver::look_soon() {
   if (soon_) return;
   soon_ = true;
-  wake_at(engine_.now() + settings_.settle);
+  wake_at(settled());
+}
+
+Time ClusterDriver::settled() const {
+  return engine_.now() + settings_.settle +
+         settings_.settle_per_vm * static_cast<std::int64_t>(fleet_.vms());
 }
 
 void ClusterDriver::wake_at(Time at) {
@@ -166,8 +172,8 @@ void ClusterDriver::turn() {
   soon_ = false;
   const auto cluster = engine_.inventory().clusters().find(cluster_);
   if (cluster == nullptr) return;
-  loop_.brain().settings = scaled(cluster->settings, settings_.time_scale);
-  fleet_.settings = loop_.brain().settings;
+  const auto began = std::chrono::steady_clock::now();
+  go_by_schedule(*cluster);
   look();
   fleet_.begin_turn();
   recommendations_.before_turn();
@@ -177,28 +183,63 @@ void ClusterDriver::turn() {
     wake_at(engine_.now() + loop_.settings().round);
     return;
   }
-  if (turn->planned) keep_plan();
+  if (turn->planned) keep_plan(std::chrono::steady_clock::now() - began);
   carry_out(*turn);
   ask_bmcs();
-  if (turn->wake != Time::max()) wake_at(std::max(turn->wake, engine_.now() + settings_.settle));
+  if (turn->wake != Time::max()) wake_at(std::max(turn->wake, settled()));
 }
 
-void ClusterDriver::keep_plan() {
+// The settings of this hour. A person sees when they change, and they count at once.
+void ClusterDriver::go_by_schedule(const model::Cluster& cluster) {
+  loop_.brain().settings = scaled(
+      model::in_force(cluster.settings, cluster.schedule, engine_.now()), settings_.time_scale);
+  fleet_.settings = loop_.brain().settings;
+  const model::ScheduleBand* band = model::band_at(cluster.schedule, engine_.now());
+  const std::string name = band == nullptr ? std::string() : band->name;
+  const std::optional<std::string> before = std::exchange(band_, name);
+  if (!before || *before == name) return;
+  loop_.plan_soon();
+  model::Event event;
+  event.time = engine_.now();
+  event.kind = "cluster.schedule";
+  event.subject_kind = "cluster";
+  event.subject = cluster.meta.id;
+  event.subject_name = cluster.meta.name;
+  event.user = "chorok";
+  event.message = fmt::format("{}: DRS is {} at level {}, DPM is {}",
+                              band == nullptr ? fmt::format("'{}' of the schedule is over", *before)
+                                              : fmt::format("'{}' of the schedule begins", name),
+                              name_of(loop_.brain().settings.balance.automation),
+                              loop_.brain().settings.balance.level,
+                              name_of(loop_.brain().settings.power.automation));
+  Changes changes;
+  engine_.add_event(changes, std::move(event));
+  engine_.commit(std::move(changes), [](Result<>) {});
+}
+
+void ClusterDriver::keep_plan(Duration took) {
   plans_.push_back({.at = engine_.now(),
                     .number = ++rounds_,
+                    .took = took,
                     .snapshot = std::make_shared<const model::Snapshot>(loop_.snapshot()),
                     .plan = std::make_shared<const policy::Plan>(loop_.plan())});
-  if (plans_.size() > settings_.plans_max) plans_.pop_front();
+  std::size_t vms = 0;
+  for (const PlanRecord& each : plans_) vms += each.snapshot->vms.size();
+  while (plans_.size() > settings_.plans_max ||
+         (vms > settings_.plans_vms_max && plans_.size() > 1)) {
+    vms -= plans_.front().snapshot->vms.size();
+    plans_.pop_front();
+  }
   recommendations_.after_round();
   if (on_round_) on_round_(plans_.back());
   if (settings_.on_round) settings_.on_round(cluster_, plans_.back());
 }
 
 void ClusterDriver::carry_out(const control::Turn& turn) {
-  Changes changes;
+  ChangeBatches changes;
   for (const Command& command : turn.commands)
-    if (command.vm != kNone) add_task(changes, command);
-  for (const LoopEvent& event : turn.events) add_event(changes, event);
+    if (command.vm != kNone) add_task(changes.next(), command);
+  for (const LoopEvent& event : turn.events) add_event(changes.next(), event);
   add_watches(changes);
   std::vector<std::pair<Command, std::string>> power;
   for (const Command& command : turn.commands) {
@@ -212,21 +253,35 @@ void ClusterDriver::carry_out(const control::Turn& turn) {
     event.subject_name = fleet_.name_of_host(command.host);
     event.user = "chorok";
     event.time = engine_.now();
-    engine_.add_event(changes, std::move(event));
+    engine_.add_event(changes.next(), std::move(event));
   }
   if (changes.empty()) return;
   // What is to be stands in the store before anything is switched.
-  engine_.commit(std::move(changes),
-                 [this, alive = alive_, power = std::move(power)](Result<> stored) {
-                   if (!*alive) return;
-                   if (!stored) {
-                     log_.warn("what the loops ordered was not stored: {}", stored.error().message);
-                     restored_ = false;  // as it is stored, so it is
-                     look_soon();
-                     return;
-                   }
-                   for (const auto& [command, host] : power) switch_power(command, host);
-                 });
+  commit(std::move(changes), [this, power = std::move(power)](Result<> stored) {
+    if (!stored) {
+      log_.warn("what the loops ordered was not stored: {}", stored.error().message);
+      restored_ = false;  // as it is stored, so it is
+      look_soon();
+      return;
+    }
+    for (const auto& [command, host] : power) switch_power(command, host);
+  });
+}
+
+// `done` when all of it is stored, or with the first error, once all have ended. Not called when
+// the driver is gone.
+void ClusterDriver::commit(ChangeBatches changes, Done<Result<>> done) {
+  struct Open {
+    std::size_t left;
+    Result<> result;
+    Done<Result<>> done;
+  };
+  auto open = std::make_shared<Open>(Open{changes.sets().size(), {}, std::move(done)});
+  for (Changes& set : changes.sets())
+    engine_.commit(std::move(set), [open, alive = alive_](Result<> stored) {
+      if (!stored && open->result) open->result = std::move(stored);
+      if (--open->left == 0 && *alive) open->done(std::move(open->result));
+    });
 }
 
 void ClusterDriver::add_task(Changes& changes, const Command& command) {
@@ -271,7 +326,7 @@ void ClusterDriver::add_event(Changes& changes, const LoopEvent& event) {
 
 // Records of hosts that are watched differently than they say. When a host was heard last changes
 // all the time, and is stored with the rest only.
-void ClusterDriver::add_watches(Changes& changes) {
+void ClusterDriver::add_watches(ChangeBatches& changes) {
   for (Index h = 0; h < fleet_.host_ids().size(); ++h) {
     const auto record = engine_.inventory().hosts().find(fleet_.host_ids()[h]);
     if (record == nullptr) continue;
@@ -283,7 +338,7 @@ void ClusterDriver::add_watches(Changes& changes) {
     model::Host host = *record;
     host.watch = std::move(now);
     host.power = power;
-    changes.put(std::move(host));
+    changes.next().put(std::move(host));
   }
 }
 

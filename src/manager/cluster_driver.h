@@ -35,9 +35,13 @@ struct DriverSettings {
   // The policy's windows and the watch's patience are so many times shorter, for demonstrations.
   double time_scale = 1;
   Duration settle = std::chrono::milliseconds(200);  // changes within it make one turn
+  // More of it where a turn costs more: a look at 20,000 VMs takes some 40 ms, every second at
+  // most.
+  Duration settle_per_vm = std::chrono::microseconds(40);
   Duration ask_bmc = std::chrono::seconds(2);        // while something is waited for
   Duration ask_sleeping = std::chrono::seconds(60);  // a host that is off
-  std::size_t plans_max = 120;                       // two hours of rounds
+  std::size_t plans_max = 120;                       // two hours of rounds …
+  std::size_t plans_vms_max = 100'000;  // … with so many VMs in all: 40 MiB; the newest stays
   // Told of every round of every cluster, when it has been taken.
   std::function<void(const std::string& cluster, const PlanRecord&)> on_round = {};
 };
@@ -74,16 +78,19 @@ class ClusterDriver {
   void turn();
   void look();
   void wake_at(Time at);
+  Time settled() const;
+  void go_by_schedule(const model::Cluster& cluster);
   void carry_out(const control::Turn& turn);
+  void commit(ChangeBatches changes, Done<Result<>> done);
   void add_task(Changes& changes, const control::Command& command);
   void add_event(Changes& changes, const control::LoopEvent& event);
-  void add_watches(Changes& changes);
+  void add_watches(ChangeBatches& changes);
   void switch_power(const control::Command& command, const std::string& host);
   void switched(const std::string& host, std::string action, Result<> result);
   void ask_bmcs();
   void ask_bmc(const std::string& host);
   void note_answer(const std::string& host, Bmc& bmc, const Result<model::ChassisPower>& answer);
-  void keep_plan();
+  void keep_plan(Duration took);
 
   Engine& engine_;
   PowerSwitches& switches_;
@@ -98,6 +105,7 @@ class ClusterDriver {
   Recommendations recommendations_;
   std::int64_t rounds_ = 0;
   std::function<void(const PlanRecord&)> on_round_;
+  std::optional<std::string> band_;  // of the schedule, that holds; empty: none does
   TimerId timer_ = 0;
   Time timer_at_ = Time::max();
   bool soon_ = false;

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "manager/seeds_cluster.h"
 #include "policy/named_plan.h"
 #include "policy/planner.h"
@@ -36,7 +38,7 @@ class SaidLoads final : public VmLoads {
 
 class Driver : public ::testing::Test, public PowerSwitches {
  protected:
-  Driver() : c(1, 3, {}) {
+  explicit Driver(int hosts = 3) : c(1, hosts, {}) {
     c.loop().advance_until([&] { return c.all_connected(); }, 30s);
     c.loop().run_for(1s);
     for (auto& node : c.nodes) {
@@ -103,7 +105,29 @@ class Driver : public ::testing::Test, public PowerSwitches {
   static void automatic(model::PolicySettings& of) {
     of.power.automation = model::Automation::kFull;
     of.balance.automation = model::Automation::kFull;
+    of.power.require_wake_test = false;
   }
+  std::string wake_test(const std::string& host) {
+    const auto task = c.ask([&](Answered done) {
+      c.manager->requests.verb(c.admin(), *model::find_verb("host", "wake-test"), host, {}, {},
+                               std::move(done));
+    });
+    EXPECT_TRUE(task) << task.error().message;
+    return task.value_or("");
+  }
+  std::string answer(const std::string& task) const {
+    const auto found = c.inventory().tasks().find(task);
+    return fmt::format("{}: {}", name_of(found->state), found->message);
+  }
+  const model::WakeTest& tested(const std::string& host) const {
+    return c.inventory().hosts().resolve(host)->watch.test;
+  }
+  std::string kept_on(const std::string& host) const {
+    for (const model::SnapshotHost& each : driver->plans().back().snapshot->hosts)
+      if (each.name == host) return each.keep_on;
+    return "no such host";
+  }
+
   int hosts_on() const {
     return static_cast<int>(
         std::ranges::count_if(bmcs, [](const auto& bmc) { return bmc.second->has_power(); }));
@@ -244,6 +268,15 @@ TEST_F(Driver, WithAutomationOffNothingIsTouched) {
     EXPECT_EQ(c.vm("vm" + std::to_string(i))->host, c.nodes[static_cast<std::size_t>(i)]->id);
 }
 
+TEST_F(Driver, RoundsAreRememberedAsFarAsTheirVmsFit) {
+  three_vms(200);
+  settings.plans_vms_max = 10;
+  drive();
+  c.loop().run_for(1h);
+  EXPECT_EQ(driver->plans().size(), 3U);
+  EXPECT_GT(driver->plans().back().number, 50);
+}
+
 TEST_F(Driver, AHostWithoutBmcStaysOnAndTheReasonIsKnown) {
   three_vms(200);
   bmcs.clear();
@@ -252,6 +285,126 @@ TEST_F(Driver, AHostWithoutBmcStaysOnAndTheReasonIsKnown) {
   c.loop().run_for(2h);
   for (const auto& [id, host] : c.inventory().hosts().all()) EXPECT_EQ(host->power, HostPower::kOn);
   EXPECT_THAT(driver->plans().back().snapshot->hosts[0].keep_on, HasSubstr("no BMC"));
+}
+
+TEST_F(Driver, AHostIsSwitchedOffOnlyWhenItHasProvedThatItComesBack) {
+  three_vms(200);
+  settle([&](auto& s) {
+    automatic(s);
+    s.power.require_wake_test = true;
+  });
+  drive();
+  c.loop().run_for(3h);
+  EXPECT_EQ(hosts_on(), 3) << events();
+  EXPECT_THAT(kept_on("host1"), HasSubstr("its wake test is due"));
+
+  // VMs run there: refused. Once they are moved away it is done.
+  EXPECT_THAT(answer(wake_test("host1")), HasSubstr("VMs run on it"));
+  const auto drained = c.ask([&](Answered done) {
+    c.manager->requests.verb(c.admin(), *model::find_verb("host", "maintenance"), "host1", {}, {},
+                             std::move(done));
+  });
+  ASSERT_TRUE(drained);
+  c.wait(*drained);
+  const std::string test = wake_test("host1");
+  c.loop().run_for(20min);
+  EXPECT_THAT(answer(test), HasSubstr("succeeded: passed")) << events();
+  EXPECT_EQ(tested("host1").standing, model::WakeStanding::kPassed);
+  EXPECT_GE(tested("host1").time_on, 60s);
+  EXPECT_GE(tested("host1").time_off, 20s);
+  EXPECT_EQ(hosts_on(), 3);
+  const auto enabled = c.ask([&](Answered done) {
+    c.manager->requests.verb(c.admin(), *model::find_verb("host", "enable"), "host1", {}, {},
+                             std::move(done));
+  });
+  ASSERT_TRUE(enabled);
+  c.loop().run_for(3h);
+  EXPECT_EQ(hosts_on(), 2) << "host1 alone may go off\n" << events();
+  all_still_run();
+}
+
+TEST_F(Driver, WakeTestsOfAllHostsGoOneAfterTheOtherAndOutliveTheManager) {
+  settle([&](auto& s) { automatic(s); });
+  settle([&](auto& s) { s.power.automation = model::Automation::kOff; });
+  drive();
+  bmcs[c.nodes[1]->id]->faults().wake_fails = true;
+  for (const char* host : {"host1", "host2", "host3"}) wake_test(host);
+  int least = 3;
+  for (int i = 0; i < 30; ++i) {
+    c.loop().run_for(1min);
+    least = std::min(least, hosts_on());
+    if (i % 4 != 1) continue;
+    driver.reset();
+    c.kill_manager();
+    c.start_manager();
+    ASSERT_TRUE(c.loop().advance_until([&] { return c.manager_ready(); }, 60s));
+    drive();
+  }
+  EXPECT_GE(least, 1);
+  EXPECT_EQ(tested("host1").standing, model::WakeStanding::kPassed) << events();
+  EXPECT_EQ(tested("host2").standing, model::WakeStanding::kFailed) << events();
+  EXPECT_EQ(tested("host3").standing, model::WakeStanding::kPassed) << events();
+  for (const auto& [id, task] : c.inventory().tasks().all())
+    EXPECT_TRUE(task->finished_state()) << task->kind << " " << task->message;
+}
+
+TEST_F(Driver, AHostMayBeExcludedWithAReason) {
+  three_vms(200);
+  settle([&](auto& s) { automatic(s); });
+  Changes changes;
+  model::Host host = *c.inventory().hosts().resolve("host2");
+  host.dpm = model::HostDpm::kExcluded;
+  host.dpm_reason = "the licence server's dongle";
+  changes.put(std::move(host));
+  c.manager->engine.commit(std::move(changes), [](Result<>) {});
+  drive();
+  c.loop().run_for(3h);
+  EXPECT_EQ(hosts_on(), 1);
+  EXPECT_TRUE(bmcs[c.nodes[1]->id]->has_power());
+  EXPECT_THAT(kept_on("host2"), HasSubstr("excluded from DPM: the licence server's dongle"));
+}
+
+TEST_F(Driver, AScheduleGathersByNightAndSpreadsByDay) {
+  three_vms(200);
+  settle([&](auto& s) {
+    automatic(s);
+    s.power.automation = model::Automation::kOff;
+  });
+  // The clock of the test: an hour from now it is night, for four hours.
+  const double hour = seconds(c.loop().now().time_since_epoch()) / 3600;
+  model::Cluster cluster = c.manager->engine.cluster();
+  cluster.schedule.bands.push_back({.name = "night",
+                                    .from_hour = std::fmod(hour + 1, 24),
+                                    .to_hour = std::fmod(hour + 5, 24),
+                                    .dpm = model::Automation::kFull});
+  cluster.schedule.bands.push_back({.name = "day", .dpm = model::Automation::kOff});
+  Changes changes;
+  changes.put(std::move(cluster));
+  c.manager->engine.commit(std::move(changes), [](Result<>) {});
+  drive();
+  c.loop().run_for(55min);
+  EXPECT_EQ(hosts_on(), 3);
+  c.loop().run_for(3h);
+  EXPECT_EQ(hosts_on(), 1) << events();
+  EXPECT_THAT(events(), HasSubstr("'night' of the schedule begins"));
+  c.loop().run_for(2h);
+  EXPECT_THAT(events(), HasSubstr("'day' of the schedule begins"));
+  all_still_run();
+}
+
+// A transaction of the store takes a hundred keys.
+class ManyHosts : public Driver {
+ protected:
+  ManyHosts() : Driver(130) {}
+};
+
+TEST_F(ManyHosts, WhatIsRememberedOfEachIsStored) {
+  drive();
+  c.loop().run_for(3min + 1s);
+  for (const auto& [id, host] : c.inventory().hosts().all())
+    EXPECT_EQ(host->watch.phase, model::HostPhase::kUp) << host->meta.name;
+  EXPECT_EQ(c.manager->engine.store_problem(), "");
+  EXPECT_LE(driver->plans().size(), 5U) << "a round a minute, and one or two for what came";
 }
 
 TEST_F(Driver, ManagersMayDieAtAnyMoment) {

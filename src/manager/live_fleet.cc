@@ -1,8 +1,12 @@
 #include "manager/live_fleet.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "control/steps.h"
+#include "control/waketest.h"
 
 namespace chorok::manager {
 
@@ -15,6 +19,18 @@ namespace {
 bool hosts_others(const model::Host& host) {
   return std::ranges::any_of(
       host.foreign, [](const model::Instance& guest) { return control::is_running(guest.state); });
+}
+
+// The same curve with what was measured while the host was off, in whole watts: hosts share them.
+model::Index with_standby(model::Snapshot& snapshot, model::Index curve, double watts) {
+  model::PowerCurve like = snapshot.curves[curve];
+  like.standby = std::round(watts);
+  like.name += fmt::format(", {:.0f} W off", watts);
+  const auto known = std::ranges::find(snapshot.curves, like);
+  if (known != snapshot.curves.end())
+    return static_cast<model::Index>(known - snapshot.curves.begin());
+  snapshot.curves.push_back(std::move(like));
+  return static_cast<model::Index>(snapshot.curves.size() - 1);
 }
 
 }  // namespace
@@ -44,8 +60,12 @@ bool LiveFleet::look() {
 void LiveFleet::begin_turn() {
   busy_.clear();
   awaited_.clear();
+  tests_.clear();
   for (const auto& [id, task] : sources_.engine.inventory().tasks().all()) {
-    if (task->finished_state() || task->target_kind != "vm") continue;
+    if (task->finished_state()) continue;
+    if (task->kind == "host.wake-test" && task->state == model::TaskState::kRunning)
+      tests_[task->target] = task->created;
+    if (task->target_kind != "vm") continue;
     busy_.insert(task->target);
     if (task->args.host.empty()) continue;
     if (const auto host = sources_.engine.inventory().hosts().resolve(task->args.host))
@@ -95,6 +115,16 @@ bool LiveFleet::empty(Index h) const {
       host->foreign, [](const model::Instance& guest) { return control::is_running(guest.state); });
 }
 
+control::TestWish LiveFleet::test_wish(Index h) const {
+  const HostPtr host = record(h);
+  if (host == nullptr) return {};
+  const auto asked = tests_.find(seen_.hosts[h]);
+  return {.asked = asked == tests_.end() ? Time{} : asked->second,
+          .bmc_changed = host->bmc_changed,
+          .switchable = sources_.has_bmc(seen_.hosts[h]),
+          .draws = sources_.draws ? sources_.draws(seen_.hosts[h]) : 0};
+}
+
 double LiveFleet::free_memory(Index h) const {
   // Given out more than once where the cluster's settings say so: as it is planned and admitted.
   const double factor = std::max(1.0, seen_.snapshot.settings.power.memory_overcommit);
@@ -113,6 +143,15 @@ model::Snapshot& LiveFleet::snapshot() {
   return seen_.snapshot;
 }
 
+// Why a host that can be switched off is not to be; empty: it may.
+std::string LiveFleet::kept_on(const model::Host& host) const {
+  if (host.dpm == model::HostDpm::kExcluded)
+    return host.dpm_reason.empty() ? "it is excluded from DPM"
+                                   : "it is excluded from DPM: " + host.dpm_reason;
+  if (hosts_others(host)) return "guests run there that are not Chorok's";
+  return control::kept_on_by_test(host.watch.test, settings.power);
+}
+
 void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
   for (Index h = 0; h < made.hosts.size(); ++h) {
     model::SnapshotHost& host = made.snapshot.hosts[h];
@@ -127,10 +166,12 @@ void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
     };
     host.time_on = of(watch.time_on, host.time_on);
     host.time_off = of(watch.time_off, host.time_off);
+    if (watch.test.standby_watts > 0)
+      host.curve = with_standby(made.snapshot, host.curve, watch.test.standby_watts);
     const model::PowerCurve& curve = made.snapshot.curves[host.curve];
     host.boot_energy = curve.at(0.5) * seconds(host.time_on);
     host.shutdown_energy = curve.at(0) * seconds(host.time_off);
-    if (hosts_others(*stored)) host.keep_on = "guests run there that are not Chorok's";
+    host.keep_on = kept_on(*stored);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -24,6 +25,8 @@ class LiveFleet final : public control::Fleet {
     // What the BMC said last; kSilent where there is none.
     std::function<control::BmcSays(const std::string& host)> bmc;
     std::function<bool(const std::string& host)> has_bmc;
+    // W by the BMC's meter; 0 where it has none.
+    std::function<double(const std::string& host)> draws = {};
     double time_scale = 1;  // what is assumed of boots is so much shorter
   };
   using Index = model::Index;
@@ -52,6 +55,7 @@ class LiveFleet final : public control::Fleet {
   std::int32_t migrations(Index host) const override;
   bool empty(Index host) const override;
   double free_memory(Index host) const override;
+  control::TestWish test_wish(Index host) const override;
   double needed_memory(Index vm) const override { return seen_.snapshot.vms[vm].size.memory; }
   model::Snapshot& snapshot() override;
 
@@ -60,13 +64,15 @@ class LiveFleet final : public control::Fleet {
   HostPtr record(Index host) const;
   Index index_of_host(const std::string& id) const;
   ClusterSnapshot make() const;
+  std::string kept_on(const model::Host& host) const;
 
   Sources sources_;
   std::string cluster_;
   ClusterSnapshot seen_;
   std::unordered_map<std::string, Index> host_index_;
-  std::set<std::string, std::less<>> busy_;     // VMs with a task that has not ended
-  std::set<std::string, std::less<>> awaited_;  // hosts that such a task goes to
+  std::set<std::string, std::less<>> busy_;         // VMs with a task that has not ended
+  std::set<std::string, std::less<>> awaited_;      // hosts that such a task goes to
+  std::map<std::string, Time, std::less<>> tests_;  // hosts whose wake test is asked for, and when
 };
 
 }  // namespace chorok::manager

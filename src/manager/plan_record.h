@@ -11,6 +11,7 @@ namespace chorok::manager {
 struct PlanRecord {
   Time at{};
   std::int64_t number = 0;
+  Duration took{};  // by the machine's clock: looking, planning, ordering
   std::shared_ptr<const model::Snapshot> snapshot;
   std::shared_ptr<const policy::Plan> plan;
 };

@@ -103,6 +103,7 @@ LivePlan live_plan(const ClusterDriver& driver, const std::string& cluster) {
   const PlanRecord& newest = driver.plans().back();
   out.round = newest.number;
   out.at = newest.at;
+  out.took = newest.took;
   out.plan = policy::named(*newest.plan, *newest.snapshot);
   for (const control::PlanRun::State state : driver.loop().states())
     out.states.push_back(state_of(state));
@@ -185,6 +186,7 @@ const Type& LivePlan::type() {
           .field("cluster", &LivePlan::cluster, "")
           .field("round", &LivePlan::round, "Counted since the manager began; 0: none yet.")
           .field("at", &LivePlan::at, "When it was made.")
+          .field("took", &LivePlan::took, "How long that took: looking, planning, ordering.")
           .field("plan", &LivePlan::plan, "")
           .field("states", &LivePlan::states, "What became of each action.",
                  {.max_count = 1000000});

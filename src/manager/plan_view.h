@@ -21,6 +21,7 @@ struct LivePlan {
   std::string cluster;
   std::int64_t round = 0;  // 0: none has been taken yet
   Time at{};
+  Duration took{};
   policy::NamedPlan plan;
   std::vector<ActionState> states;  // by action
   static const Type& type();

@@ -131,8 +131,11 @@ Problems Requests::prepare(model::Network& object, const model::Network*) const 
 Problems Requests::prepare(model::User&, const model::User*) const {
   return {};
 }
-Problems Requests::prepare(model::Cluster&, const model::Cluster*) const {
-  return {};  // its settings have no rules beyond their limits
+Problems Requests::prepare(model::Cluster& object, const model::Cluster*) const {
+  Problems problems;
+  if (Result<> right = model::check(object.schedule); !right)
+    refuse(problems, "/schedule" + right.error().field, right.error().message);
+  return problems;
 }
 
 // ---- Hosts
@@ -154,6 +157,7 @@ Problems Requests::prepare(model::Host& object, const model::Host* before) const
   const Inventory& inventory = engine_.inventory();
   Problems problems = resolve_references("host", model::Host::type(), &object, before, inventory);
   seal_bmc(object, problems);
+  if (before != nullptr && object.bmc != before->bmc) object.bmc_changed = engine_.now();
   const std::string theirs = before == nullptr ? "" : inventory.cluster_of(*before).meta.id;
   if (object.cluster.empty()) object.cluster = theirs;
   if (!problems.empty() || before == nullptr || object.cluster == theirs) return problems;

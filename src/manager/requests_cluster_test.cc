@@ -49,11 +49,28 @@ TEST_F(ClusterRequests, ABmcsPasswordIsKeptSealedAndNeverShown) {
   EXPECT_EQ(host()->bmc.password, "");
   EXPECT_EQ(host()->bmc.sealed, "sealed for host/host-0000000001/bmc: 7 bytes");
   EXPECT_THAT(json::encode(*host()), ::testing::Not(HasSubstr("sealed")));
-  // Another address keeps the password; no driver forgets it.
+  // Another address keeps the password; no driver forgets it. What was proved before holds no more.
+  const Time changed = host()->bmc_changed;
+  EXPECT_NE(changed, Time{});
+  c.loop().run_for(std::chrono::seconds(1));
+  change("host", "host1", R"({"dpm":"excluded","dpm_reason":"a dongle"})");
+  EXPECT_EQ(host()->bmc_changed, changed);
+  EXPECT_EQ(host()->dpm, model::HostDpm::kExcluded);
   change("host", "host1", R"({"bmc":{"address":"10.0.0.10"}})");
   EXPECT_THAT(host()->bmc.sealed, HasSubstr("7 bytes"));
   change("host", "host1", R"({"bmc":{"driver":""}})");
   EXPECT_EQ(host()->bmc, model::BmcSpec{});
+  EXPECT_GT(host()->bmc_changed, changed);
+}
+
+TEST_F(ClusterRequests, AScheduleThatMakesNoSenseIsRefused) {
+  EXPECT_THAT(refusal(patch("cluster", "default",
+                            R"({"schedule":{"bands":[{"name":"a","from_hour":2,"to_hour":2}]}})")),
+              HasSubstr("/schedule/bands/0/to_hour"));
+  change("cluster", "default",
+         R"({"schedule":{"utc_offset_h":9,"bands":[{"name":"night","from_hour":20,"to_hour":7,)"
+         R"("dpm":"full"}]}})");
+  EXPECT_EQ(c.manager->engine.cluster().schedule.bands.size(), 1U);
 }
 
 TEST_F(ClusterRequests, TheLastClusterStays) {

@@ -278,13 +278,13 @@ class SeedsCluster {
   }
 
   void add_inventory() {
-    Changes changes;
+    ChangeBatches changes;
     for (auto& node : nodes) {
       model::Host host;
       host.meta.id = node->id;
       host.meta.name = node->name;
       host.address = fake.world.host(node->index).settings().address;
-      changes.put(std::move(host));
+      changes.next().put(std::move(host));
     }
     for (bool shared : {true, false}) {
       model::Datastore datastore;
@@ -292,14 +292,15 @@ class SeedsCluster {
       datastore.meta.name = shared ? "shared" : "local";
       datastore.path = shared ? sim::kSharedPool : sim::kLocalPool;
       datastore.shared = shared;
-      changes.put(std::move(datastore));
+      changes.next().put(std::move(datastore));
     }
     model::Network network;
     network.meta.id = "net-1";
     network.meta.name = "lan";
     network.bridge = "br0";
-    changes.put(std::move(network));
-    manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
+    changes.next().put(std::move(network));
+    for (Changes& set : changes.sets())
+      manager->engine.commit(std::move(set), [](Result<> r) { ASSERT_TRUE(r); });
   }
 
   std::string uri_of(const std::string& address) {

@@ -20,6 +20,13 @@ const Type& enum_type(const HostAdmin*) {
                                                       {2, "maintenance", "empty, and takes none"}});
   return kType;
 }
+const Type& enum_type(const HostDpm*) {
+  static const Type kType =
+      describe_enum<HostDpm>("HostDpm", "Whether DPM may switch a host off.",
+                             {{0, "automatic", "as the cluster's settings say"},
+                              {1, "excluded", "never: a person has said so"}});
+  return kType;
+}
 const Type& enum_type(const Accelerator*) {
   static const Type kType = describe_enum<Accelerator>(
       "Accelerator", "What runs guest code.", {{0, "tcg", "software"}, {1, "kvm", "hardware"}});
@@ -127,6 +134,10 @@ const Type& Host::type() {
                  "The boot after which VMs with autostart have had their turn.",
                  {.read_only = true})
           .field("bmc", &Host::bmc, "The controller that switches it on and off.")
+          .field("bmc_changed", &Host::bmc_changed, "When that was changed last.",
+                 {.read_only = true})
+          .field("dpm", &Host::dpm, "Whether DPM may switch it off.")
+          .field("dpm_reason", &Host::dpm_reason, "Why it is excluded.", {.max_length = 255})
           .field("watch", &Host::watch, "What is known of its power and done about it.",
                  {.read_only = true})
           .field("foreign", &Host::foreign, "Guests that can be adopted.", {.read_only = true});
@@ -188,7 +199,8 @@ const Type& Cluster::type() {
           .field("cpu_baseline_definition", &Cluster::cpu_baseline_definition,
                  "As libvirt computed it.", {.max_length = 65536, .read_only = true})
           .field("migration", &Cluster::migration, "How live migrations are done.")
-          .field("settings", &Cluster::settings, "What DRS, DPM and HA go by.");
+          .field("settings", &Cluster::settings, "What DRS, DPM and HA go by.")
+          .field("schedule", &Cluster::schedule, "What they go by at certain hours.");
   return kType;
 }
 

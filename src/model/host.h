@@ -10,6 +10,7 @@
 #include "model/common.h"
 #include "model/host_watch.h"
 #include "model/policy_settings.h"
+#include "model/schedule.h"
 #include "model/vm.h"
 
 namespace chorok::model {
@@ -80,6 +81,9 @@ struct HostInventory {
   static const Type& type();
 };
 
+// Whether a cluster's DPM may switch it off.
+enum class HostDpm : std::uint8_t { kAutomatic, kExcluded };
+
 struct Host {
   Meta meta;
   std::string cluster;  // id; empty in records of before there were several: the first one
@@ -94,9 +98,12 @@ struct Host {
   HostInventory inventory;
   std::vector<DatastoreReach> datastores;
   std::vector<NetworkReach> networks;
-  std::string libvirt_message;    // why libvirt is not reachable, if it is not
-  std::string autostart_boot;     // the boot after which VMs with autostart have had their turn
+  std::string libvirt_message;  // why libvirt is not reachable, if it is not
+  std::string autostart_boot;   // the boot after which VMs with autostart have had their turn
   BmcSpec bmc;
+  Time bmc_changed{};  // what was tested before says nothing of how it is reached now
+  HostDpm dpm = HostDpm::kAutomatic;
+  std::string dpm_reason;         // why it is excluded, for people
   HostWatch watch;                // of the cluster's loops
   std::vector<Instance> foreign;  // guests that Chorok did not make, to be adopted
   static const Type& type();
@@ -145,15 +152,16 @@ struct Cluster {
   std::string cpu_baseline_definition;
   MigrationSettings migration;
   // Chorok moves nothing that runs, and switches no host, until somebody says so.
-  PolicySettings settings = {.balance = {.automation = Automation::kPartial},
-                             .power = {},
-                             .ha = {}};
+  PolicySettings settings = {
+      .balance = {.automation = Automation::kPartial}, .power = {}, .ha = {}};
+  Schedule schedule;
   static const Type& type();
 };
 
 const Type& enum_type(const HostPower*);
 const Type& enum_type(const HostLink*);
 const Type& enum_type(const HostAdmin*);
+const Type& enum_type(const HostDpm*);
 const Type& enum_type(const Accelerator*);
 const Type& enum_type(const DatastoreKind*);
 const Type& enum_type(const NetworkKind*);

@@ -34,7 +34,8 @@ const Type& HostWatch::type() {
           .field("time_on", &HostWatch::time_on, "From the order to its agent, the last time.")
           .field("time_off", &HostWatch::time_off, "From the order to no power, the last time.")
           .field("bmc_proven", &HostWatch::bmc_proven,
-                 "Its BMC said 'on' while its agent answered: it is the BMC of this host.");
+                 "Its BMC said 'on' while its agent answered: it is the BMC of this host.")
+          .field("test", &HostWatch::test, "Whether it has proved that it comes back.");
   return kType;
 }
 

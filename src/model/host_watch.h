@@ -7,6 +7,7 @@
 
 #include "base/reflect.h"
 #include "base/units.h"
+#include "model/waketest.h"
 
 namespace chorok::model {
 
@@ -36,6 +37,7 @@ struct HostWatch {
   Duration time_off{};
   // Its BMC has said "on" while its agent answered, and not "off": it is the BMC of this host.
   bool bmc_proven = false;
+  WakeTest test;
   static const Type& type();
   bool operator==(const HostWatch&) const = default;
 };

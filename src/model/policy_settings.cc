@@ -10,9 +10,9 @@ constexpr Limits kFraction = {.min = 0, .max = 1};
 // Whoever adds a setting gives it its row below, a check in snapshot.cc and a line in
 // docs/snapshot.md, and then its size here.
 static_assert(sizeof(BalanceSettings) == 80);
-static_assert(sizeof(PowerSettings) == 72);
+static_assert(sizeof(PowerSettings) == 88);
 static_assert(sizeof(HaSettings) == 8);
-static_assert(sizeof(PolicySettings) == 176);
+static_assert(sizeof(PolicySettings) == 192);
 
 }  // namespace
 
@@ -88,7 +88,11 @@ const Type& PowerSettings::type() {
           .field("hosts_on_min", &PowerSettings::hosts_on_min, "Hosts that always run.",
                  {.min = 0, .max = 100000})
           .field("changes_max", &PowerSettings::changes_max,
-                 "Hosts switched a round, each way; 0 is any number.", {.min = 0, .max = 100000});
+                 "Hosts switched a round, each way; 0 is any number.", {.min = 0, .max = 100000})
+          .field("require_wake_test", &PowerSettings::require_wake_test,
+                 "A living host is switched off only after it has passed a wake test.")
+          .field("wake_test_every_s", &PowerSettings::wake_test_every,
+                 "A wake test is due again after it.", {.min = 3600, .max = 10 * kYear});
   return kType;
 }
 

@@ -52,6 +52,9 @@ struct PowerSettings {
   double break_even_factor = 3;                    // off at least this often the break-even time
   std::int32_t hosts_on_min = 1;
   std::int32_t changes_max = 0;  // hosts switched a round, each way; 0: no bound
+  // A living host is switched off only when it has proved that it comes back …
+  bool require_wake_test = true;
+  Duration wake_test_every = std::chrono::days(180);  // … not longer ago than this
   static const Type& type();
 };
 

@@ -225,6 +225,7 @@ class Checker {
       return bad("power/memory_overcommit", "is a factor from 1 up");
     TRY(span("power/judge_off", p.power.judge_off));
     TRY(span("power/uptime_min", p.power.uptime_min));
+    TRY(span("power/wake_test_every", p.power.wake_test_every));
     TRY(amount("power/break_even_factor", p.power.break_even_factor));
     if (p.power.hosts_on_min < 0 || p.power.changes_max < 0)
       return bad("power/hosts_on_min", "a bound is not negative");
