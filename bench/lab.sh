@@ -65,3 +65,17 @@ took() { # OUTPUT_FILE COMMAND [ARG...]
   TOOK_US=$(($(now_us) - from))
   return $rc
 }
+
+# Every process of a host is in its PID namespace; the agent's number out here is found by that and its name.
+agent_pid() { # HOST
+  local init pid space
+  init=$(cat "/run/chorok-lab/$CHOROK_LAB/$1.pid")
+  space=$(readlink "/proc/$init/ns/pid")
+  for pid in $(pgrep -x chorok-agent); do
+    if [ "$(readlink "/proc/$pid/ns/pid" 2>/dev/null)" = "$space" ]; then
+      echo "$pid"
+      return 0
+    fi
+  done
+  die "no agent in $1"
+}

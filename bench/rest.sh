@@ -11,20 +11,6 @@ usage_of() { # PID: "RSS_KIB SWITCHES" of the process and its children
   echo "$rss $switches"
 }
 
-# Every process of a host is in its PID namespace; the agent's number out here is found by that and its name.
-agent_pid() { # HOST
-  local init pid space
-  init=$(cat "/run/chorok-lab/$CHOROK_LAB/$1.pid")
-  space=$(readlink "/proc/$init/ns/pid")
-  for pid in $(pgrep -x chorok-agent); do
-    if [ "$(readlink "/proc/$pid/ns/pid" 2>/dev/null)" = "$space" ]; then
-      echo "$pid"
-      return 0
-    fi
-  done
-  die "no agent in $1"
-}
-
 bench_rest() {
   local seconds=${BENCH_SECONDS:-60} host pid began
   lab_begin 3

@@ -59,7 +59,7 @@ rm -rf "$SAMPLES"
 mkdir -p "$SAMPLES"
 for tool in jq curl column awk; do command -v $tool >/dev/null || die "needs $tool"; done
 case $NAME in
-  start | migrate | rest | shares | live | livefaults)
+  start | migrate | rest | shares | live | livefaults | scale)
     # shellcheck source=lab.sh
     . "$here/lab.sh" ;;
 esac

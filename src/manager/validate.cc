@@ -36,6 +36,15 @@ std::string known_names(const Table<T>& table) {
 void check_file(const model::Datastore* datastore, std::string_view path, std::string_view field,
                 const std::string& self, const Inventory& inventory, Findings& out);
 
+// By a NIC of another VM. A set of all there are would cost more than this look.
+bool is_taken(const std::string& mac, std::string_view self, const Inventory& inventory) {
+  return std::ranges::any_of(inventory.vms().all(), [&](const auto& each) {
+    return each.first != self &&
+           std::ranges::find(each.second->spec.nics, mac, &model::NicSpec::mac) !=
+               each.second->spec.nics.end();
+  });
+}
+
 void check_sizes(const model::VmSpec& spec, Findings& out) {
   if (spec.max_vcpus > 0 && spec.max_vcpus < spec.vcpus)
     out.add("/max_vcpus", fmt::format("is {}, less than vcpus ({})", spec.max_vcpus, spec.vcpus));
@@ -75,16 +84,14 @@ void check_devices(const model::VmSpec& spec, const std::string& self, const Inv
                           known_names(inventory.datastores())));
   }
   std::set<std::string> macs;
-  for (const auto& [id, vm] : inventory.vms().all())
-    if (id != self)
-      for (const model::NicSpec& nic : vm->spec.nics) macs.insert(nic.mac);
   for (std::size_t i = 0; i < spec.nics.size(); ++i) {
     std::string path = fmt::format("/nics/{}", i);
     claim(spec.nics[i].name, path);
     if (inventory.networks().resolve(spec.nics[i].network) == nullptr)
       out.add(path + "/network", fmt::format("there is no network '{}'; {}", spec.nics[i].network,
                                              known_names(inventory.networks())));
-    if (!spec.nics[i].mac.empty() && !macs.insert(spec.nics[i].mac).second)
+    if (!spec.nics[i].mac.empty() &&
+        (!macs.insert(spec.nics[i].mac).second || is_taken(spec.nics[i].mac, self, inventory)))
       out.add(path + "/mac", fmt::format("{} is used by another NIC", spec.nics[i].mac),
               Code::kAlreadyExists);
   }
@@ -196,15 +203,13 @@ Problems validate_network(const model::Network& network) {
 void assign_macs(model::VmSpec& spec, const Inventory& inventory,
                  const std::function<std::uint32_t()>& random) {
   std::set<std::string> taken;
-  for (const auto& [id, vm] : inventory.vms().all())
-    for (const model::NicSpec& nic : vm->spec.nics) taken.insert(nic.mac);
   for (const model::NicSpec& nic : spec.nics) taken.insert(nic.mac);
   for (model::NicSpec& nic : spec.nics) {
     while (nic.mac.empty()) {
       std::uint32_t r = random();
       std::string mac =
           fmt::format("52:54:00:{:02x}:{:02x}:{:02x}", r & 0xff, (r >> 8) & 0xff, (r >> 16) & 0xff);
-      if (taken.insert(mac).second) nic.mac = mac;
+      if (!is_taken(mac, {}, inventory) && taken.insert(mac).second) nic.mac = mac;
     }
   }
 }

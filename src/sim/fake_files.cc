@@ -27,9 +27,15 @@ std::string FakeFiles::key(HostIndex host, std::string_view path) const {
   return fmt::format("{}:{}", host, path);
 }
 
-bool FakeFiles::reachable(HostIndex host, std::string_view path) {
-  FakeDatastore* store = datastore(path);
-  return !store || !store->cut_off.contains(host);
+bool FakeFiles::reachable(HostIndex host, std::string_view path) const {
+  for (const FakeDatastore& each : datastores_)
+    if (beneath(path, each.path)) return !each.cut_off.contains(host);
+  return true;
+}
+
+const FakeFile* FakeFiles::look(HostIndex host, const std::string& path) const {
+  const auto found = files_.find(key(host, path));
+  return reachable(host, path) && found != files_.end() ? &found->second : nullptr;
 }
 
 FakeFile* FakeFiles::find(HostIndex host, const std::string& path) {
@@ -37,17 +43,19 @@ FakeFile* FakeFiles::find(HostIndex host, const std::string& path) {
 }
 
 FakeFile* FakeFiles::peek(HostIndex host, const std::string& path) {
+  used_.clear();  // who asks so may change it
   auto found = files_.find(key(host, path));
   return found == files_.end() ? nullptr : &found->second;
 }
 
-Mib FakeFiles::used(HostIndex host, std::string_view root) {
-  Mib sum{};
+Mib FakeFiles::used(HostIndex host, std::string_view root) const {
   std::string prefix = key(host, root);
+  if (const auto known = used_.find(prefix); known != used_.end()) return known->second;
+  Mib sum{};
   for (auto it = files_.lower_bound(prefix); it != files_.end() && it->first.starts_with(prefix);
        ++it)
     if (beneath(it->first, prefix)) sum += it->second.allocated;
-  return sum;
+  return used_[prefix] = sum;
 }
 
 std::vector<std::string> FakeFiles::list(HostIndex host, std::string_view root) const {
@@ -65,10 +73,12 @@ Result<FakeFile*> FakeFiles::make(HostIndex host, const std::string& path, FakeF
     return fail(Code::kUnavailable, fmt::format("{}: Input/output error", path));
   if (store && used(host, store->path) + file.allocated > store->capacity)
     return fail(Code::kExhausted, fmt::format("{}: No space left on device", path));
+  used_.clear();
   return &files_.insert_or_assign(key(host, path), std::move(file)).first->second;
 }
 
 bool FakeFiles::remove(HostIndex host, const std::string& path) {
+  used_.clear();
   return reachable(host, path) && files_.erase(key(host, path)) > 0;
 }
 

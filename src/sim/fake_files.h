@@ -47,14 +47,16 @@ class FakeFiles {
   void add_datastore(FakeDatastore datastore);
   FakeDatastore* datastore(std::string_view path);  // by its own path or one beneath it
 
-  bool reachable(HostIndex host, std::string_view path);
+  bool reachable(HostIndex host, std::string_view path) const;
   FakeFile* find(HostIndex host, const std::string& path);
+  const FakeFile* look(HostIndex host, const std::string& path) const;  // changes nothing
   // The same for one who has it open already: also when the host is cut off.
   FakeFile* peek(HostIndex host, const std::string& path);
   // kExhausted: the datastore is full; kUnavailable: this host is cut off from it.
   Result<FakeFile*> make(HostIndex host, const std::string& path, FakeFile file);
   bool remove(HostIndex host, const std::string& path);
-  Mib used(HostIndex host, std::string_view datastore);
+  // Added up when something may have changed: a thousand hosts ask once a minute.
+  Mib used(HostIndex host, std::string_view datastore) const;
   std::vector<std::string> list(HostIndex host, std::string_view beneath) const;
 
   // kFailedPrecondition, in QEMU's words, when another process holds it.
@@ -74,6 +76,7 @@ class FakeFiles {
   std::vector<FakeDatastore> datastores_;
   std::map<std::string, FakeFile, std::less<>> files_;  // by key
   std::map<QemuId, std::set<std::string>> held_;
+  mutable std::map<std::string, Mib, std::less<>> used_;  // by the key of a root; empty: not known
 };
 
 }  // namespace chorok::sim

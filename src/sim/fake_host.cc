@@ -146,7 +146,7 @@ model::Instance FakeHost::instance(const FakeDomain& domain) const {
   }
   char letter = 'a';
   for (const model::DomainDisk& disk : spec.disks) {
-    const FakeFile* file = world_.files().find(index_, disk.path);
+    const FakeFile* file = world_.files().look(index_, disk.path);
     seen.disks.push_back({disk.spec.name, fmt::format("vd{}", letter++), disk.path,
                           file ? file->capacity : Mib{}, file ? file->allocated : Mib{}});
   }

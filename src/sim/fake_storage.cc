@@ -22,7 +22,7 @@ Result<model::DatastoreReach> probe_now(FakeFiles& files, HostIndex host, const 
     return reach;
   }
   const std::string marker = path + std::string(kMarker);
-  const FakeFile* file = files.find(host, marker);
+  const FakeFile* file = files.look(host, marker);
   if (file && file->text != id)
     return fail(Code::kConflict,
                 fmt::format("{} belongs to datastore {}, not {}", path, file->text, id));

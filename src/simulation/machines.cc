@@ -23,13 +23,13 @@ void Machines::add(std::string id, sim::HostSettings settings) {
                                                *machine->hypervisor, tickets_, machine->id);
   machine->bmc = make_bmc(*machine);
   boot(*machine);
+  by_id_[machine->id] = machine.get();
   machines_.push_back(std::move(machine));
 }
 
 ports::PowerSwitch* Machines::bmc(const std::string& id) {
-  for (auto& machine : machines_)
-    if (machine->id == id) return machine->bmc.get();
-  return nullptr;
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : it->second->bmc.get();
 }
 
 // Its agent begins anew with every boot.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "agent/core.h"
@@ -71,6 +72,7 @@ class Machines {
   sim::Random random_{1};
   sim::FakeWorld world_;
   std::vector<std::unique_ptr<Machine>> machines_;
+  std::unordered_map<std::string, Machine*> by_id_;
 };
 
 }  // namespace chorok::simulation
