@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "manager/seeds_cluster.h"
@@ -208,14 +209,24 @@ std::uint64_t env(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+// Histories that went wrong once are gone through every time.
+constexpr std::array<std::uint64_t, 1> kOnceWrong = {42616};
+
+std::vector<std::uint64_t> seeds() {
+  if (std::uint64_t one = env("CHOROK_SEED", 0); one > 0) return {one};
+  std::vector<std::uint64_t> all(kOnceWrong.begin(), kOnceWrong.end());
+  std::uint64_t first = env("CHOROK_SEED_FIRST", 1);
+  for (std::uint64_t i = 0; i < env("CHOROK_SEEDS", 1000); ++i) all.push_back(first + i);
+  return all;
+}
+
 TEST(Seeds, NothingIsLostOrDoubledInAnyHistory) {
-  std::uint64_t one = env("CHOROK_SEED", 0);
-  if (one > 0) log_to_stderr(LogLevel::kDebug);  // a history that is repeated is told
-  std::uint64_t first = one > 0 ? one : env("CHOROK_SEED_FIRST", 1);
-  std::uint64_t count = one > 0 ? 1 : env("CHOROK_SEEDS", 1000);
+  const std::vector<std::uint64_t> all = seeds();
+  if (all.size() == 1) log_to_stderr(LogLevel::kDebug);  // a history that is repeated is told
   std::size_t tasks = 0;
   int failures = 0;
-  for (std::uint64_t seed = first; seed < first + count && failures < 5; ++seed) {
+  for (std::uint64_t seed : all) {
+    if (failures == 5) break;
     Storm storm(seed);
     std::vector<std::string> wrong = storm.run();
     tasks += storm.tasks();
@@ -224,8 +235,8 @@ TEST(Seeds, NothingIsLostOrDoubledInAnyHistory) {
     ADD_FAILURE() << "seed " << seed << " (repeat with CHOROK_SEED=" << seed << "):\n  "
                   << fmt::format("{}", fmt::join(wrong, "\n  "));
   }
-  std::printf("%llu seeds, %zu tasks\n", static_cast<unsigned long long>(count), tasks);
-  EXPECT_GT(tasks, count);
+  std::printf("%zu seeds, %zu tasks\n", all.size(), tasks);
+  EXPECT_GT(tasks, all.size());
 }
 
 }  // namespace
