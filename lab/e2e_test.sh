@@ -564,6 +564,53 @@ delete_all() {
   [ -z "$(find "$CHOROK_LAB_DIR/shared/vms" -type f 2>/dev/null)" ] || why "files are left: $(find "$CHOROK_LAB_DIR/shared/vms" -type f | sed -n 1,3p | xargs)"
 }
 
+# --- energy ------------------------------------------------------------------------------------------------------------
+
+bmc_of() { # HOST [DRIVER]: the manager learns how to reach it
+  local at=() driver=${2:-ipmi}
+  mapfile -t at < <(lab bmc "$1") # address, user, password file, cipher suite, fingerprint
+  if [ "$driver" = redfish ]; then
+    c -q host bmc "$1" --driver redfish --address "${at[0]}" --user "${at[1]}" --password-file "${at[2]}" --fingerprint "${at[4]}" >/dev/null
+  else
+    c -q host bmc "$1" --driver ipmi --address "${at[0]}" --user "${at[1]}" --password-file "${at[2]}" --cipher-suite "${at[3]}" >/dev/null
+  fi
+}
+metered() { # METHODS
+  local by
+  by=$(get /energy | jq -r '[.hosts[] | select(.source == "measured") | .method] | sort | join(" ")')
+  [ "$by" = "$1" ] || why "hosts are metered by: $by"
+}
+
+said_joules() { # what the BMCs' own meters have counted, wrong as they are
+  local host
+  for host in host1 host2 host3; do lab watts "$host"; done | awk '{ sum += $4 } END { printf "%.1f\n", sum }'
+}
+# The BMC says the mean of its last second, and is not asked every second: over two minutes of guests that start and stop
+# that is worth a few percent, over the half hour of `./dev bench live` less than one.
+energy_is_what_the_bmcs_say() {
+  local host cluster from to began said ours sum
+  vm energy --start
+  for host in host1 host3; do bmc_of "$host"; done
+  bmc_of host2 redfish
+  eventually 100 metered "ipmi-dcmi ipmi-dcmi redfish"
+  eventually 100 energy_of_vm
+  cluster=$(get /hosts/host1 | jq -r '.cluster // ""')
+  from=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+  began=$(said_joules)
+  sleep 120
+  to=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+  said=$(awk -v a="$began" -v b="$(said_joules)" 'BEGIN { print b - a }')
+  c energy cluster "${cluster:-default}" --from "$from" --to "$to" -o json >"$work/energy"
+  ours=$(jq -r .joules "$work/energy")
+  awk -v a="$said" -v b="$ours" 'BEGIN { exit !(b > a * 0.94 && b < a * 1.06) }' || why "the BMCs say $said J, the manager $ours J"
+  jq -e '.measured > 0.99 and .error > 0' "$work/energy" >/dev/null || why "measured: $(jq -c '[.measured, .error]' "$work/energy")"
+  sum=$(get /energy | jq '[.hosts[] | ((.vms_watts + .unused_watts) / .watts - 1) | fabs] | max')
+  awk -v s="$sum" 'BEGIN { exit !(s < 0.001) }' || why "VMs and unused miss the hosts by $sum"
+  gone energy
+  echo "the BMCs say $said J, the manager $ours J"
+}
+energy_of_vm() { get /energy | jq -e '[.vms[] | select(.name == "energy" and .watts > 0)] | length == 1' >/dev/null; }
+
 # --- the run -----------------------------------------------------------------------------------------------------------
 
 began=$SECONDS
@@ -598,6 +645,7 @@ check "disk: a local one moves along, live" local_disk_moves_along
 check "disk: cold migration" cold_migration
 check "disk: delete takes it along" delete_takes_disks
 check "telemetry: what is counted is what the kernel counts" telemetry_is_right
+check "energy: accounts are what the BMCs say" energy_is_what_the_bmcs_say
 check "a dry run gives reasons" dry_run_gives_reasons
 check "maintenance evacuates" maintenance_evacuates
 check "a foreign guest is adopted as it runs" adopt_foreign

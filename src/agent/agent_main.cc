@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "adapters/libvirt/libvirt_hypervisor.h"
+#include "adapters/meter/hwmon.h"
+#include "adapters/meter/rapl.h"
+#include "adapters/power/driven_meter.h"
 #include "adapters/storage/qemu_img_storage.h"
 #include "agent/files.h"
 #include "agent/join.h"
@@ -107,6 +110,33 @@ adapters::libvirt::LibvirtOptions libvirt_options(const AgentSettings& settings,
   return options;
 }
 
+// The processors' counters and the board's sensors, where there are any. A slice of a machine has
+// none of its own.
+class OwnMeters {
+ public:
+  OwnMeters(Loop& loop, const AgentSettings& settings) {
+    if (settings.simulated_cores) return;
+    add(loop, adapters::meter::make_rapl_meter());
+    add(loop, adapters::meter::make_hwmon_meter());
+  }
+  std::vector<ports::PowerMeter*> all() const {
+    std::vector<ports::PowerMeter*> out;
+    for (const auto& meter : meters_) out.push_back(meter.get());
+    return out;
+  }
+
+ private:
+  void add(Loop& loop, Result<std::unique_ptr<adapters::power::MeterDriver>> driver) {
+    if (!driver) return;
+    if (pool_ == nullptr) pool_ = std::make_unique<adapters::work::WorkerPool>(1);
+    meters_.push_back(
+        std::make_unique<adapters::power::DrivenMeter>(loop, *pool_, std::move(*driver)));
+  }
+
+  std::unique_ptr<adapters::work::WorkerPool> pool_;
+  std::vector<std::unique_ptr<ports::PowerMeter>> meters_;
+};
+
 Result<> run_agent(const Arguments& arguments) {
   log_to_stderr(arguments.options.contains("--verbose") ? LogLevel::kDebug : LogLevel::kInfo);
   // One arena a thread is a fifth of the agent's memory, for threads that mostly wait.
@@ -118,7 +148,8 @@ Result<> run_agent(const Arguments& arguments) {
   auto hypervisor =
       TRY(adapters::libvirt::LibvirtHypervisor::create(loop, libvirt_options(settings, config)));
   adapters::storage::QemuImgStorage storage(loop);
-  Program program(loop, *hypervisor, storage, settings, config);
+  const OwnMeters meters(loop, settings);
+  Program program(loop, *hypervisor, storage, settings, config, meters.all());
   TRY(program.start());
   loop.on_signals({SIGTERM, SIGINT}, [&](int) {
     notify_systemd("STOPPING=1");

@@ -77,12 +77,14 @@ std::string boot_id() {
 }
 
 Program::Program(net::AsioLoop& loop, ports::Hypervisor& hypervisor, ports::Storage& storage,
-                 AgentSettings settings, std::string config_folder)
+                 AgentSettings settings, std::string config_folder,
+                 std::vector<ports::PowerMeter*> meters)
     : loop_(loop),
       hypervisor_(hypervisor),
       storage_(storage),
       settings_(std::move(settings)),
-      config_folder_(std::move(config_folder)) {}
+      config_folder_(std::move(config_folder)),
+      meters_(std::move(meters)) {}
 
 Program::~Program() = default;
 
@@ -108,6 +110,7 @@ Result<> Program::start() {
   core.observer.network_reach = network_reach;
   core.telemetry.medium = spool_.get();
   core.entitlements.medium = entitlements_.get();
+  core.telemetry.meters = meters_;
   const AgentIdentity identity{.host = settings_.host,
                                .boot_id = boot_id(),
                                .version = CHOROK_VERSION,

@@ -16,8 +16,10 @@ namespace chorok::agent {
 // Everything above the two adapters. Guests never notice that it stops.
 class Program {
  public:
+  // `meters`: the host's own; they outlive it.
   Program(net::AsioLoop& loop, ports::Hypervisor& hypervisor, ports::Storage& storage,
-          AgentSettings settings, std::string config_folder);
+          AgentSettings settings, std::string config_folder,
+          std::vector<ports::PowerMeter*> meters = {});
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -36,6 +38,7 @@ class Program {
   ports::Storage& storage_;
   AgentSettings settings_;
   std::string config_folder_;
+  std::vector<ports::PowerMeter*> meters_;
   Log log_{"agent"};
   std::unique_ptr<JournalMedium> medium_;
   std::unique_ptr<Journal> journal_;

@@ -71,11 +71,37 @@ void Telemetry::measure() {
   if (measuring_) return;
   measuring_ = true;
   last_try_ = loop_.now();
+  awaited_ = 1 + settings_.meters.size();
+  statistics_.reset();
+  readings_.clear();
   hypervisor_.statistics(
       expiring<model::HostSample>(loop_, settings_.timeout, "libvirt",
                                   [this, alive = alive_](Result<model::HostSample> sample) {
-                                    if (*alive) measured(std::move(sample));
+                                    if (!*alive) return;
+                                    statistics_ = std::move(sample);
+                                    gathered();
                                   }));
+  read_meters();
+}
+
+// At the same time: a few files that the kernel makes up. One that cannot be read now is missing
+// from the sample, and the manager goes by what else it has.
+void Telemetry::read_meters() {
+  for (ports::PowerMeter* meter : settings_.meters)
+    meter->read(
+        expiring<model::PowerReading>(loop_, settings_.timeout, "meter",
+                                      [this, alive = alive_](Result<model::PowerReading> reading) {
+                                        if (!*alive) return;
+                                        if (reading) readings_.push_back(std::move(*reading));
+                                        gathered();
+                                      }));
+}
+
+void Telemetry::gathered() {
+  if (--awaited_ > 0) return;
+  Result<model::HostSample> sample = std::move(*statistics_);
+  if (sample) sample->power = std::move(readings_);
+  measured(std::move(sample));
 }
 
 void Telemetry::measured(Result<model::HostSample> sample) {
@@ -105,7 +131,11 @@ void Telemetry::measured(Result<model::HostSample> sample) {
                        rest.begin() + static_cast<std::ptrdiff_t>(end));
     sample->more = end < rest.size();
     sample->sequence = last_sequence_;
+    // Of the host as a whole, with the last part.
+    std::vector<model::PowerReading> power;
+    if (sample->more) power.swap(sample->power);
     spool_.add(*sample);
+    if (sample->more) power.swap(sample->power);
     if (!sample->more) break;
     ++last_sequence_;
   }

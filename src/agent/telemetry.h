@@ -8,12 +8,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/spool.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "ports/channel.h"
 #include "ports/hypervisor.h"
+#include "ports/power_meter.h"
 
 namespace chorok::agent {
 
@@ -24,6 +26,8 @@ struct TelemetrySettings {
   std::size_t vms_per_sample = 400;  // more are told as several: a message has a size
   JournalMedium* medium = nullptr;   // where samples wait; null: in memory only
   SpoolSettings spool;
+  // The host's own; they are read with each sample. Each outlives the agent's core.
+  std::vector<ports::PowerMeter*> meters;
 };
 
 // Lives on the loop's thread.
@@ -56,6 +60,8 @@ class Telemetry {
 
   void tick_alone();
   void measure();
+  void read_meters();
+  void gathered();
   void measured(Result<model::HostSample> sample);
   void measure_dirty_rate(const model::HostSample& sample);
   void send();
@@ -76,6 +82,10 @@ class Telemetry {
   std::uint64_t session_ = 0;
   bool sending_ = false;
   bool measuring_ = false;
+  // Of the sample that is being measured: what it waits for.
+  std::size_t awaited_ = 0;
+  std::optional<Result<model::HostSample>> statistics_;
+  std::vector<model::PowerReading> readings_;
   bool vms_run_ = true;           // until it is known
   std::optional<Time> last_try_;  // in this connection
   Time last_sample_{};

@@ -46,6 +46,54 @@ TEST_F(TelemetryTest, SaysWhatTheHostAndItsVmsUse) {
   expect_ascending();
 }
 
+// A meter of the host itself: counts ten watts, or cannot be read, or never answers.
+struct CountingMeter final : ports::PowerMeter {
+  explicit CountingMeter(Loop& l) : loop(l) {}
+  void read(Done<Result<model::PowerReading>> done) override {
+    ++reads;
+    if (hangs) return waiting.push_back(std::move(done));
+    if (fails) return done(fail(Code::kUnavailable, "not now"));
+    model::PowerReading reading{.source = model::WattSource::kMeasured,
+                                .method = model::MeterMethod::kRapl,
+                                .scope = model::MeterScope::kProcessors};
+    reading.energy = Joules(10 * chorok::seconds(loop.now().time_since_epoch()));
+    reading.energy_since = Time(seconds(1));
+    done(std::move(reading));
+  }
+  Loop& loop;
+  int reads = 0;
+  bool fails = false;
+  bool hangs = false;
+  std::vector<Done<Result<model::PowerReading>>> waiting;
+};
+
+TEST_F(TelemetryTest, TellsItsMetersWithEachSample) {
+  CountingMeter meter(cluster.loop);
+  meters = {&meter};
+  kill();
+  boot();
+  connect();
+  running_vm("web");
+  settle(minutes(2));
+  ASSERT_GE(manager.samples.size(), 10u);
+  EXPECT_NEAR(meter.reads, static_cast<double>(manager.samples.size()), 1) << "no timer of its own";
+  const model::HostSample& last = manager.samples.back();
+  const model::HostSample& before = manager.samples[manager.samples.size() - 2];
+  ASSERT_EQ(last.power.size(), 1u);
+  ASSERT_EQ(before.power.size(), 1u);
+  EXPECT_NEAR(last.power[0].energy->value - before.power[0].energy->value,
+              10 * chorok::seconds(last.uptime - before.uptime), 1);
+  meter.fails = true;
+  settle(seconds(30));
+  EXPECT_TRUE(manager.samples.back().power.empty());
+  meter.hangs = true;
+  manager.samples.clear();
+  settle(minutes(2));
+  EXPECT_GE(manager.samples.size(), 4u) << "a meter that hangs makes samples late and not missing";
+  EXPECT_FALSE(manager.samples.back().vms.empty());
+  kill();
+}
+
 TEST_F(TelemetryTest, KeepsTheManagersPaceOnItsBeats) {
   connect();
   running_vm("web");

@@ -110,6 +110,7 @@ class AgentTest : public ::testing::Test {
     CoreSettings settings;
     settings.telemetry.medium = &telemetry_medium;
     settings.entitlements.medium = &entitlements_medium;
+    settings.telemetry.meters = meters;
     core = std::make_unique<AgentCore>(
         cluster.loop, *hypervisor, *storage, *journal,
         AgentIdentity{
@@ -208,6 +209,7 @@ class AgentTest : public ::testing::Test {
   std::unique_ptr<Journal> journal;
   TestManager manager;
   std::shared_ptr<sim::MemoryLink> link;
+  std::vector<ports::PowerMeter*> meters;  // from the next boot() on
   std::unique_ptr<AgentCore> core;
   int last_operation = 0;
 };

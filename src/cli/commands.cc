@@ -33,6 +33,7 @@ std::vector<CommandSpec> make_commands() {
   add_usage(all);
   add_alarms(all);
   add_recommendations(all);
+  add_energy(all);
   add_sim(all);
   std::ranges::move(plan_commands(), std::back_inserter(all));
   all.push_back(advise_command());
@@ -87,6 +88,7 @@ const std::vector<GroupSpec>& groups() {
       {"cluster", "Hosts that share load, and how."},
       {"pool", "Parts of a cluster's CPU and memory."},
       {"rule", "Which VMs run together, apart, on which hosts."},
+      {"energy", "Watts, kilowatt hours, money and CO2."},
       {"task", "Work in progress."},
       {"event", "What happened."},
       {"alarm", "What wants a person."},

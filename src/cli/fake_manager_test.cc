@@ -179,6 +179,32 @@ struct FakeManager::Impl {
         R"("active":100.0,"consumed":256.0,"disk":1048576.0,"net":0.0}]})");
   }
 
+  static net::Response energy(const std::vector<std::string>& path) {
+    if (path[2] == "energy")
+      return net::Response::json(
+          R"({"at":"2026-11-21T12:00:00.000Z","watts":300,"unused_watts":75,"measured_watts":150,)"
+          R"("hosts":[{"name":"host1","cluster":"lab","watts":150,"vms_watts":100,)"
+          R"("unused_watts":50,"error":0.05,"source":"measured","method":"redfish"},)"
+          R"({"name":"host2","cluster":"lab","watts":150,"error":0.35,"source":"modelled",)"
+          R"("method":"model","meter_problem":"no answer"}],)"
+          R"("vms":[{"name":"web1","host_name":"host1","watts":100,"error":0.05}]})");
+    if (path[2] == "metering")
+      return net::Response::json(
+          R"({"from":"2026-11-01T00:00:00.000Z","to":"2026-12-01T00:00:00.000Z","by":"vm",)"
+          R"("rows":[{"kind":"vm","id":"vm-1","name":"web1","cluster":"lab",)"
+          R"("cpu_mhz_hours":1500.5,"memory_gib_hours":12.25,"kwh":0.75,"hours":12}]})");
+    return net::Response::json(
+        R"({"kind":"cluster","id":"cluster-1","name":"lab","from":"2026-11-20T12:00:00.000Z",)"
+        R"("to":"2026-11-21T12:00:00.000Z","step":3600,"joules":7200000,"kwh":2,"watts":83.3,)"
+        R"("unused_joules":1800000,"measured":0.9,"error":0.05,"pue":1.5,"currency":"KRW",)"
+        R"("carbon_source":"grid","it":{"kwh":2,"money":356,"co2_kg":0.8},)"
+        R"("facility":{"kwh":3,"money":534,"co2_kg":1.2},"saved_joules":3600000,)"
+        R"("saved":{"kwh":1,"money":178,"co2_kg":0.4},"saved_method":"against idling",)"
+        R"("parts":[{"kind":"host","name":"host1","joules":7200000,"share":1,"watts":83.3},)"
+        R"({"kind":"vm","name":"web1","joules":3600000,"share":0.5}],)"
+        R"("points":[{"at":"2026-11-20T12:00:00.000Z","watts":83.3,"joules":300000}]})");
+  }
+
   net::Response answer(const net::Request& request) {
     const auto& path = request.segments;
     if (path.size() < 3) return missing("path", request.path);
@@ -196,6 +222,8 @@ struct FakeManager::Impl {
     if (path[2] == "watch") return watch();
     if (path[2] == "usage") return usage(true);
     if (path.size() == 5 && path[4] == "stats") return usage(false);
+    if (path[2] == "energy" || path[2] == "metering" || (path.size() == 5 && path[4] == "energy"))
+      return energy(path);
     if (path[2] == "tokens" && request.method == "POST")
       return net::Response::json(
           R"({"id":"tok-2","token":"chj_2.def","expires":"2026-11-21T13:00:00.000Z"})", 201);

@@ -27,6 +27,7 @@ ApiCore::ApiCore(const net::Executor& e, Engine& en, Requests& r, Accounts& ac, 
       tickets(e),
       idempotency(settings.idempotency_life, settings.idempotency_max,
                   settings.idempotency_bytes_max),
+      calendars(settings.calendars_folder),
       started(en.now()) {
   idempotency.load(en.inventory().answers());
 }

@@ -24,6 +24,7 @@ class PlanLog;
 namespace chorok::manager {
 
 class Telemetry;
+class EnergyAccounts;
 struct Route;
 struct ApiCore;
 class Tickets;
@@ -57,6 +58,10 @@ struct ApiSettings {
   ports::History* history = nullptr;
   ports::PlanLog* plan_log = nullptr;  // null: plans are known for two hours only
   Webhooks* webhooks = nullptr;        // made by Service
+  const EnergyAccounts* energy = nullptr;
+  std::string calendars_folder;  // of prices and emissions in files; empty: there is none
+  // Why a host's meter is not read; empty function: nobody reads any.
+  std::function<std::string(const std::string& host)> meter_problem;
   // A cluster as its policies see it now; and what is worked out of it beside the I/O thread. Made
   // by Service.
   std::function<ClusterSnapshot(const std::string& cluster)> snapshot;

@@ -11,6 +11,7 @@
 #include "manager/api.h"
 #include "manager/api_idempotency.h"
 #include "manager/api_routes.h"
+#include "manager/energy_report.h"
 #include "manager/http_await.h"
 #include "manager/tickets.h"
 
@@ -32,6 +33,7 @@ struct ApiCore {
   Listing listing;
   Tickets tickets;
   Idempotency idempotency;
+  CalendarBook calendars;
   Time started{};
   std::size_t watchers = 0;
   std::uint64_t encoded_revision = 0;  // of the change that was encoded last
@@ -116,6 +118,12 @@ net::Async<net::Response> get_metrics(Call& call);
 net::Async<net::Response> get_usage(Call& call);
 net::Async<net::Response> vm_stats(Call& call);
 net::Async<net::Response> host_stats(Call& call);
+net::Async<net::Response> get_energy(Call& call);
+net::Async<net::Response> cluster_energy(Call& call);
+net::Async<net::Response> host_energy(Call& call);
+net::Async<net::Response> vm_energy(Call& call);
+net::Async<net::Response> pool_energy(Call& call);
+net::Async<net::Response> get_metering(Call& call);
 
 net::Async<net::Response> open_console(Call& call);
 net::Async<net::Response> open_vnc(Call& call);

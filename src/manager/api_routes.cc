@@ -8,6 +8,7 @@
 #include "manager/cluster_use.h"
 #include "manager/plan_view.h"
 #include "manager/webhooks.h"
+#include "model/energy.h"
 #include "model/usage.h"
 
 namespace chorok::manager {
@@ -313,6 +314,40 @@ void usage_routes(RouteMaker& make) {
   }
 }
 
+void energy_routes(RouteMaker& make) {
+  const Param from = {"from", "string",
+                      "A time, or -SECONDS before now; default an hour before `to`."};
+  const Param to = {"to", "string", "A time, or -SECONDS before now; default now."};
+  Route* route =
+      &make.add("GET", "/api/v1/energy", "getEnergy", "What hosts and VMs draw now.", get_energy);
+  document(*route, AnswerForm::kObject, &type_of<model::EnergyNow>());
+  for (auto [plural, id, handler] :
+       {std::tuple{"clusters", "clusterEnergy", Handler{cluster_energy}},
+        std::tuple{"hosts", "hostEnergy", Handler{host_energy}},
+        std::tuple{"vms", "vmEnergy", Handler{vm_energy}},
+        std::tuple{"pools", "poolEnergy", Handler{pool_energy}}}) {
+    route = &make.add("GET", fmt::format("/api/v1/{}/{{ref}}/energy", plural), id,
+                      "Energy, money and CO2 over some time, in steps.", handler);
+    route->tag = plural;
+    document(*route, AnswerForm::kObject, &type_of<model::EnergySeries>());
+    route->query = {
+        from,
+        to,
+        {"step", "number", "Seconds a point; default a round one that makes at most 240."}};
+    if (std::string_view(plural) == "clusters")
+      route->query.push_back({"parts", "string", "Also vms and pools: `vms`, `pools` or both."});
+  }
+  route = &make.add("GET", "/api/v1/metering", "getMetering",
+                    "What VMs, pools or users used, for billing.", get_metering);
+  document(*route, AnswerForm::kObject, &type_of<model::Metering>());
+  route->query = {{"month", "string", "2026-11; instead of from and to."},
+                  from,
+                  to,
+                  {"utc_offset", "number", "Hours that the month's clock is ahead of UTC."},
+                  {"by", "string", "vm, pool or user; vm if not said."},
+                  {"cluster", "string", "Of this cluster only: name or id."}};
+}
+
 void file_routes(RouteMaker& make) {
   constexpr std::string_view kFiles = "/api/v1/datastores/{ref}/files";
   const std::string one = std::string(kFiles) + "/{path...}";
@@ -382,6 +417,7 @@ std::vector<Route> make_routes() {
   recommendation_routes(make);
   alarm_routes(make);
   usage_routes(make);
+  energy_routes(make);
   file_routes(make);
   agent_routes(make);
   return make.take();

@@ -5,11 +5,70 @@
 #include <charconv>
 
 #include "manager/api_core.h"
+#include "manager/api_usage.h"
 #include "manager/metrics.h"
 #include "model/usage.h"
 #include "ports/history.h"
 
 namespace chorok::manager {
+
+namespace {
+
+constexpr Duration kSpanDefault = std::chrono::hours(1);
+constexpr Duration kStepMin = std::chrono::seconds(1);
+constexpr double kStepsDefault = 240;
+constexpr double kStepsMax = 10'000;
+
+Result<const Telemetry*> telemetry_of(const Call& call) {
+  if (call.core.settings.telemetry == nullptr)
+    return fail(Code::kUnsupported, "this manager takes no telemetry");
+  return call.core.settings.telemetry;
+}
+
+std::string name_of_host(const Engine& engine, const std::string& id) {
+  auto host = engine.inventory().hosts().find(id);
+  return host == nullptr ? std::string() : host->meta.name;
+}
+
+model::UsagePoint point_of(const ports::HistoryPoint& from) {
+  using ports::Measure;
+  const double measured = seconds(from.measured);
+  auto mean = [&](Measure m) { return measured > 0 ? from.amounts[m] / measured : 0; };
+  return {.at = from.at,
+          .measured = from.measured,
+          .cpu_mhz = mean(Measure::kCpu),
+          .cpu_peak_mhz = from.cpu_peak,
+          .ready_mhz = mean(Measure::kReady),
+          .memory = mean(Measure::kMemory),
+          .active = mean(Measure::kActive),
+          .consumed = mean(Measure::kConsumed),
+          .disk = mean(Measure::kDisk),
+          .net = mean(Measure::kNet)};
+}
+
+net::Async<net::Response> stats(Call& call, std::string series, std::string id, std::string name) {
+  ports::History* history = CO_TRY(history_of(call));
+  ports::HistoryQuery query = CO_TRY(query_of(call));
+  query.series = std::move(series);
+  model::UsageSeries out;
+  out.id = std::move(id);
+  out.name = std::move(name);
+  out.from = query.from;
+  out.to = query.to;
+  out.step = query.step;
+  using Points = Result<std::vector<ports::HistoryPoint>>;
+  auto points = CO_TRY(co_await until_done<Points>(
+      [&](Done<Points> done) { history->range(std::move(query), std::move(done)); }));
+  for (const ports::HistoryPoint& each : points) {
+    out.points.push_back(point_of(each));
+    out.measured += each.measured;
+    out.cpu_mhz_hours += each.amounts[ports::Measure::kCpu] / 3600;
+    out.memory_gib_hours += each.amounts[ports::Measure::kMemory] / 1024 / 3600;
+  }
+  co_return object_response(model::UsageSeries::type(), &out);
+}
+
+}  // namespace
 
 Result<Time> time_parameter(const Call& call, std::string_view name, Time otherwise) {
   const std::string text = call.value(name);
@@ -30,25 +89,6 @@ Result<Time> time_parameter(const Call& call, std::string_view name, Time otherw
               field);
 }
 
-namespace {
-
-constexpr Duration kSpanDefault = std::chrono::hours(1);
-constexpr Duration kStepMin = std::chrono::seconds(1);
-constexpr double kStepsDefault = 240;
-constexpr double kStepsMax = 10'000;
-
-Result<const Telemetry*> telemetry_of(const Call& call) {
-  if (call.core.settings.telemetry == nullptr)
-    return fail(Code::kUnsupported, "this manager takes no telemetry");
-  return call.core.settings.telemetry;
-}
-
-std::string name_of_host(const Engine& engine, const std::string& id) {
-  auto host = engine.inventory().hosts().find(id);
-  return host == nullptr ? std::string() : host->meta.name;
-}
-
-// From the parameters; a step that nobody asked for is a round one.
 Result<ports::HistoryQuery> query_of(const Call& call) {
   ports::HistoryQuery query;
   query.to = TRY(time_parameter(call, "to", call.core.engine.now()));
@@ -75,46 +115,11 @@ Result<ports::HistoryQuery> query_of(const Call& call) {
   return query;
 }
 
-model::UsagePoint point_of(const ports::HistoryPoint& from) {
-  using ports::Measure;
-  const double measured = seconds(from.measured);
-  auto mean = [&](Measure m) { return measured > 0 ? from.amounts[m] / measured : 0; };
-  return {.at = from.at,
-          .measured = from.measured,
-          .cpu_mhz = mean(Measure::kCpu),
-          .cpu_peak_mhz = from.cpu_peak,
-          .ready_mhz = mean(Measure::kReady),
-          .memory = mean(Measure::kMemory),
-          .active = mean(Measure::kActive),
-          .consumed = mean(Measure::kConsumed),
-          .disk = mean(Measure::kDisk),
-          .net = mean(Measure::kNet)};
+Result<ports::History*> history_of(const Call& call) {
+  if (call.core.settings.history == nullptr)
+    return fail(Code::kUnsupported, "this manager keeps no history");
+  return call.core.settings.history;
 }
-
-net::Async<net::Response> stats(Call& call, std::string series, std::string id, std::string name) {
-  ports::History* history = call.core.settings.history;
-  if (history == nullptr) co_return fail(Code::kUnsupported, "this manager keeps no history");
-  ports::HistoryQuery query = CO_TRY(query_of(call));
-  query.series = std::move(series);
-  model::UsageSeries out;
-  out.id = std::move(id);
-  out.name = std::move(name);
-  out.from = query.from;
-  out.to = query.to;
-  out.step = query.step;
-  using Points = Result<std::vector<ports::HistoryPoint>>;
-  auto points = CO_TRY(co_await until_done<Points>(
-      [&](Done<Points> done) { history->range(std::move(query), std::move(done)); }));
-  for (const ports::HistoryPoint& each : points) {
-    out.points.push_back(point_of(each));
-    out.measured += each.measured;
-    out.cpu_mhz_hours += each.amounts[ports::Measure::kCpu] / 3600;
-    out.memory_gib_hours += each.amounts[ports::Measure::kMemory] / 1024 / 3600;
-  }
-  co_return object_response(model::UsageSeries::type(), &out);
-}
-
-}  // namespace
 
 net::Async<net::Response> get_metrics(Call& call) {
   const Telemetry* telemetry = CO_TRY(telemetry_of(call));
@@ -123,7 +128,8 @@ net::Async<net::Response> get_metrics(Call& call) {
     co_return fail(Code::kPermissionDenied, "metrics are for viewers of the whole inventory");
   co_return net::Response::text(
       200,
-      metrics_text(call.core.engine, *telemetry, call.core.settings.version, call.core.started),
+      metrics_text(call.core.engine, *telemetry, call.core.settings.energy,
+                   call.core.settings.version, call.core.started),
       "text/plain; version=0.0.4; charset=utf-8");
 }
 
@@ -172,10 +178,11 @@ net::awaitable<net::Response> Api::handle_metrics(net::Request& request) {
   if (!is_it || core_->settings.telemetry == nullptr)
     co_return problem_response({Code::kNotFound, "here is /metrics and nothing else", {}}, 404,
                                request.path);
-  co_return net::Response::text(200,
-                                metrics_text(core_->engine, *core_->settings.telemetry,
-                                             core_->settings.version, core_->started),
-                                "text/plain; version=0.0.4; charset=utf-8");
+  co_return net::Response::text(
+      200,
+      metrics_text(core_->engine, *core_->settings.telemetry, core_->settings.energy,
+                   core_->settings.version, core_->started),
+      "text/plain; version=0.0.4; charset=utf-8");
 }
 
 }  // namespace chorok::manager

@@ -8,6 +8,7 @@
 
 #include "control/steps.h"
 #include "manager/cluster_needs.h"
+#include "manager/energy.h"
 #include "policy/entitle.h"
 
 namespace chorok::manager {
@@ -299,7 +300,7 @@ class Maker {
         out.numa_memory.push_back(
             static_cast<double>(std::max<std::int64_t>(0, node.memory.value)));
     out.offer = needs_.offer(host);
-    out.curve = curve(cores > 0 ? cores : out.cores);
+    out.curve = curve(host, cores > 0 ? cores : out.cores);
     out.time_on = kTimeOn;
     out.time_off = kTimeOff;
     out.boot_energy = s_.curves[out.curve].at(0.5) * in_seconds(kTimeOn);
@@ -315,7 +316,14 @@ class Maker {
     s_.hosts.push_back(std::move(out));
   }
 
-  Index curve(std::int32_t cores) {
+  Index curve(const model::Host& host, std::int32_t cores) {
+    if (host.power_model != model::PowerModel{}) {
+      model::PowerCurve own = curve_of(host).watts;
+      const auto same = std::ranges::find(s_.curves, own);
+      if (same != s_.curves.end()) return static_cast<Index>(same - s_.curves.begin());
+      s_.curves.push_back(std::move(own));
+      return static_cast<Index>(s_.curves.size() - 1);
+    }
     const auto [it, fresh] = curve_of_.try_emplace(cores, static_cast<Index>(s_.curves.size()));
     if (fresh) s_.curves.push_back(modelled_curve(cores));
     return it->second;

@@ -42,20 +42,57 @@ net::Async<> Service::start() {
         [&](Done<Result<>> done) { recorder_->restore(std::move(done)); });
     if (!restored) Log("manager").error("the history cannot be read: {}", restored.error().message);
   }
+  watch_energy();
   reconciler_->mark_all();
   co_return Result<>{};
 }
 
 void Service::make_telemetry() {
   telemetry_ = std::make_unique<Telemetry>(engine_, settings_.telemetry);
+  energy_ = std::make_unique<EnergyAccounts>(engine_, settings_.energy);
+  energy_->on_violation(
+      [this](const std::string& host, const std::string& words) { tell_violation(host, words); });
   if (settings_.history != nullptr)
-    recorder_ = std::make_unique<Recorder>(engine_, *telemetry_, *settings_.history);
+    recorder_ = std::make_unique<Recorder>(engine_, *telemetry_, energy_.get(), *settings_.history);
+  else
+    telemetry_->on_consumed([this](Consumption& consumption) { energy_->account(consumption); });
+  settings_.api.energy = energy_.get();
+  settings_.api.meter_problem = [this](const std::string& host) {
+    return energy_watch_ == nullptr ? std::string() : energy_watch_->problem(host);
+  };
   settings_.api.telemetry = telemetry_.get();
   settings_.api.history = settings_.history;
   agents_->on_telemetry(
       [this](const std::string& host, const model::TelemetryBatch& batch, Done<Result<>> done) {
         take_telemetry(host, batch, std::move(done));
       });
+}
+
+// Not before it is known what was accounted already.
+void Service::watch_energy() {
+  energy_watch_ = std::make_unique<EnergyWatch>(
+      loop_, engine_, *energy_, settings_.meters,
+      [this](const std::vector<EnergyAccount>& accounts) {
+        if (recorder_ != nullptr) recorder_->take(accounts);
+      },
+      settings_.energy_watch);
+}
+
+void Service::tell_violation(const std::string& id, const std::string& words) {
+  auto host = engine_.inventory().hosts().find(id);
+  if (host == nullptr) return;
+  model::Event event;
+  event.time = engine_.now();
+  event.kind = "host.energy-sum";
+  event.severity = model::Severity::kError;
+  event.message = words;
+  event.subject_kind = "host";
+  event.subject = id;
+  event.subject_name = host->meta.name;
+  event.user = "chorok";
+  Changes changes;
+  engine_.add_event(changes, std::move(event));
+  engine_.commit(std::move(changes), [](const Result<>&) {});
 }
 
 void Service::take_telemetry(const std::string& host, const model::TelemetryBatch& batch,
@@ -164,6 +201,7 @@ net::Async<> Service::stop() {
   if (alarms_ != nullptr)
     (void)co_await until_done<Result<>>(
         [&](Done<Result<>> done) { alarms_->stop(std::move(done)); });
+  energy_watch_.reset();
   if (server_ != nullptr) {
     co_await server_->stop(kStopGrace);
     co_await local_->stop(kStopGrace);

@@ -11,6 +11,8 @@
 #include "manager/alarms.h"
 #include "manager/api.h"
 #include "manager/cluster_drivers.h"
+#include "manager/energy.h"
+#include "manager/energy_watch.h"
 #include "manager/enforcement.h"
 #include "manager/engine.h"
 #include "manager/http_offload.h"
@@ -37,6 +39,9 @@ struct ServiceSettings {
   DriverSettings clusters;
   EnforcementSettings enforcement;
   PowerSwitches* switches = nullptr;  // null: no host has a BMC
+  PowerMeters* meters = nullptr;      // null: no BMC says what a host draws
+  EnergyAccountsSettings energy;
+  EnergyWatchSettings energy_watch;
   // Seals a BMC's password; empty: there is nowhere to keep one.
   std::function<std::string(const std::string& secret, const std::string& place)> seal;
   // Opens what it sealed; empty: webhooks have no secrets.
@@ -74,6 +79,7 @@ class Service {
   Engine& engine() { return engine_; }
   Agents& agents() { return *agents_; }
   Telemetry& telemetry() { return *telemetry_; }
+  EnergyAccounts& energy() { return *energy_; }
   ClusterDrivers& clusters() { return *clusters_; }
   World& world() { return *world_; }
   Accounts& accounts() { return *accounts_; }
@@ -85,6 +91,8 @@ class Service {
   void make_telemetry();
   void make_alarms();
   void make_enforcement();
+  void watch_energy();
+  void tell_violation(const std::string& host, const std::string& words);
 
   net::AsioLoop& loop_;
   const Pki& pki_;
@@ -93,7 +101,9 @@ class Service {
   Engine engine_;
   std::unique_ptr<World> world_;
   std::unique_ptr<Telemetry> telemetry_;
+  std::unique_ptr<EnergyAccounts> energy_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<EnergyWatch> energy_watch_;
   std::unique_ptr<Agents> agents_;
   std::unique_ptr<Reconciler> reconciler_;
   NoSwitches no_switches_;

@@ -15,6 +15,7 @@
 #include "crypto/random.h"
 #include "crypto/seal.h"
 #include "manager/api_routes.h"
+#include "manager/bmc_meters.h"
 #include "manager/bmc_switches.h"
 #include "manager/http_options.h"
 #include "manager/http_service.h"
@@ -28,6 +29,7 @@ namespace {
 
 constexpr std::string_view kStateDefault = "/var/lib/chorok-manager";
 constexpr std::string_view kListenDefault = "0.0.0.0:8443";
+constexpr Duration kMeterInterval = std::chrono::seconds(2);
 // A certificate is renewed with a month left; looking twice a day costs nothing.
 constexpr Duration kCertificateCheck = std::chrono::hours(12);
 
@@ -83,6 +85,7 @@ struct Run {
   std::unique_ptr<sqlite::SqlitePlanLog> plans;
   std::unique_ptr<Pki> pki;
   std::unique_ptr<BmcSwitches> switches;
+  std::unique_ptr<BmcMeters> meters;
   double time_scale = 1;
   std::unique_ptr<RoundFolder> rounds;
   std::shared_ptr<net::TlsServerContext> tls;
@@ -112,6 +115,7 @@ struct Run {
     settings.engine = engine;
     settings.engine.owner = fmt::format("manager-{}", crypto::random_text(10));
     settings.api.scratch_folder = state.path;
+    settings.api.calendars_folder = state.path + "/calendars";
     settings.api.backup = [this](std::string path, Done<Result<>> done) {
       store->backup_to(std::move(path), std::move(done));
     };
@@ -119,14 +123,16 @@ struct Run {
     settings.seal = [key](const std::string& secret, const std::string& place) {
       return key.seal(secret, place);
     };
-    settings.unseal = [key](const std::string& sealed, const std::string& place) {
+    const Unseal unseal = [key](const std::string& sealed, const std::string& place) {
       return key.open(sealed, place);
     };
-    switches = std::make_unique<BmcSwitches>(
-        loop, [key](const std::string& sealed, const std::string& place) {
-          return key.open(sealed, place);
-        });
+    settings.unseal = unseal;
+    switches = std::make_unique<BmcSwitches>(loop, unseal);
     settings.switches = switches.get();
+    meters = std::make_unique<BmcMeters>(loop, unseal);
+    settings.meters = meters.get();
+    // A BMC says the mean of about a second: what is not asked for is not known.
+    settings.energy_watch.every = kMeterInterval;
     settings.clusters.time_scale = time_scale;
     if (rounds)
       settings.clusters.on_round = [this](const std::string&, const PlanRecord& record) {

@@ -121,6 +121,45 @@ void host_families(MetricsText& text, const Engine& engine, const Telemetry& tel
                 static_cast<double>(host->inventory.cpu.capacity.value));
 }
 
+void energy_families(MetricsText& text, const Engine& engine, const EnergyAccounts& energy) {
+  using HostNow = EnergyAccounts::HostNow;
+  const auto& hosts = engine.inventory().hosts().all();
+  auto host_family = [&](std::string_view name, std::string_view type, std::string_view help,
+                         double (*value)(const HostNow&)) {
+    text.family(name, type, help);
+    for (const auto& [id, host] : hosts)
+      if (const HostNow* now = energy.host(id))
+        text.sample({{"host", host->meta.name},
+                     {"id", id},
+                     {"source", name_of(now->source)},
+                     {"method", name_of(now->method)}},
+                    value(*now));
+  };
+  host_family("chorok_host_watts", "gauge", "What the host draws.",
+              [](const HostNow& now) { return now.watts; });
+  host_family("chorok_host_watts_error_ratio", "gauge", "The truth lies within +- this fraction.",
+              [](const HostNow& now) { return now.error; });
+  host_family("chorok_host_unused_watts", "gauge", "Of what the host draws, what no VM uses.",
+              [](const HostNow& now) { return now.unused; });
+  // Without the source: a counter is one series whatever meter is read.
+  text.family("chorok_host_energy_joules_total", "counter", "Energy that the host has drawn.");
+  for (const auto& [id, host] : hosts)
+    if (const HostNow* now = energy.host(id))
+      text.sample({{"host", host->meta.name}, {"id", id}}, now->joules);
+  const auto& vms = engine.inventory().vms().all();
+  text.family("chorok_vm_watts", "gauge", "The VM's part of what its host draws.");
+  for (const auto& [id, vm] : vms)
+    if (const auto* now = energy.vm(vm->uuid))
+      text.sample({{"vm", vm->meta.name}, {"id", id}}, now->watts);
+  text.family("chorok_vm_energy_joules_total", "counter", "The VM's part of its hosts' energy.");
+  for (const auto& [id, vm] : vms)
+    if (const auto* now = energy.vm(vm->uuid))
+      text.sample({{"vm", vm->meta.name}, {"id", id}}, now->joules);
+  text.family("chorok_energy_sum_violations_total", "counter",
+              "Accounts whose VMs and unused did not make the host's energy within 0.1 %.");
+  text.sample({}, static_cast<double>(energy.violations()));
+}
+
 void manager_families(MetricsText& text, const Engine& engine, std::string_view version,
                       Time started) {
   const Inventory& inventory = engine.inventory();
@@ -170,12 +209,13 @@ void MetricsText::sample(const Labels& labels, double value) {
   fmt::format_to(std::back_inserter(out_), " {}\n", value);
 }
 
-std::string metrics_text(const Engine& engine, const Telemetry& telemetry, std::string_view version,
-                         Time started) {
+std::string metrics_text(const Engine& engine, const Telemetry& telemetry,
+                         const EnergyAccounts* energy, std::string_view version, Time started) {
   MetricsText text;
   manager_families(text, engine, version, started);
   host_families(text, engine, telemetry);
   vm_families(text, engine, telemetry);
+  if (energy != nullptr) energy_families(text, engine, *energy);
   return text.take();
 }
 

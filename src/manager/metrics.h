@@ -26,7 +26,8 @@ class MetricsText {
   std::string name_;
 };
 
-std::string metrics_text(const Engine& engine, const Telemetry& telemetry, std::string_view version,
-                         Time started);
+// `energy` may be null.
+std::string metrics_text(const Engine& engine, const Telemetry& telemetry,
+                         const EnergyAccounts* energy, std::string_view version, Time started);
 
 }  // namespace chorok::manager

@@ -34,7 +34,7 @@ class MetricsOfACluster : public testing::Test {
     c.loop().run_for(std::chrono::minutes(1));
   }
   std::string text() {
-    return metrics_text(c.manager->engine, c.manager->telemetry, "1.2.3", c.loop().now());
+    return metrics_text(c.manager->engine, c.manager->telemetry, nullptr, "1.2.3", c.loop().now());
   }
   SeedsCluster c;
 };

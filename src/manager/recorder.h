@@ -22,8 +22,9 @@ struct RecorderSettings {
 // Lives on the loop's thread; telemetry and history outlive it.
 class Recorder {
  public:
-  Recorder(const Engine& engine, Telemetry& telemetry, ports::History& history,
-           RecorderSettings settings = {});
+  // `energy` may be null: then nobody meters.
+  Recorder(const Engine& engine, Telemetry& telemetry, EnergyAccounts* energy,
+           ports::History& history, RecorderSettings settings = {});
   ~Recorder() { *alive_ = false; }
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -31,18 +32,26 @@ class Recorder {
   // Before the first sample: where an earlier manager left off.
   void restore(Done<Result<>> done);
   void take(const std::string& host, const model::TelemetryBatch& batch, Done<Result<>> done);
+  // Accounts of hosts that tell nothing.
+  void take(const std::vector<EnergyAccount>& accounts);
   std::size_t unsaved() const { return unsaved_.size(); }
 
  private:
-  void add(const Consumption& consumption);
+  void add(Consumption& consumption);
+  void add_shares(const Consumption& consumption, ports::HistoryBatch& batch);
+  const model::Vm* vm_of(const std::string& uuid);
+  std::string cursor_of(const std::string& host) const;
   void save(Done<Result<>> done);
 
   const Engine& engine_;
   Telemetry& telemetry_;
+  EnergyAccounts* energy_;
   ports::History& history_;
   RecorderSettings settings_;
   Log log_{"history"};
   std::deque<ports::HistoryBatch> unsaved_;
+  std::unordered_map<std::string, std::string> ids_;  // of VMs, by UUID
+  Time indexed_{};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

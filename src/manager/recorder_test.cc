@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "manager/memory_history.h"
 #include "manager/seeds_cluster.h"
 
 namespace chorok::manager {
@@ -9,41 +10,6 @@ namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-// What is on the disk: outlives managers.
-class MemoryHistory final : public ports::History {
- public:
-  explicit MemoryHistory(Loop& loop) : loop_(loop) {}
-  void append(std::vector<ports::HistoryBatch> batches, Done<Result<>> done) override {
-    Result<> answer;
-    if (full) answer = fail(Code::kExhausted, "no space left");
-    // The disk has it a moment before anybody is told; a manager may die in between.
-    if (answer)
-      for (ports::HistoryBatch& each : batches) {
-        for (const ports::HistoryUse& use : each.uses) {
-          cpu_mhz_s[use.series] += use.amounts[ports::Measure::kCpu];
-          memory_mib_s[use.series] += use.amounts[ports::Measure::kMemory];
-        }
-        if (!each.cursor.empty()) kept[each.source] = std::move(each.cursor);
-      }
-    loop_.after(std::chrono::milliseconds(200),
-                [done = std::move(done), answer]() mutable { done(std::move(answer)); });
-  }
-  void range(ports::HistoryQuery, Done<Result<std::vector<ports::HistoryPoint>>> done) override {
-    done({});
-  }
-  void cursors(Done<Result<std::map<std::string, std::string>>> done) override {
-    loop_.post([this, done = std::move(done)]() mutable { done(kept); });
-  }
-
-  bool full = false;
-  std::map<std::string, std::string> kept;
-  std::map<std::string, double> cpu_mhz_s;
-  std::map<std::string, double> memory_mib_s;
-
- private:
-  Loop& loop_;
-};
 
 constexpr double kCore = 2500;  // MHz of a fake host
 constexpr double kCpu = 0.5;
@@ -62,7 +28,7 @@ class RecorderTest : public testing::Test {
   ~RecorderTest() override { recorder.reset(); }
 
   void record() {
-    recorder.emplace(c.manager->engine, c.manager->telemetry, history);
+    recorder.emplace(c.manager->engine, c.manager->telemetry, nullptr, history);
     bool is_restored = false;
     recorder->restore([&](const Result<>& done) { is_restored = done.has_value(); });
     c.loop().advance_until([&] { return is_restored; }, seconds(1));
@@ -88,7 +54,7 @@ class RecorderTest : public testing::Test {
       if (each.uuid == uuid) return chorok::seconds(each.counter) * kCpu * kCore;
     return 0;
   }
-  double counted() { return history.cpu_mhz_s["vm/" + uuid]; }
+  double counted() { return history.sum("vm/" + uuid, ports::Measure::kCpu); }
 
   SeedsCluster c;
   MemoryHistory history;
@@ -109,7 +75,7 @@ TEST_F(RecorderTest, EverythingOnceThoughManagersDie) {
   }
   c.loop().run_for(seconds(30));
   EXPECT_NEAR(counted(), truth(), kSlack);
-  EXPECT_GT(history.cpu_mhz_s["host/" + c.vm("web")->host], counted());
+  EXPECT_GT(history.sum("host/" + c.vm("web")->host, ports::Measure::kCpu), counted());
 }
 
 TEST_F(RecorderTest, AFullDiskLosesNothingThatFitsInMemory) {

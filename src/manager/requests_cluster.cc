@@ -6,6 +6,7 @@
 #include "control/steps.h"
 #include "manager/admission.h"
 #include "manager/bmc_switches.h"
+#include "manager/energy_report.h"
 #include "manager/references.h"
 #include "manager/requests_internal.h"
 
@@ -135,6 +136,8 @@ Problems Requests::prepare(model::Cluster& object, const model::Cluster*) const 
   Problems problems;
   if (Result<> right = model::check(object.schedule); !right)
     refuse(problems, "/schedule" + right.error().field, right.error().message);
+  if (Result<> good = check_energy(object.energy); !good)
+    refuse(problems, good.error().field, good.error().message);
   return problems;
 }
 
@@ -158,6 +161,8 @@ Problems Requests::prepare(model::Host& object, const model::Host* before) const
   Problems problems = resolve_references("host", model::Host::type(), &object, before, inventory);
   seal_bmc(object, problems);
   if (before != nullptr && object.bmc != before->bmc) object.bmc_changed = engine_.now();
+  if (Result<> good = model::check(object.power_model, "/power_model"); !good)
+    refuse(problems, good.error().field, good.error().message);
   const std::string theirs = before == nullptr ? "" : inventory.cluster_of(*before).meta.id;
   if (object.cluster.empty()) object.cluster = theirs;
   if (!problems.empty() || before == nullptr || object.cluster == theirs) return problems;

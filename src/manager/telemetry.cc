@@ -113,7 +113,8 @@ const Type& HostCursor::type() {
                                 .field("at", &HostCursor::at, "")
                                 .field("busy", &HostCursor::cpu_busy, "")
                                 .field("cpu_known", &HostCursor::cpu_known, "")
-                                .field("vms", &HostCursor::vms, "", {.max_count = 20000});
+                                .field("vms", &HostCursor::vms, "", {.max_count = 20000})
+                                .field("energy", &HostCursor::energy, "");
   return kType;
 }
 
@@ -192,6 +193,9 @@ VmConsumption Telemetry::consume(const HostState& state, model::VmSample& vm, Du
                                  double core_mhz) const {
   VmConsumption out;
   out.uuid = vm.uuid;
+  out.ended = vm.ended;
+  out.claim_mhz = vm.vcpus * core_mhz;
+  out.claim_mib = number(std::max(vm.memory, vm.memory_maximum));
   static const model::VmSample kZero;
   const model::VmSample* before = &kZero;
   auto last = state.last.find(vm.uuid);
@@ -207,7 +211,8 @@ VmConsumption Telemetry::consume(const HostState& state, model::VmSample& vm, Du
   out.cpu_s = growth(before->cpu_time, vm.cpu_time);
   out.ready_s = growth(before->cpu_ready, vm.cpu_ready);
   if (out.cpu_s > elapsed * (vm.vcpus + kOwnThreads) * kPlausible + kPlausibleMore)
-    return {vm.uuid};
+    return {
+        .uuid = vm.uuid, .claim_mhz = out.claim_mhz, .claim_mib = out.claim_mib, .ended = vm.ended};
   out.cpu_mhz_s = out.cpu_s * core_mhz;
   out.ready_mhz_s = out.ready_s * core_mhz;
   VmUsage usage;
@@ -251,6 +256,7 @@ VmConsumption Telemetry::consume(const HostState& state, model::VmSample& vm, Du
 void Telemetry::finish(HostState& state, const model::HostSample& sample, Time at) {
   Consumption& consumption = state.consumption;
   consumption.sequence = sample.sequence;
+  consumption.power = sample.power;
   HostUsage host;
   host.host = consumption.host;
   host.at = at;

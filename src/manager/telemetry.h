@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "manager/cluster_snapshot.h"
+#include "manager/energy.h"
 #include "manager/engine.h"
 #include "model/telemetry.h"
 #include "model/usage.h"
@@ -38,6 +39,10 @@ struct VmConsumption {
   double active_mib_s = 0;
   double disk_bytes = 0;
   double net_bytes = 0;
+  double claim_mhz = 0;  // its size
+  double claim_mib = 0;
+  double energy_j = 0;  // EnergyAccounts
+  bool ended = false;
   bool whole = false;  // it ran on this host through the interval: its rates mean something
   std::optional<VmUsage> usage;
 };
@@ -49,6 +54,7 @@ struct Consumption {
   Time to{};
   std::optional<HostUsage> usage;
   std::vector<VmConsumption> vms;
+  std::vector<model::PowerReading> power;  // the host's own meters at `to`
 };
 
 // The counters that a host's next sample is compared with, and which samples were counted.
@@ -64,6 +70,7 @@ struct HostCursor {
   Duration cpu_busy{};
   bool cpu_known = false;
   std::vector<model::VmSample> vms;
+  EnergyCursor energy;
   static const Type& type();
 };
 
@@ -84,7 +91,7 @@ class Telemetry : public VmLoads {
   // wrong with one.
   Result<> take(const std::string& host, const model::TelemetryBatch& batch);
   // Called with every interval, once.
-  void on_consumed(std::function<void(const Consumption&)> fn) { consumed_ = std::move(fn); }
+  void on_consumed(std::function<void(Consumption&)> fn) { consumed_ = std::move(fn); }
   // From where an earlier process left off.
   void restore(const std::string& host, HostCursor cursor);
   HostCursor cursor(const std::string& host) const;
@@ -137,7 +144,7 @@ class Telemetry : public VmLoads {
   const Engine& engine_;
   TelemetrySettings settings_;
   Log log_{"telemetry"};
-  std::function<void(const Consumption&)> consumed_;
+  std::function<void(Consumption&)> consumed_;
   std::map<std::string, HostState, std::less<>> hosts_;
   std::unordered_map<std::string, VmState> vms_;  // by UUID
   Time swept_{};

@@ -138,6 +138,7 @@ const Type& Host::type() {
                  {.read_only = true})
           .field("dpm", &Host::dpm, "Whether DPM may switch it off.")
           .field("dpm_reason", &Host::dpm_reason, "Why it is excluded.", {.max_length = 255})
+          .field("power_model", &Host::power_model, "What it draws, where no meter says it.")
           .field("watch", &Host::watch, "What is known of its power and done about it.",
                  {.read_only = true})
           .field("foreign", &Host::foreign, "Guests that can be adopted.", {.read_only = true});
@@ -200,7 +201,8 @@ const Type& Cluster::type() {
                  "As libvirt computed it.", {.max_length = 65536, .read_only = true})
           .field("migration", &Cluster::migration, "How live migrations are done.")
           .field("settings", &Cluster::settings, "What DRS, DPM and HA go by.")
-          .field("schedule", &Cluster::schedule, "What they go by at certain hours.");
+          .field("schedule", &Cluster::schedule, "What they go by at certain hours.")
+          .field("energy", &Cluster::energy, "What its energy costs.");
   return kType;
 }
 

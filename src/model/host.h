@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "model/bmc.h"
 #include "model/common.h"
+#include "model/energy_settings.h"
 #include "model/host_watch.h"
 #include "model/policy_settings.h"
 #include "model/schedule.h"
@@ -103,7 +104,8 @@ struct Host {
   BmcSpec bmc;
   Time bmc_changed{};  // what was tested before says nothing of how it is reached now
   HostDpm dpm = HostDpm::kAutomatic;
-  std::string dpm_reason;         // why it is excluded, for people
+  std::string dpm_reason;  // why it is excluded, for people
+  PowerModel power_model;
   HostWatch watch;                // of the cluster's loops
   std::vector<Instance> foreign;  // guests that Chorok did not make, to be adopted
   static const Type& type();
@@ -155,6 +157,7 @@ struct Cluster {
   PolicySettings settings = {
       .balance = {.automation = Automation::kPartial}, .power = {}, .ha = {}};
   Schedule schedule;
+  EnergySettings energy;
   static const Type& type();
 };
 

@@ -48,7 +48,8 @@ const Type& HostSample::type() {
           .field("busy", &HostSample::cpu_busy, "")
           .field("memory", &HostSample::memory_total, "")
           .field("available", &HostSample::memory_available, "")
-          .field("vms", &HostSample::vms, "", {.max_length = 1024, .max_count = 20000});
+          .field("vms", &HostSample::vms, "", {.max_length = 1024, .max_count = 20000})
+          .field("power", &HostSample::power, "", {.max_count = 8});
   return kType;
 }
 

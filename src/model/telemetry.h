@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/power.h"
 #include "model/vm.h"
 
 namespace chorok::model {
@@ -59,6 +60,8 @@ struct HostSample {
   Mib memory_total{};
   Mib memory_available{};
   std::vector<VmSample> vms;  // everything that runs
+  // Of the host's own meters, each as it is; their times are of the host's clock.
+  std::vector<PowerReading> power;
   static const Type& type();
 };
 

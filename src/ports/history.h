@@ -27,15 +27,29 @@ enum class Measure : std::uint8_t {
 };
 inline constexpr std::size_t kMeasures = 8;
 
+// What the amounts of "energy/…" series are: joules, all.
+enum class EnergyMeasure : std::uint8_t {
+  kTotal,
+  kIdle,       // of it, what the host draws without load
+  kUnused,     // of it, what no VM used
+  kMeasured,   // of it, by an instrument
+  kEstimated,  // of it, where nothing was known: a gap between readings
+  kError,      // the band around it
+  kStandby,    // of it, drawn by hosts that were off
+  kSaved,      // less than the same host idling; not a part of the total, and may be negative
+};
+
 struct HistoryAmounts {
   std::array<double, kMeasures> values{};
+  double& operator[](EnergyMeasure m) { return values[static_cast<std::size_t>(m)]; }
+  double operator[](EnergyMeasure m) const { return values[static_cast<std::size_t>(m)]; }
   double& operator[](Measure m) { return values[static_cast<std::size_t>(m)]; }
   double operator[](Measure m) const { return values[static_cast<std::size_t>(m)]; }
 };
 
 // What a series used from `from` to `to`: spread evenly over that time.
 struct HistoryUse {
-  std::string series;  // "vm/UUID", "host/ID"; at most 128 bytes
+  std::string series;  // "vm/UUID", "host/ID", "energy/host/ID"; at most 128 bytes
   HistoryAmounts amounts;
 };
 // One interval of one source.
@@ -70,6 +84,9 @@ class History {
   // Steps in which something was measured, oldest first. Where only coarser buckets are left, a
   // point stands where its bucket begins.
   virtual void range(HistoryQuery query, Done<Result<std::vector<HistoryPoint>>> done) = 0;
+  // Of all series whose names begin so, what they used in all of [from, to): one point each.
+  virtual void totals(std::string prefix, Time from, Time to,
+                      Done<Result<std::map<std::string, HistoryPoint>>> done) = 0;
   // The newest cursor of each source.
   virtual void cursors(Done<Result<std::map<std::string, std::string>>> done) = 0;
 };

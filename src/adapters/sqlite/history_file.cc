@@ -358,6 +358,33 @@ Result<std::vector<ports::HistoryPoint>> HistoryFile::range(const ports::History
   return out;
 }
 
+// By the finest buckets that are there for such a time: where it begins and ends inside of one,
+// what it has of that is an estimate.
+Result<std::map<std::string, ports::HistoryPoint>> HistoryFile::totals(const std::string& prefix,
+                                                                       Time from, Time to) {
+  ports::HistoryQuery query{.series = {}, .from = from, .to = to, .step = std::chrono::hours(1)};
+  if (to - from <= settings_.keep_minutes) query.step = std::chrono::minutes(1);
+  if (to - from <= settings_.keep_fine) query.step = std::chrono::seconds(30);
+  std::map<std::string, ports::HistoryPoint> out;
+  std::vector<std::string> names;
+  for (const auto& [name, id] : series_)
+    if (name.starts_with(prefix)) names.push_back(name);
+  for (const std::string& name : names) {
+    query.series = name;
+    const auto points = TRY(range(query));
+    if (points.empty()) continue;
+    ports::HistoryPoint& total = out[name];
+    total.at = from;
+    for (const ports::HistoryPoint& each : points) {
+      total.measured += each.measured;
+      total.cpu_peak = std::max(total.cpu_peak, each.cpu_peak);
+      for (std::size_t i = 0; i < ports::kMeasures; ++i)
+        total.amounts.values[i] += each.amounts.values[i];
+    }
+  }
+  return out;
+}
+
 Result<> HistoryFile::add_fine(std::uint32_t series, const ports::HistoryQuery& query, Time from,
                                std::map<std::int64_t, Slot>& steps) {
   const std::int64_t begin = std::max(ns(from), ns(query.from));

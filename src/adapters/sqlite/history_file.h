@@ -27,6 +27,8 @@ class HistoryFile {
   // All of them or none.
   Result<> append(const std::vector<const ports::HistoryBatch*>& batches, Time now);
   Result<std::vector<ports::HistoryPoint>> range(const ports::HistoryQuery& query);
+  Result<std::map<std::string, ports::HistoryPoint>> totals(const std::string& prefix, Time from,
+                                                            Time to);
   Result<std::map<std::string, std::string>> cursors();
   // Turns the hours that are over into buckets and drops what is too old or too much.
   Result<> tidy(Time now);

@@ -140,6 +140,16 @@ void SqliteHistory::range(ports::HistoryQuery query,
   });
 }
 
+void SqliteHistory::totals(std::string prefix, Time from, Time to,
+                           Done<Result<std::map<std::string, ports::HistoryPoint>>> done) {
+  thread_->ask(
+      [prefix = std::move(prefix), from, to, done = std::move(done)](HistoryFile& file) mutable {
+        return Work([done = std::move(done), all = file.totals(prefix, from, to)]() mutable {
+          done(std::move(all));
+        });
+      });
+}
+
 void SqliteHistory::cursors(Done<Result<std::map<std::string, std::string>>> done) {
   thread_->ask([done = std::move(done)](HistoryFile& file) mutable {
     return Work([done = std::move(done), all = file.cursors()]() mutable { done(std::move(all)); });

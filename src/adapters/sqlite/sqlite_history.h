@@ -33,6 +33,8 @@ class SqliteHistory final : public ports::History {
   void append(std::vector<ports::HistoryBatch> batches, Done<Result<>> done) override;
   void range(ports::HistoryQuery query,
              Done<Result<std::vector<ports::HistoryPoint>>> done) override;
+  void totals(std::string prefix, Time from, Time to,
+              Done<Result<std::map<std::string, ports::HistoryPoint>>> done) override;
   void cursors(Done<Result<std::map<std::string, std::string>>> done) override;
 
  private:

@@ -1,23 +1,12 @@
-// Watts by load of hosts that somebody measured, each with where the figures come from.
+// The curves of model/curves.h by their short names.
 #pragma once
 
-#include <span>
-#include <string_view>
-
-#include "model/snapshot.h"
+#include "model/curves.h"
 
 namespace chorok::sim::datacenter {
 
-struct KnownCurve {
-  model::PowerCurve curve;
-  std::int32_t cores = 0;  // of the machine that was measured
-  std::string_view source;
-};
-
-// All of them, by year. Made once.
-std::span<const KnownCurve> known_curves();
-
-// By name; asserted to exist: names are written in this source, not typed by people.
-const KnownCurve& known_curve(std::string_view name);
+using model::known_curve;
+using model::known_curves;
+using model::KnownCurve;
 
 }  // namespace chorok::sim::datacenter

@@ -1,11 +1,11 @@
-#include "sim/datacenter/curves.h"
+#include "model/curves.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "base/result.h"
 
-namespace chorok::sim::datacenter {
+namespace chorok::model {
 
 namespace {
 
@@ -50,11 +50,16 @@ std::span<const KnownCurve> known_curves() {
   return kCurves;
 }
 
-const KnownCurve& known_curve(std::string_view name) {
+const KnownCurve* find_curve(std::string_view name) {
   auto curves = known_curves();
   auto found = std::ranges::find_if(curves, [&](const auto& k) { return k.curve.name == name; });
-  CHOROK_ASSERT(found != curves.end());
+  return found == curves.end() ? nullptr : &*found;
+}
+
+const KnownCurve& known_curve(std::string_view name) {
+  const KnownCurve* found = find_curve(name);
+  CHOROK_ASSERT(found != nullptr);
   return *found;
 }
 
-}  // namespace chorok::sim::datacenter
+}  // namespace chorok::model
