@@ -11,8 +11,8 @@ namespace {
 
 using model::Vm;
 
-bool wanted(const Vm& vm) {
-  return vm.spec.autostart.enabled && vm.power == model::VmPower::kOn;
+bool wanted(const Vm& vm, const Lookup& world) {
+  return has_autostart(vm, world) && vm.power == model::VmPower::kOn;
 }
 
 bool comes_before(const AutostartCandidate& a, const AutostartCandidate& b) {
@@ -42,8 +42,16 @@ bool autostart_due(const model::Host& host) {
   return !host.inventory.boot_id.empty() && host.autostart_boot != host.inventory.boot_id;
 }
 
-bool awaits_autostart(const Vm& vm, const model::Host* host) {
-  return host != nullptr && autostart_due(*host) && wanted(vm) &&
+bool has_ha(const Vm& vm, const Lookup& world) {
+  return vm.restart.priority > 0 && world.cluster_of(vm.host).settings.ha.enabled;
+}
+
+bool has_autostart(const Vm& vm, const Lookup& world) {
+  return vm.spec.autostart.enabled || has_ha(vm, world);
+}
+
+bool awaits_autostart(const Vm& vm, const model::Host* host, const Lookup& world) {
+  return host != nullptr && autostart_due(*host) && wanted(vm, world) &&
          vm.autostarted != host->inventory.boot_id;
 }
 
@@ -63,7 +71,7 @@ AutostartOutcome plan_autostart(Time now, const model::Host& host,
       before = std::max(before, vm.status.since);
       continue;
     }
-    if (!wanted(vm) || runs(candidate)) continue;
+    if (!wanted(vm, world) || runs(candidate)) continue;
     if (candidate.busy || perhaps_elsewhere(candidate)) {
       held_back = true;  // its own task comes first, and the others do not wait for it
       continue;

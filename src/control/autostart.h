@@ -1,5 +1,7 @@
 // VMs with autostart, after their host has booted: those that were wanted on are started again, one
 // by one in the order that was stated. What a person or the guest itself had stopped stays off.
+// Where HA is on every VM has it that HA restarts: a host that is back before they have started
+// elsewhere starts them.
 //
 // The host's record names the boot that has had its turn, a VM's record the boot after which it was
 // last started by itself; both are stored together with the task that starts it. So a boot is acted
@@ -21,7 +23,13 @@ bool autostart_due(const model::Host& host);
 
 // This VM is off because its host went down under it, and its turn is still to come: that nobody
 // stopped it is remembered until then.
-bool awaits_autostart(const model::Vm& vm, const model::Host* host);
+bool awaits_autostart(const model::Vm& vm, const model::Host* host, const Lookup& world);
+
+// HA of its host's cluster starts it again when its host has failed.
+bool has_ha(const model::Vm& vm, const Lookup& world);
+
+// It is one of those: by its own setting, or by HA.
+bool has_autostart(const model::Vm& vm, const Lookup& world);
 
 struct AutostartCandidate {
   const model::Vm* vm = nullptr;

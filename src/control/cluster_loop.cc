@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "control/waketest.h"
 #include "policy/planner.h"
@@ -48,6 +50,8 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   watches_.resize(fleet.hosts());
   settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
+  if (std::exchange(look_for_lost_, false)) find_lost(fleet, nullptr);
+  if (brain_.plan && round_due(fleet.now())) find_lost(fleet, &turn);
   test_hosts(fleet, turn);
   see_restarted(fleet, turn);
   // A restart that cannot begin as planned is planned anew: no round does it, while it counts as on
@@ -83,6 +87,7 @@ void ClusterLoop::restore(std::vector<HostWatch> watches) {
   restarts_ = {};
   restarting_.clear();
   new_losses_ = false;
+  look_for_lost_ = true;
   plan_soon();
 }
 
@@ -101,13 +106,26 @@ void ClusterLoop::watch_hosts(Fleet& fleet, Turn& turn) {
     if (came || step.lost_vms) plan_soon();
     if (step.command) turn.commands.push_back(std::move(*step.command));
     std::ranges::move(step.events, std::back_inserter(turn.events));
-    if (!step.lost_vms || !settings_.watch.restart) continue;
-    for (Index v = 0; v < fleet.vms(); ++v) {
-      if (fleet.host_of(v) != h) continue;
-      restarting_.push_back(v);
-      new_losses_ = true;
-      turn.events.push_back({.kind = LoopEvent::Kind::kVmLost, .host = h, .vm = v});
-    }
+    if (step.lost_vms) find_lost(fleet, &turn);
+  }
+}
+
+// VMs of failed hosts that are not being restarted yet. Most are found when their host fails; one
+// that was on its way there, or whose restart has failed, is found later. O(VMs).
+void ClusterLoop::find_lost(const Fleet& fleet, Turn* tell) {
+  if (!settings_.watch.restart) return;
+  const std::set<Index> known(restarting_.begin(), restarting_.end());
+  for (Index v = 0; v < fleet.vms(); ++v) {
+    const Index host = fleet.host_of(v);
+    const bool gone = host == kNone ? fleet.owed(v) : lost(host);
+    if (!gone || known.contains(v)) continue;
+    restarting_.push_back(v);
+    new_losses_ = true;
+    if (tell == nullptr) continue;
+    tell->events.push_back({.kind = LoopEvent::Kind::kVmLost,
+                            .host = host,
+                            .vm = v,
+                            .text = "its host has failed; it is to start elsewhere"});
   }
 }
 

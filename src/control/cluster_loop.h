@@ -65,12 +65,15 @@ class ClusterLoop {
   // The next snapshot has other hosts or VMs than the one before: what they are remembered by is
   // given up, and of hosts is this. Before the first turn it is what was stored.
   void restore(std::vector<HostWatch> watches);
+  // Whether its BMC has shown to be its own.
+  void prove_bmc(Index host, bool proven) { watches_[host].bmc_proven = proven; }
   LoopSettings& settings() { return settings_; }
   Brain& brain() { return brain_; }
 
  private:
   void watch_hosts(Fleet& fleet, Turn& turn);
   void test_hosts(Fleet& fleet, Turn& turn);
+  void find_lost(const Fleet& fleet, Turn* tell);
   void see_restarted(const Fleet& fleet, Turn& turn);
   Result<void> restart(Fleet& fleet, Turn& turn);
   Result<void> round(Fleet& fleet, Turn& turn);
@@ -90,6 +93,7 @@ class ClusterLoop {
   PlanRun restarts_;
   std::vector<Index> restarting_;  // VMs that were lost and are not back
   bool new_losses_ = false;
+  bool look_for_lost_ = false;  // what was being restarted was forgotten
   Time next_due() const {
     return soon_ ? std::min(next_round_, last_round_ + settings_.gap) : next_round_;
   }

@@ -189,6 +189,72 @@ TEST_F(LoopTest, WithoutHaNobodyIsFenced) {
   EXPECT_THAT(kinds, ElementsAre(Event::kHostSilent));
 }
 
+// As the manager has it: agents keep no leases.
+LoopSettings no_leases() {
+  LoopSettings settings;
+  settings.watch.leases = false;
+  settings.watch.fence_after = 60s;
+  return settings;
+}
+
+TEST_F(LoopTest, WithoutLeasesOnlyItsBmcIsEvidence) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), no_leases());
+  turn(loop);
+  fleet.seen[0].connected = false;
+  turn(loop, 1s);
+  EXPECT_THAT(ordered(turn(loop, 59s)), IsEmpty());
+  EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kFence));
+  EXPECT_THAT(ordered(turn(loop, 15s)), ElementsAre(kFence));
+  EXPECT_THAT(ordered(turn(loop, 15s)), IsEmpty());  // ever more seldom
+  EXPECT_THAT(ordered(turn(loop, 15s)), ElementsAre(kFence));
+  for (int i = 0; i < 100; ++i)
+    for (const Command::Kind kind : ordered(turn(loop, 1min))) EXPECT_EQ(kind, kFence);
+  fleet.seen[0].bmc = BmcSays::kOff;
+  EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kStart));
+}
+
+TEST_F(LoopTest, ABmcThatMayBeAnothersIsNeitherEvidenceNorTold) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), no_leases());
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff, .bmc_proven = false};
+  for (int i = 0; i < 100; ++i) EXPECT_THAT(ordered(turn(loop, 30s)), IsEmpty());
+  EXPECT_THAT(kinds, ElementsAre(Event::kHostSilent, Event::kFenceFailed));
+}
+
+TEST_F(LoopTest, AHostWhoseAgentAnswersIsAlive) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), no_leases());
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .answers = true, .bmc = BmcSays::kOff};
+  for (int i = 0; i < 100; ++i) EXPECT_THAT(ordered(turn(loop, 30s)), IsEmpty());
+  EXPECT_THAT(text, HasSubstr("libvirt on h0"));
+}
+
+TEST_F(LoopTest, WhenMostAreSilentNobodyIsFenced) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), no_leases());
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOn, .others_heard = false};
+  for (int i = 0; i < 100; ++i) EXPECT_THAT(ordered(turn(loop, 30s)), IsEmpty());
+  EXPECT_THAT(text, HasSubstr("the manager that is cut off"));
+}
+
+TEST_F(LoopTest, AFailedHostThatWasHeardSinceMayRunAnything) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), no_leases());
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  turn(loop, 5s);
+  ASSERT_EQ(loop.watches()[0].phase, HostPhase::kFailed);
+  // It came and went between two looks.
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOn, .heard = fleet.time + 1s};
+  turn(loop, 2s);
+  EXPECT_NE(loop.watches()[0].phase, HostPhase::kFailed);
+}
+
 TEST_F(LoopTest, TwoTurnsAtOneMomentOrderOnce) {
   fleet.vm(0);
   ClusterLoop loop(only_ha(), {});

@@ -23,8 +23,13 @@ enum class BmcSays : std::uint8_t { kSilent, kOn, kOff };
 // Two witnesses, who may disagree.
 struct HostSeen {
   bool connected = false;  // its agent answers, and what runs there is known
+  bool answers = false;    // its agent does, though libvirt there may not
   BmcSays bmc = BmcSays::kSilent;
   Time heard{};  // when its agent was heard last, if that is known; epoch: it is not
+  // Its BMC is known to be its own: what it says of the host is evidence, and it may be told.
+  bool bmc_proven = true;
+  // Others are heard, so that the silence is this host's and not that of whoever listens.
+  bool others_heard = true;
 };
 
 // What is said of a host beside what is seen: whether its wake test is asked for.
@@ -47,6 +52,7 @@ class Fleet {
   // connected keeps what it had.
   virtual Index host_of(Index vm) const = 0;
   virtual bool busy(Index vm) const = 0;                  // migrates or starts
+  virtual bool owed(Index) const { return false; }        // was lost before, and is not back
   virtual std::int32_t migrations(Index host) const = 0;  // in and out
   virtual bool empty(Index host) const = 0;               // no VM there or on its way
   virtual double free_memory(Index host) const = 0;       // MiB not promised to a VM there

@@ -24,7 +24,8 @@ class Look {
       : index_(index), about_(about), seen_(seen), now_(now), settings_(settings), watch_(watch) {}
 
   WatchStep run() {
-    watch_.heard = std::max(watch_.heard, seen_.connected ? now_ : seen_.heard);
+    const bool heard = seen_.connected || seen_.answers;
+    watch_.heard = std::max(watch_.heard, heard ? now_ : seen_.heard);
     switch (watch_.phase) {
       case HostPhase::kUnknown:
         first();
@@ -99,15 +100,44 @@ class Look {
     if (now_ < watch_.until) return wait(watch_.until);
     if (!watch_.told) {
       watch_.told = true;
-      event(Event::kHostSilent,
-            fmt::format("{} has not answered for {}", about_.name, span(now_ - watch_.heard)));
+      event(Event::kHostSilent, seen_.answers
+                                    ? fmt::format("libvirt on {} has not answered for {}",
+                                                  about_.name, span(now_ - watch_.since))
+                                    : fmt::format("{} has not answered for {}", about_.name,
+                                                  span(now_ - watch_.heard)));
     }
-    if (seen_.bmc == BmcSays::kOff) return fail("its BMC says that it is off");
-    if (!settings_.restart) return;
+    if (seen_.answers) return;  // the host lives, and so may its VMs
+    if (is_off()) return fail("its BMC says that it is off");
+    if (!settings_.restart || !may_fence()) return;
     enter(HostPhase::kFencing, now_ + settings_.fence_again);
     watch_.tries = 1;
     fence();
-    wait(lease_end());
+    if (settings_.leases) wait(lease_end());
+  }
+
+  bool is_off() const { return seen_.bmc == BmcSays::kOff && seen_.bmc_proven; }
+
+  // Whether it may be switched off now. Why not is said once.
+  bool may_fence() {
+    const Time due = std::max(std::max(watch_.since, watch_.heard) + settings_.fence_after,
+                              settings_.fence_not_before);
+    if (now_ < due) {
+      wait(due);
+      return false;
+    }
+    if (!settings_.leases && !seen_.bmc_proven)
+      return hold("it has no BMC that has shown to be its own");
+    if (!seen_.others_heard)
+      return hold("most hosts are silent: it may be the manager that is cut off");
+    return true;
+  }
+  bool hold(std::string_view why) {
+    if (watch_.tries == 0)
+      event(Event::kFenceFailed,
+            fmt::format("whether VMs run on {} is not known, so they are not started elsewhere: {}",
+                        about_.name, why));
+    watch_.tries = 1;
+    return false;
   }
 
   Time lease_end() const { return watch_.heard + settings_.lease; }
@@ -118,24 +148,33 @@ class Look {
   }
 
   void fencing() {
-    if (seen_.bmc == BmcSays::kOff) return fail("it was switched off");
-    if (seen_.connected) {
+    if (is_off() && !seen_.answers) return fail("it was switched off");
+    if (seen_.connected || seen_.answers) {
       // It answers, so whatever was ordered has not happened, or not yet.
       if (now_ < watch_.until) return wait(watch_.until);
       return back("was not to be switched off by its BMC, and its VMs run");
     }
-    if (now_ >= lease_end()) return fail("its agent's lease has ended, so it has stopped them");
-    wait(lease_end());
-    if (now_ < watch_.until) return wait(watch_.until);
+    if (settings_.leases && now_ >= lease_end())
+      return fail("its agent's lease has ended, so it has stopped them");
+    if (settings_.leases) wait(lease_end());
+    const Time again = std::max(watch_.until, settings_.fence_not_before);
+    if (now_ < again) return wait(again);
     if (watch_.tries == 1)
       event(Event::kFenceFailed,
-            fmt::format("{} could not be switched off yet; without that, its VMs wait until its "
-                        "lease has ended",
-                        about_.name));
+            fmt::format("{} could not be switched off yet; without that, its VMs wait until {}",
+                        about_.name,
+                        settings_.leases ? "its lease has ended" : "its BMC says that it is off"));
     ++watch_.tries;
-    watch_.until = now_ + settings_.fence_again;
+    watch_.until = now_ + fence_pace();
     wait(watch_.until);
     fence();
+  }
+
+  // Where a lease ends it by itself there is no need to hold back.
+  Duration fence_pace() const {
+    if (settings_.leases) return settings_.fence_again;
+    const int doubled = std::min(watch_.tries - 1, 10);
+    return std::min<Duration>(settings_.fence_again * (1 << doubled), settings_.fence_pace_max);
   }
 
   void fail(const std::string& evidence) {
@@ -147,7 +186,8 @@ class Look {
   }
 
   void failed() {
-    if (seen_.connected) return back("is there again");
+    // Also when it came and went between two looks: what it runs is not known any more.
+    if (seen_.connected || watch_.heard > watch_.since) return back("is there again");
     if (seen_.bmc != BmcSays::kOff) return;
     const Time rested = watch_.failed_at + settings_.failure_window;
     if (now_ < rested) return wait(rested);

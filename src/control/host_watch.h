@@ -4,7 +4,7 @@
 // Evidence that no VM runs on a silent host, any one of which is enough:
 //   - its BMC says that it is off (by itself, or because it was fenced),
 //   - its agent's lease has ended: an agent that has not heard from its manager for that long stops
-//     the VMs itself. Slower, but it needs no BMC.
+//     the VMs itself. Slower, but it needs no BMC, and agents that keep leases.
 //
 // docs/states.md draws the table.
 #pragma once
@@ -24,13 +24,19 @@ using model::HostWatch;
 struct WatchSettings {
   bool restart = false;  // HA: silent hosts are fenced, so that their VMs may start elsewhere
   Duration silent_after = std::chrono::seconds(5);
+  // What its BMC says counts as soon as it is silent. It is switched off only later, after its last
+  // word and not before that moment: an agent may be restarted, or dial again.
+  Duration fence_after{};
+  Time fence_not_before{};
+  bool leases = true;                         // agents stop their VMs when their lease has ended
   Duration lease = std::chrono::seconds(30);  // from the last contact; longer than the agent's own
   Duration fence_again = std::chrono::seconds(15);
-  std::int32_t tries = 2;                           // to switch a host on or off
-  Duration margin = std::chrono::seconds(60);       // above twice its usual time
-  Duration rest = std::chrono::hours(1);            // a host that did not obey is left alone
-  Duration failure_window = std::chrono::hours(1);  // a failure counts against it so long
-  Duration standby = std::chrono::seconds(30);      // a wake test reads what it draws after this
+  Duration fence_pace_max = std::chrono::minutes(5);  // without leases it is tried ever more seldom
+  std::int32_t tries = 2;                             // to switch a host on or off
+  Duration margin = std::chrono::seconds(60);         // above twice its usual time
+  Duration rest = std::chrono::hours(1);              // a host that did not obey is left alone
+  Duration failure_window = std::chrono::hours(1);    // a failure counts against it so long
+  Duration standby = std::chrono::seconds(30);        // a wake test reads what it draws after this
 };
 
 struct WatchStep {

@@ -18,6 +18,11 @@ const Sighting* VmView::on(std::string_view host_id) const {
   return nullptr;
 }
 
+bool is_dead(const model::Host* host) {
+  return host != nullptr && host->link == model::HostLink::kLost &&
+         host->watch.phase == model::HostPhase::kFailed && host->link_since <= host->watch.since;
+}
+
 // One that executes is not, whatever it was: somebody has let it go.
 bool is_stale(const model::Vm& vm, const Sighting& s) {
   return std::ranges::find(vm.status.stale, s.host) != vm.status.stale.end() &&
@@ -122,13 +127,14 @@ Derived derive_status(const VmView& view) {
     // Somebody else moved it: the world is right.
     if (view.task == nullptr) out.host = primary->host;
   } else if (!vm.host.empty() && !view.world.fresh(vm.host)) {
-    bool known_off =
-        !vm.defined || (vm.status.state == VmState::kOff && vm.power == model::VmPower::kOff);
-    state = known_off ? VmState::kOff : VmState::kUnknown;
     const model::Host* host = view.world.host(vm.host);
+    bool known_off = !vm.defined || (vm.power == model::VmPower::kOff &&
+                                     (vm.status.state == VmState::kOff || is_dead(host)));
+    state = known_off ? VmState::kOff : VmState::kUnknown;
+    out.status.owed |= !known_off && is_dead(host);
     if (!known_off)
-      out.status.message =
-          fmt::format("host '{}' is not connected", host != nullptr ? host->meta.name : vm.host);
+      out.status.message = fmt::format("host '{}' {}", host != nullptr ? host->meta.name : vm.host,
+                                       is_dead(host) ? "has failed" : "is not connected");
   } else if (vm.defined && view.task == nullptr) {
     out.defined = false;
     out.status.message = "its definition is gone from its host; it is made again at the next start";
@@ -142,15 +148,23 @@ Derived derive_status(const VmView& view) {
         "it is cleared away",
         host != nullptr ? host->meta.name : out.status.stale.front());
   }
+  const bool seen = primary != nullptr && primary->fresh;
+  const bool awaits = seen && (state == VmState::kOff || state == VmState::kSaved) &&
+                      awaits_autostart(vm, view.world.host(primary->host), view.world);
+  // Its host went down under it, so that also where a task takes it meanwhile it is to run.
+  out.status.owed |= awaits && state == VmState::kOff;
   // Without a task of ours the guest, or somebody at the host, stopped it. A crash leaves the wish
   // to run standing, and so does a boot of the host until autostart has had its turn.
-  if (view.task == nullptr && primary != nullptr && primary->fresh) {
+  if (view.task == nullptr && seen) {
     bool off = state == VmState::kOff || state == VmState::kSaved;
-    bool its_turn_comes = off && awaits_autostart(vm, view.world.host(primary->host));
-    if (off && !its_turn_comes) out.power = model::VmPower::kOff;
-    if (its_turn_comes) out.status.message = "its host has booted; it starts when its turn comes";
+    bool owed = state == VmState::kOff && out.status.owed && has_ha(vm, view.world);
+    if (off && !awaits && !owed) out.power = model::VmPower::kOff;
+    if (owed) out.status.message = "its host failed; it starts when a host can take it";
+    if (awaits) out.status.message = "its host has booted; it starts when its turn comes";
     if (state == VmState::kOn) out.power = model::VmPower::kOn;
   }
+  bool lacks = state == VmState::kOff || state == VmState::kUnknown;
+  out.status.owed &= lacks && out.power == model::VmPower::kOn && has_ha(vm, view.world);
   out.status.state = in_transition(view, state);
   const model::Host* host = view.world.host(out.host);
   out.status.host = out.host;

@@ -119,12 +119,35 @@ Steps clear_stale(const VmView& view, const std::string& host) {
   return steps;
 }
 
+// A host that does not answer and may run it, other than the one where it is to start.
+const model::Host* may_run_on(const VmView& view, const std::string& start) {
+  auto perhaps = [&](const std::string& id) {
+    const model::Host* host = view.world.host(id);
+    return id == start || is_dead(host) ? nullptr : host;
+  };
+  if (view.vm.status.state == VmState::kUnknown)
+    if (const model::Host* home = perhaps(view.vm.host)) return home;
+  for (const Sighting& s : view.sightings)
+    if (!s.fresh && is_running(s.instance->state) && !is_stale(view.vm, s))
+      if (const model::Host* there = perhaps(s.host)) return there;
+  return nullptr;
+}
+
 Result<Steps> plan_start(const VmView& view) {
   std::string host = TRY(target_host(view, Purpose::kStart));
   const model::Host* record = view.world.host(host);
   if (record == nullptr)
     return fail(Code::kNotFound, "the host it belongs to is gone: name one with --host", "/host");
   VmState state = view.vm.status.state;
+  const model::Host* home = view.world.host(view.vm.host);
+  if (host != view.vm.host && is_running(state))
+    return fail(Code::kFailedPrecondition, "it runs on another host; migrate it", "/host");
+  if (const model::Host* where = may_run_on(view, host); where != nullptr)
+    return fail(Code::kFailedPrecondition,
+                fmt::format("it may run on '{}' still, which does not answer: it starts elsewhere "
+                            "when its BMC says that it is off",
+                            where->meta.name),
+                "/host");
   if (!is_running(state)) {
     auto reasons = incompatibilities(view.vm, *record, Purpose::kStart, {}, view.world);
     if (!reasons.empty()) return not_allowed(*record, reasons);
@@ -140,7 +163,8 @@ Result<Steps> plan_start(const VmView& view) {
                  there->instance->generation == view.vm.generation;
   if (!current && state != VmState::kSaved) steps.push_back(step(OpKind::kDefine, host));
   steps.push_back(step(OpKind::kStart, host));
-  if (moves) steps.push_back(step(OpKind::kUndefine, view.vm.host));
+  // What a dead host keeps is tidied when it is back.
+  if (moves && !is_dead(home)) steps.push_back(step(OpKind::kUndefine, view.vm.host));
   return steps;
 }
 
@@ -241,6 +265,9 @@ Result<Steps> plan_migrate(const VmView& view) {
 }
 
 Result<Steps> plan_stop(const VmView& view) {
+  // It runs nowhere, and is only not to start again.
+  const bool owed = view.vm.status.owed && view.vm.status.state == VmState::kOff;
+  if (owed || is_dead(view.world.host(view.vm.host))) return Steps{};
   bool hard = view.task->args.hard || view.vm.status.state == VmState::kPaused;
   return Steps{step(hard ? OpKind::kDestroy : OpKind::kShutdown, view.vm.host)};
 }
@@ -443,6 +470,7 @@ std::optional<bool> migrated(const VmView& view, const model::Operation& operati
                              const Sighting* here) {
   if (here != nullptr && here->instance->state == VmState::kOn) return false;
   const std::string& target = operation.args.migration->host;
+  if (is_dead(view.world.host(target))) return false;
   if (!view.world.fresh(target)) return std::nullopt;
   const Sighting* there = view.on(target);
   if (there == nullptr || there->instance->role == model::InstanceRole::kIncoming) return false;
@@ -465,8 +493,9 @@ bool storage_moved(const model::Instance& here, const model::Operation& operatio
 }  // namespace
 
 std::optional<bool> happened(const VmView& view, const model::Operation& operation) {
-  if (!view.world.fresh(operation.host)) return std::nullopt;
-  const Sighting* here = view.on(operation.host);
+  const bool dead = is_dead(view.world.host(operation.host));
+  if (!dead && !view.world.fresh(operation.host)) return std::nullopt;
+  const Sighting* here = dead ? nullptr : view.on(operation.host);
   VmState state = here != nullptr ? here->instance->state : VmState::kOff;
   switch (operation.kind) {
     case OpKind::kDefine:

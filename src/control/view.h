@@ -22,6 +22,9 @@ struct HostView {
   bool fresh = false;
 };
 
+// It has failed, for certain, and was not heard since: nothing runs there.
+bool is_dead(const model::Host* host);
+
 // An instance of a VM on some host.
 struct Sighting {
   std::string host;  // id

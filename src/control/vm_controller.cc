@@ -72,6 +72,7 @@ class Pass {
     task_->started = view_.now;
     if (task_->kind == "vm.start")
       vm_.power = model::VmPower::kOn;  // its memory counts from now on
+    if (task_->kind == "vm.stop" && steps->empty()) vm_.power = model::VmPower::kOff;
     task_->steps = std::move(*steps);
     if (task_->kind == "vm.create" && vm_.host.empty() && !task_->steps.empty())
       vm_.host = task_->steps[0].host;
@@ -100,6 +101,7 @@ class Pass {
           Error{Code::kNotFound, "the host of this step is no longer in the inventory", {}});
       return;
     }
+    if (is_dead(host)) return skip_dead(step, *host);
     if (step.compensation && step.kind == model::OpKind::kResume && !may_resume(step)) return;
     if (clear_half_first(step)) return;
     if (step.retry_at > view_.now) {
@@ -120,6 +122,24 @@ class Pass {
     ++task_->steps[task_->step].attempt;
     task_->message = fmt::format("{} on '{}'", traits(step.kind).doing, host->meta.name);
     out_.request = std::move(*operation);
+  }
+
+  // A definition that is to go from there is tidied when the host is back; nothing else can be.
+  void skip_dead(const TaskStep& step, const model::Host& host) {
+    const bool moves = task_->kind == "vm.start" || task_->kind == "vm.migrate";
+    if (step.kind != model::OpKind::kUndefine || step.compensation || !moves) {
+      step_failed(host_failed(host));
+      return;
+    }
+    task_->steps[task_->step].phase = OpPhase::kSucceeded;
+    ++task_->step;
+    next();
+  }
+
+  static Error host_failed(const model::Host& host) {
+    return {Code::kUnavailable,
+            fmt::format("host '{}' has failed: nothing runs there", host.meta.name),
+            {}};
   }
 
   // The source of a migration that failed goes on only when the target is seen to hold nothing of
@@ -203,6 +223,10 @@ class Pass {
       step_failed(Error{Code::kNotFound, "the host was removed while it worked on this", {}});
       return;
     }
+    if (is_dead(host)) {
+      unknown(operation);
+      return;
+    }
     if (host->link != model::HostLink::kConnected)
       task_->message = fmt::format("waits for host '{}', which is not connected", host->meta.name);
     else
@@ -218,6 +242,7 @@ class Pass {
     const std::string& target = operation.args.migration->host;
     Duration since = view_.now - operation.finished;
     if (view_.world.fresh(target) && since >= kArrivalPatience) return true;
+    if (is_dead(view_.world.host(target))) return true;  // it went down with the target
     task_->message =
         fmt::format("moved; waits to see it on '{}'", operation.args.migration->host_name);
     out_.wake = std::max<Duration>(kArrivalPatience - since, std::chrono::seconds(1));
@@ -308,6 +333,10 @@ class Pass {
       return;
     }
     out_.drop_operation = operation.id;
+    if (const model::Host* host = view_.world.host(operation.host); is_dead(host)) {
+      step_failed(host_failed(*host));
+      return;
+    }
     if (try_again(kMaxAttempts)) return;
     step_failed(
         Error{Code::kUnknown,

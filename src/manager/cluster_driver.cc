@@ -25,7 +25,7 @@ Duration scaled(Duration duration, double scale) {
 control::LoopSettings scaled(control::LoopSettings settings, double scale) {
   control::WatchSettings& watch = settings.watch;
   for (Duration* each : {&settings.round, &settings.gap, &watch.margin, &watch.rest,
-                         &watch.failure_window, &watch.standby})
+                         &watch.failure_window, &watch.standby, &watch.fence_after})
     *each = scaled(*each, scale);
   return settings;
 }
@@ -93,10 +93,11 @@ ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& 
               .bmc =
                   [this](const std::string& host) {
                     const auto it = bmcs_.find(host);
-                    return it == bmcs_.end() ? BmcSays::kSilent : it->second.says;
+                    return it == bmcs_.end() ? BmcAnswer{} : it->second.answer;
                   },
               .has_bmc = [this](const std::string& host) { return bmcs_.contains(host); },
-              .time_scale = settings_.time_scale},
+              .time_scale = settings_.time_scale,
+              .patience = scaled(settings_.loop, settings_.time_scale).watch.fence_after},
              cluster_),
       loop_(live_brain(), scaled(settings_.loop, settings_.time_scale)),
       recommendations_({.engine = engine,
@@ -108,14 +109,13 @@ ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& 
   loop_.on_held([this](const policy::Action& action, const model::Snapshot& snapshot) {
     return recommendations_.is_approved(action, snapshot);
   });
-  auto watching = engine_.watch(engine_.revision(), [this](const Notice& notice) {
-    if (notice.kind == "host" || notice.kind == "vm" || notice.kind == "task" ||
-        notice.kind == "operation")
-      look_soon();
-    if (notice.kind == "cluster" || notice.kind == "pool" || notice.kind == "rule") plan_soon();
-  });
+  auto watching =
+      engine_.watch(engine_.revision(), [this](const Notice& notice) { changed(notice); });
   CHOROK_ASSERT(watching.has_value());  // from now on is never too long ago
   watcher_ = *watching;
+  // Agents need a while to find a manager that has just begun.
+  control::WatchSettings& watch = loop_.settings().watch;
+  watch.fence_not_before = engine_.now() + watch.fence_after;
   look_soon();
 }
 
@@ -123,6 +123,37 @@ ClusterDriver::~ClusterDriver() {
   *alive_ = false;
   engine_.unwatch(watcher_);
   engine_.loop().cancel(timer_);
+}
+
+void ClusterDriver::changed(const Notice& notice) {
+  if (notice.kind == "host") {
+    const auto* host = static_cast<const model::Host*>(notice.object.get());
+    members_changed_ |= !fleet_.is_as_seen(notice.id, host);
+    if (host != nullptr) bmc_changed(*host);
+    look_soon();
+  } else if (notice.kind == "vm") {
+    members_changed_ |=
+        !fleet_.is_as_seen(notice.id, static_cast<const model::Vm*>(notice.object.get()));
+    look_soon();
+  } else if (notice.kind == "task" || notice.kind == "operation") {
+    look_soon();
+  } else if (notice.kind == "cluster" || notice.kind == "pool" || notice.kind == "rule") {
+    members_changed_ = true;
+    plan_soon();
+  }
+}
+
+// Another address may be that of another host: what the old one has shown says nothing of it.
+void ClusterDriver::bmc_changed(const model::Host& host) {
+  const auto known = bmcs_.find(host.meta.id);
+  const bool same =
+      known == bmcs_.end() ? host.bmc == model::BmcSpec{} : known->second.spec == host.bmc;
+  if (same) return;
+  bmcs_.erase(host.meta.id);
+  members_changed_ = true;
+  const auto& ids = fleet_.host_ids();
+  const auto at = static_cast<std::size_t>(std::ranges::find(ids, host.meta.id) - ids.begin());
+  if (at < loop_.watches().size()) loop_.prove_bmc(static_cast<Index>(at), false);
 }
 
 void ClusterDriver::plan_soon() {
@@ -152,11 +183,14 @@ void ClusterDriver::wake_at(Time at) {
   });
 }
 
-// The records, and what was remembered of their hosts and VMs.
+// The records, and what was remembered of their hosts and VMs. Between rounds only when somebody
+// has come or gone.
 void ClusterDriver::look() {
+  if (restored_ && !members_changed_ && !loop_.round_due(engine_.now())) return;
+  members_changed_ = false;
   for (const auto& [id, host] : engine_.inventory().hosts().all()) {
     if (switches_.find(*host) != nullptr)
-      bmcs_.try_emplace(id);
+      bmcs_.try_emplace(id, Bmc{.spec = host->bmc});
     else
       bmcs_.erase(id);
   }
@@ -315,7 +349,7 @@ void ClusterDriver::add_event(Changes& changes, const LoopEvent& event) {
   if (event.vm != kNone) {
     out.subject_kind = "vm";
     out.subject = fleet_.vm_ids()[event.vm];
-    out.subject_name = fleet_.snapshot().vms[event.vm].name;
+    out.subject_name = fleet_.name_of_vm(event.vm);
   } else {
     out.subject_kind = "host";
     out.subject = fleet_.host_ids()[event.host];
@@ -377,31 +411,41 @@ void ClusterDriver::switch_power(const Command& command, const std::string& host
 void ClusterDriver::switched(const std::string& host, std::string action, Result<> result) {
   ask_bmc(host);
   if (result) return;
-  const auto record = engine_.inventory().hosts().find(host);
-  if (record == nullptr) return;
+  if (const auto record = engine_.inventory().hosts().find(host))
+    tell_of_host(*record, "host.bmc_failed",
+                 fmt::format("its BMC was told '{}': {}", action, result.error().message));
+}
+
+void ClusterDriver::tell_of_host(const model::Host& host, std::string kind, std::string message,
+                                 model::Severity severity) {
   model::Event event;
   event.time = engine_.now();
-  event.kind = "host.bmc_failed";
-  event.severity = model::Severity::kWarning;
+  event.kind = std::move(kind);
+  event.severity = severity;
   event.subject_kind = "host";
-  event.subject = host;
-  event.subject_name = record->meta.name;
+  event.subject = host.meta.id;
+  event.subject_name = host.meta.name;
   event.user = "chorok";
-  event.message = fmt::format("its BMC was told '{}': {}", action, result.error().message);
+  event.message = std::move(message);
   Changes changes;
   engine_.add_event(changes, std::move(event));
   engine_.commit(std::move(changes), [](Result<>) {});
 }
 
-// BMCs are asked where something hangs on the answer, and seldom where a host sleeps.
+Duration ClusterDriver::pace_of(const Bmc& bmc, const control::HostWatch& watch) const {
+  if (watch.phase == HostPhase::kDown) return settings_.ask_sleeping;
+  if (watch.phase != HostPhase::kUp) return settings_.ask_bmc;
+  const bool settled = watch.bmc_proven && bmc.contradicts == Time{};
+  return settled ? settings_.ask_awake : settings_.ask_unproven;
+}
+
+// BMCs are asked where something hangs on the answer, and seldom where nothing does.
 void ClusterDriver::ask_bmcs() {
   for (Index h = 0; h < fleet_.host_ids().size() && h < loop_.watches().size(); ++h) {
     const std::string& id = fleet_.host_ids()[h];
     const auto bmc = bmcs_.find(id);
     if (bmc == bmcs_.end()) continue;
-    const HostPhase phase = loop_.watches()[h].phase;
-    if (phase == HostPhase::kUp) continue;
-    const Duration pace = phase == HostPhase::kDown ? settings_.ask_sleeping : settings_.ask_bmc;
+    const Duration pace = pace_of(bmc->second, loop_.watches()[h]);
     if (engine_.now() - bmc->second.asked >= pace)
       ask_bmc(id);
     else
@@ -421,13 +465,11 @@ void ClusterDriver::ask_bmc(const std::string& host) {
     if (!*alive) return;
     const auto found = bmcs_.find(host);
     if (found == bmcs_.end()) return;
-    found->second.asking = false;
     note_answer(host, found->second, answer);
     BmcSays says = BmcSays::kSilent;
     if (answer && *answer == model::ChassisPower::kOff) says = BmcSays::kOff;
     if (answer && *answer == model::ChassisPower::kOn) says = BmcSays::kOn;
-    found->second.says = says;
-    look_soon();
+    bmc_said(host, found->second, says);
   });
 }
 
@@ -440,20 +482,49 @@ void ClusterDriver::note_answer(const std::string& host, Bmc& bmc,
   const bool is_gone = !answer && bmc.unanswered == kUnansweredMax;
   const auto record = engine_.inventory().hosts().find(host);
   if ((!is_back && !is_gone) || record == nullptr) return;
-  model::Event event;
-  event.time = engine_.now();
-  event.kind = is_back ? "host.bmc_answers" : "host.bmc_silent";
-  event.severity = is_back ? model::Severity::kInfo : model::Severity::kWarning;
-  event.subject_kind = "host";
-  event.subject = host;
-  event.subject_name = record->meta.name;
-  event.user = "chorok";
-  event.message =
+  tell_of_host(
+      *record, is_back ? "host.bmc_answers" : "host.bmc_silent",
       is_back ? "its BMC answers again"
-              : fmt::format("its BMC does not say whether it is on: {}", answer.error().message);
-  Changes changes;
-  engine_.add_event(changes, std::move(event));
-  engine_.commit(std::move(changes), [](Result<>) {});
+              : fmt::format("its BMC does not say whether it is on: {}", answer.error().message),
+      is_back ? model::Severity::kInfo : model::Severity::kWarning);
+}
+
+void ClusterDriver::bmc_said(const std::string& host, Bmc& bmc, BmcSays says) {
+  bmc.asking = false;
+  const bool news = bmc.answer.says != says;
+  bmc.answer = {.says = says, .asked = bmc.asked};
+  const auto record = engine_.inventory().hosts().find(host);
+  if (record == nullptr) return;
+  judge_bmc(*record, bmc);
+  // Who waits for a silent host looks at the time as well as at the answer.
+  if (news || record->watch.phase != HostPhase::kUp) look_soon();
+}
+
+// Addresses of BMCs are typed by people. One is believed when it has said "on" of a host that
+// answers, and no more when it says "off" of one that goes on answering: it is another's.
+void ClusterDriver::judge_bmc(const model::Host& host, Bmc& bmc) {
+  const bool answers =
+      host.link == model::HostLink::kConnected && host.link_since <= bmc.answer.asked;
+  if (!answers || bmc.answer.says != BmcSays::kOff) bmc.contradicts = {};
+  if (!answers || bmc.answer.says == BmcSays::kSilent) return;
+  const auto& ids = fleet_.host_ids();
+  const auto at = static_cast<Index>(std::ranges::find(ids, host.meta.id) - ids.begin());
+  if (at >= loop_.watches().size()) return;
+  const bool proven = loop_.watches()[at].bmc_proven;
+  if (bmc.answer.says == BmcSays::kOn) {
+    loop_.prove_bmc(at, true);
+    if (!proven) look_soon();
+    return;
+  }
+  if (bmc.contradicts == Time{}) bmc.contradicts = bmc.answer.asked;
+  // A host that has just lost its power is not missed at once.
+  if (!proven || bmc.answer.asked - bmc.contradicts < settings_.ask_unproven) return;
+  loop_.prove_bmc(at, false);
+  tell_of_host(
+      host, "host.bmc_contradicts",
+      "its BMC says that it is off, and it answers: is it the BMC of another host? What it "
+      "says is not believed until it says 'on'");
+  look_soon();
 }
 
 }  // namespace chorok::manager

@@ -16,6 +16,7 @@
 #include "manager/live_fleet.h"
 #include "manager/plan_record.h"
 #include "manager/recommendations.h"
+#include "model/bmc.h"
 #include "ports/power_switch.h"
 
 namespace chorok::manager {
@@ -29,9 +30,10 @@ class PowerSwitches {
 };
 
 struct DriverSettings {
-  // VMs of failed hosts are not restarted yet: a start on another host needs a leader's word that
-  // agents keep (docs/design/008-owed.md).
-  control::LoopSettings loop = {.failover = false, .watch = {}};
+  // Agents keep no leases, so that a BMC is the only witness (docs/design/012-cluster-loops.md). An
+  // agent's restart, or a manager's, is not to cost a host its guests: hence the patience.
+  control::LoopSettings loop = {
+      .watch = {.fence_after = std::chrono::seconds(60), .leases = false}};
   // The policy's windows and the watch's patience are so many times shorter, for demonstrations.
   double time_scale = 1;
   Duration settle = std::chrono::milliseconds(200);  // changes within it make one turn
@@ -40,6 +42,9 @@ struct DriverSettings {
   Duration settle_per_vm = std::chrono::microseconds(40);
   Duration ask_bmc = std::chrono::seconds(2);        // while something is waited for
   Duration ask_sleeping = std::chrono::seconds(60);  // a host that is off
+  // A host that is up: whether its BMC is its own.
+  Duration ask_awake = std::chrono::minutes(10);
+  Duration ask_unproven = std::chrono::seconds(30);  // also for how long it must contradict
   std::size_t plans_max = 120;                       // two hours of rounds …
   std::size_t plans_vms_max = 100'000;  // … with so many VMs in all: 40 MiB; the newest stays
   // Told of every round of every cluster, when it has been taken.
@@ -69,12 +74,15 @@ class ClusterDriver {
 
  private:
   struct Bmc {
-    control::BmcSays says = control::BmcSays::kSilent;
+    model::BmcSpec spec{};
+    BmcAnswer answer{};
     bool asking = false;
     int unanswered = 0;  // in a row
     Time asked{};
+    Time contradicts{};  // since then it says "off" of a host that answers
   };
 
+  void changed(const Notice& notice);
   void turn();
   void look();
   void wake_at(Time at);
@@ -91,6 +99,12 @@ class ClusterDriver {
   void ask_bmc(const std::string& host);
   void note_answer(const std::string& host, Bmc& bmc, const Result<model::ChassisPower>& answer);
   void keep_plan(Duration took);
+  void bmc_changed(const model::Host& host);
+  Duration pace_of(const Bmc& bmc, const control::HostWatch& watch) const;
+  void bmc_said(const std::string& host, Bmc& bmc, control::BmcSays says);
+  void judge_bmc(const model::Host& host, Bmc& bmc);
+  void tell_of_host(const model::Host& host, std::string kind, std::string message,
+                    model::Severity severity = model::Severity::kWarning);
 
   Engine& engine_;
   PowerSwitches& switches_;
@@ -100,6 +114,7 @@ class ClusterDriver {
   LiveFleet fleet_;
   control::ClusterLoop loop_;
   bool restored_ = false;
+  bool members_changed_ = true;  // perhaps, since the last look
   std::map<std::string, Bmc, std::less<>> bmcs_;
   std::deque<PlanRecord> plans_;
   Recommendations recommendations_;

@@ -6,6 +6,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "control/autostart.h"
 #include "control/steps.h"
 #include "manager/cluster_needs.h"
 #include "manager/energy.h"
@@ -187,10 +188,17 @@ class Maker {
       const Index seen = host_index(vm.status.host);
       return {VmRun::kOn, seen == kNone ? home : seen, {}};
     }
+    if (vm.status.owed && wanted && op == operations_.end() && !starts_at_home(vm))
+      return {VmRun::kWaiting, kNone, {}};
     // Its memory is promised on its host: a task of its own, or its host's boot, starts it there.
     const bool comes = wanted && (state == VmState::kOff || !vm.status.task.empty());
     if (comes) return {VmRun::kOn, home, "it is about to start there"};
     return {};
+  }
+
+  bool starts_at_home(const model::Vm& vm) const {
+    return options_.world != nullptr &&
+           control::awaits_autostart(vm, options_.world->host(vm.host), *options_.world);
   }
 
   // Why it is not to be moved now.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "control/autostart.h"
 #include "control/steps.h"
 #include "control/waketest.h"
 
@@ -14,6 +15,13 @@ using control::BmcSays;
 using model::kNone;
 
 namespace {
+
+// It should answer: it was not switched off, and has not failed.
+bool is_expected(const model::Host& host) {
+  const model::HostPhase phase = host.watch.phase;
+  return phase == model::HostPhase::kUp || phase == model::HostPhase::kSilent ||
+         phase == model::HostPhase::kFencing;
+}
 
 // Guests that run there and are not Chorok's.
 bool hosts_others(const model::Host& host) {
@@ -54,7 +62,27 @@ bool LiveFleet::look() {
   if (!others) return false;
   host_index_.clear();
   for (Index h = 0; h < seen_.hosts.size(); ++h) host_index_[seen_.hosts[h]] = h;
+  vm_index_.clear();
+  for (Index v = 0; v < seen_.vms.size(); ++v) vm_index_[seen_.vms[v]] = v;
   return true;
+}
+
+// Names are part of it: the order of indices is theirs.
+bool LiveFleet::is_as_seen(const std::string& id, const model::Host* host) const {
+  const Index seen = index_of_host(id);
+  const bool here =
+      host != nullptr && sources_.engine.inventory().cluster_of(*host).meta.id == cluster_;
+  if (!here || seen == kNone) return here == (seen != kNone);
+  return seen_.snapshot.hosts[seen].name == host->meta.name;
+}
+
+bool LiveFleet::is_as_seen(const std::string& id, const model::Vm* vm) const {
+  const auto seen = vm_index_.find(id);
+  const bool known = seen != vm_index_.end();
+  const bool here =
+      vm != nullptr && sources_.engine.inventory().cluster_of(*vm).meta.id == cluster_;
+  if (!here || !known) return here == known;
+  return seen_.snapshot.vms[seen->second].name == vm->meta.name;
 }
 
 void LiveFleet::begin_turn() {
@@ -71,6 +99,14 @@ void LiveFleet::begin_turn() {
     if (const auto host = sources_.engine.inventory().hosts().resolve(task->args.host))
       awaited_.insert(host->meta.id);
   }
+  std::size_t expected = 0, lost = 0;
+  for (Index h = 0; h < hosts(); ++h) {
+    const HostPtr host = record(h);
+    if (host == nullptr || !is_expected(*host)) continue;
+    ++expected;
+    lost += host->link == model::HostLink::kLost ? 1 : 0;
+  }
+  if (2 * lost > expected) most_silent_ = now();
 }
 
 LiveFleet::HostPtr LiveFleet::record(Index host) const {
@@ -86,10 +122,17 @@ control::HostSeen LiveFleet::host(Index h) const {
   const HostPtr host = record(h);
   if (host == nullptr) return {};
   const std::string& id = host->meta.id;
-  const bool connected = host->link == model::HostLink::kConnected && sources_.world.fresh(id);
-  // Once the link is lost nothing that its agent could have heard came later than that.
-  const Time heard = host->link == model::HostLink::kLost ? host->link_since : Time{};
-  return {.connected = connected, .bmc = sources_.bmc(id), .heard = heard};
+  const bool answers = host->link == model::HostLink::kConnected;
+  BmcAnswer bmc = sources_.bmc(id);
+  // What was so before it was heard last says nothing of what is now.
+  if (!answers && bmc.asked < host->link_since) bmc.says = BmcSays::kSilent;
+  return {.connected = answers && sources_.world.fresh(id),
+          .answers = answers,
+          .bmc = bmc.says,
+          // Once the link is lost nothing that its agent could have heard came later than that.
+          .heard = answers ? Time{} : host->link_since,
+          .bmc_proven = host->watch.bmc_proven && sources_.has_bmc(id),
+          .others_heard = most_silent_ == Time{} || now() - most_silent_ > sources_.patience};
 }
 
 LiveFleet::Index LiveFleet::host_of(Index v) const {
@@ -101,6 +144,12 @@ LiveFleet::Index LiveFleet::host_of(Index v) const {
   if (!runs) return kNone;
   const Index seen = index_of_host(vm->status.host);
   return seen != kNone ? seen : index_of_host(vm->host);
+}
+
+bool LiveFleet::owed(Index v) const {
+  const auto vm = sources_.engine.inventory().vms().find(seen_.vms[v]);
+  if (vm == nullptr || !vm->status.owed || vm->power != model::VmPower::kOn) return false;
+  return !control::awaits_autostart(*vm, sources_.world.host(vm->host), sources_.world);
 }
 
 std::int32_t LiveFleet::migrations(Index h) const {
@@ -136,7 +185,8 @@ model::Snapshot& LiveFleet::snapshot() {
   // Who has looked just now need not again; whoever comes later sees the records of then.
   if (seen_.snapshot.now != now()) {
     ClusterSnapshot next = make();
-    CHOROK_ASSERT(next.hosts == seen_.hosts && next.vms == seen_.vms);
+    // Indices stand until the next look, which is on its way.
+    if (next.hosts != seen_.hosts || next.vms != seen_.vms) return seen_.snapshot;
     seen_ = std::move(next);
     mark_bmcs(seen_);
   }

@@ -16,18 +16,25 @@
 
 namespace chorok::manager {
 
+// What a BMC said last.
+struct BmcAnswer {
+  control::BmcSays says = control::BmcSays::kSilent;
+  Time asked{};  // what it says held then or later
+};
+
 class LiveFleet final : public control::Fleet {
  public:
   struct Sources {
     const Engine& engine;
     const World& world;
     const VmLoads* loads = nullptr;
-    // What the BMC said last; kSilent where there is none.
-    std::function<control::BmcSays(const std::string& host)> bmc;
+    std::function<BmcAnswer(const std::string& host)> bmc;
     std::function<bool(const std::string& host)> has_bmc;
     // W by the BMC's meter; 0 where it has none.
     std::function<double(const std::string& host)> draws = {};
     double time_scale = 1;  // what is assumed of boots is so much shorter
+    // After most hosts were silent the others have so long to be heard again.
+    Duration patience{};
   };
   using Index = model::Index;
 
@@ -37,14 +44,20 @@ class LiveFleet final : public control::Fleet {
 
   // Writes into a snapshot of the cluster what is known of its hosts' BMCs.
   void mark_bmcs(ClusterSnapshot& made) const;
-  // The records as they are now. Answers whether hosts or VMs are others than before.
+  // The records as they are now. Answers whether hosts or VMs are others than before. As dear as a
+  // snapshot, so it is for rounds, and for when what is below says that membership may have
+  // changed.
   bool look();
-  // Before each turn: what is under way. O(tasks).
+  // Whether these are members, or not, as in the last look. O(1).
+  bool is_as_seen(const std::string& id, const model::Host* host) const;
+  bool is_as_seen(const std::string& id, const model::Vm* vm) const;
+  // Before each turn: what is under way, and who is silent. O(tasks + hosts).
   void begin_turn();
 
   const std::vector<std::string>& host_ids() const { return seen_.hosts; }
   const std::vector<std::string>& vm_ids() const { return seen_.vms; }
   std::string name_of_host(Index host) const { return seen_.snapshot.hosts[host].name; }
+  std::string name_of_vm(Index vm) const { return seen_.snapshot.vms[vm].name; }
 
   Time now() const override { return sources_.engine.now(); }
   Index hosts() const override { return static_cast<Index>(seen_.hosts.size()); }
@@ -52,11 +65,13 @@ class LiveFleet final : public control::Fleet {
   control::HostSeen host(Index host) const override;
   Index host_of(Index vm) const override;
   bool busy(Index vm) const override { return busy_.contains(seen_.vms[vm]); }
+  bool owed(Index vm) const override;
   std::int32_t migrations(Index host) const override;
   bool empty(Index host) const override;
   double free_memory(Index host) const override;
   control::TestWish test_wish(Index host) const override;
   double needed_memory(Index vm) const override { return seen_.snapshot.vms[vm].size.memory; }
+  // Of the members of the last look.
   model::Snapshot& snapshot() override;
 
  private:
@@ -70,9 +85,11 @@ class LiveFleet final : public control::Fleet {
   std::string cluster_;
   ClusterSnapshot seen_;
   std::unordered_map<std::string, Index> host_index_;
+  std::unordered_map<std::string, Index> vm_index_;
   std::set<std::string, std::less<>> busy_;         // VMs with a task that has not ended
   std::set<std::string, std::less<>> awaited_;      // hosts that such a task goes to
   std::map<std::string, Time, std::less<>> tests_;  // hosts whose wake test is asked for, and when
+  Time most_silent_{};  // more than half of those that should answer were
 };
 
 }  // namespace chorok::manager

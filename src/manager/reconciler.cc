@@ -58,8 +58,19 @@ void Reconciler::applied(const Changes& changes) {
       if (auto vm = engine_.inventory().vms().find(change.id)) mark_host(vm->host);
     } else if (change.kind == "host") {
       mark_host(change.id);
+      const auto before = std::static_pointer_cast<const model::Host>(change.before);
+      const auto host = engine_.inventory().hosts().find(change.id);
+      if (control::is_dead(host.get()) && !control::is_dead(before.get())) host_died(change.id);
     }
   }
+}
+
+// Whatever waited for it has an end now.
+void Reconciler::host_died(const std::string& id) {
+  for (const auto& [vm_id, vm] : engine_.inventory().vms().all())
+    if (vm->host == id || vm->status.host == id) mark_vm(vm_id);
+  for (const auto& [op_id, op] : engine_.inventory().operations().all())
+    if (op->host == id || (op->args.migration && op->args.migration->host == id)) mark_vm(op->vm);
 }
 
 void Reconciler::mark_vm(const std::string& id) {
@@ -209,7 +220,7 @@ void Reconciler::autostart(const model::Host& host) {
   if (!control::autostart_due(host)) return;
   std::vector<control::AutostartCandidate> candidates;
   for (const auto& [id, vm] : engine_.inventory().vms().all())
-    if (vm->host == host.meta.id && vm->spec.autostart.enabled)
+    if (vm->host == host.meta.id && control::has_autostart(*vm, world_))
       candidates.push_back({vm.get(), open_tasks_.contains(id), world_.sightings(id)});
   control::AutostartOutcome outcome =
       control::plan_autostart(engine_.now(), host, std::move(candidates), world_);

@@ -33,6 +33,7 @@ class Reconciler {
 
  private:
   void applied(const Changes& changes);
+  void host_died(const std::string& id);
   void schedule();
   void run();
   void reconcile_vm(const std::string& id);

@@ -197,7 +197,7 @@ Result<> check_vm_state(const model::Vm& vm, const std::string& kind) {
   };
   if (vm.status.task.empty()) {
     if (kind == "vm.start" && state == VmState::kOn) return refuse("there is nothing to start");
-    if (kind == "vm.stop" && !running && state != VmState::kUnknown)
+    if (kind == "vm.stop" && !running && state != VmState::kUnknown && !vm.status.owed)
       return refuse("there is nothing to stop");
     if ((kind == "vm.suspend" || kind == "vm.reboot") && state != VmState::kOn)
       return refuse("only a VM that is on can be asked that");

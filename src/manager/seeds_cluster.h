@@ -160,6 +160,11 @@ class SeedsCluster {
     node.agent.reset();
     if (node.link != nullptr) node.link->cut("the agent is gone");
   }
+  // Its agent reaches nobody until `unreachable` is taken back.
+  void cut_off(Node& node) {
+    node.unreachable = true;
+    if (node.link != nullptr) node.link->cut("the network is cut");
+  }
   void power_off(Node& node) {
     kill_agent(node);
     node.powered = false;

@@ -272,7 +272,9 @@ const Type& VmStatus::type() {
           .field("last_migration", &VmStatus::last_migration, "How its last migration went.")
           .field("stale", &VmStatus::stale,
                  "Hosts with an old copy of it, left by a broken migration; it is cleared away.",
-                 {.max_count = 64});
+                 {.max_count = 64})
+          .field("owed", &VmStatus::owed,
+                 "Its host failed while it ran; HA starts it again where there is room.");
   return kType;
 }
 

@@ -188,6 +188,7 @@ struct VmStatus {
   // Hosts (ids) that hold a copy of it that a broken migration left paused while it ran on
   // elsewhere: never taken for the VM again, and cleared away.
   std::vector<std::string> stale;
+  bool owed = false;  // its host failed while it ran, and HA has not started it again yet
   static const Type& type();
 };
 
