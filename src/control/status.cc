@@ -99,7 +99,9 @@ std::string held_twice(const VmView& view) {
   if (view.task != nullptr) return {};
   std::vector<std::string> holders;
   for (const Sighting& s : view.sightings) {
-    if (!s.fresh || !is_running(s.instance->state) || is_stale(view.vm, s)) continue;
+    const VmState state = s.instance->state;
+    const bool holds = is_running(state) || state == VmState::kSaved;
+    if (!s.fresh || !holds || is_stale(view.vm, s)) continue;
     const model::Host* host = view.world.host(s.host);
     holders.push_back(fmt::format("'{}' ({})", host != nullptr ? host->meta.name : s.host,
                                   name_of(s.instance->state)));
