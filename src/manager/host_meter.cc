@@ -146,7 +146,8 @@ Drawn HostMeter::take(const Span& span) {
   Drawn out;
   if (wall_.covers(span.to)) {
     out = by_wall(wall_.take(span.from, span.to));
-    learn(span, out);
+    // A reading that is only held says nothing of this span's load.
+    if (wall_.last()->at > span.from) learn(span, out);
   } else {
     wall_.skip(span.to);
     if (auto sensor = by_sensor(span)) {
