@@ -210,7 +210,9 @@ void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
     host.keep_off.clear();
     const HostPtr stored = sources_.engine.inventory().hosts().find(made.hosts[h]);
     const model::HostWatch& watch = stored->watch;
+    // One that was waking when its record was written may have come in this very turn.
     if (watch.phase == model::HostPhase::kUp) host.power_since = watch.since;
+    if (watch.phase == model::HostPhase::kWaking) host.power_since = made.snapshot.now;
     const auto of = [&](Duration seen, Duration assumed) {
       return seen > Duration{} ? seen : from_seconds(seconds(assumed) / sources_.time_scale);
     };
