@@ -51,8 +51,6 @@ void add_recommendations(std::vector<CommandSpec>& all);
 void add_alarms(std::vector<CommandSpec>& all);
 // usage.cc
 void add_usage(std::vector<CommandSpec>& all);
-// "2h" is two hours ago; else a time as the API takes it.
-Result<std::string> moment(std::string_view text);
 // energy.cc
 void add_energy(std::vector<CommandSpec>& all);
 // sim.cc

@@ -186,6 +186,18 @@ Result<> check_operands(const Invocation& call) {
       command.path(), command.operands));
 }
 
+// Flags that go into a field have its type's own error.
+Result<> check_choices(const Invocation& call) {
+  for (const FlagSpec& flag : call.command->flags) {
+    if (flag.choices.empty() || flag.type != nullptr) continue;
+    for (const std::string& value : call.values(flag.name))
+      if (std::ranges::find(flag.choices, value) == flag.choices.end())
+        return usage_fail(fmt::format("'{}' is none of {}", value, fmt::join(flag.choices, ", ")),
+                          fmt::format("--{}", flag.name));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Parsed> parse(const std::vector<std::string>& args) {
@@ -216,10 +228,12 @@ Result<Parsed> parse(const std::vector<std::string>& args) {
   }
   parsed.call = tree.take();
   parsed.options = TRY(options_of(parsed.call));
-  if (parsed.call.command == nullptr)
+  if (parsed.call.command == nullptr) {
     parsed.help = tree.group() ? help_text(*tree.group()) : help_text();
-  else
-    TRY(check_operands(parsed.call));
+    return parsed;
+  }
+  TRY(check_operands(parsed.call));
+  TRY(check_choices(parsed.call));
   return parsed;
 }
 

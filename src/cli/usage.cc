@@ -188,21 +188,9 @@ Table stats_table(const Value& answer) {
 
 }  // namespace
 
-Result<std::string> moment(std::string_view text) {
-  if (json::parse_time(text)) return std::string(text);
-  auto ago = parse_duration(text);
-  if (!ago)
-    return fail(
-        Code::kInvalid,
-        fmt::format("'{}' is neither a time (2026-11-22T05:00:00Z) nor how long ago (2h)", text));
-  return fmt::format("-{:.0f}", seconds(*ago));
-}
-
 Result<int> run_top(Session& session, const Invocation& call) {
   const std::string_view by = call.value("sort", "cpu");
-  const auto* key = std::ranges::find(kSortKeys, by, &SortKey::name);
-  if (key == std::end(kSortKeys))
-    return fail(Code::kInvalid, "by cpu, ready, memory, active or name", "--sort");
+  const auto* key = std::ranges::find(kSortKeys, by, &SortKey::name);  // the parser knows them
   const Top top{.sort = *key};
   Api& api = *TRY(session.api());
   Duration pause = std::chrono::seconds(5);

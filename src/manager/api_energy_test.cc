@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "adapters/sqlite/sqlite_history.h"
 #include "manager/api_test_support.h"
 #include "manager/energy.h"
@@ -7,6 +9,8 @@
 
 namespace chorok::manager {
 namespace {
+
+using ::testing::HasSubstr;
 
 using std::chrono::seconds;
 
@@ -122,9 +126,17 @@ TEST_F(ApiEnergy, SaysWhatWasDrawnAndWhatItCosts) {
   const double vm = number(whole, "/parts/2/joules");
   EXPECT_NEAR(vm + number(whole, "/unused_joules"), 60'000, 60);
   EXPECT_NEAR(number(get("/vms/web/energy?from=-600"), "/joules"), vm, 10);
-  EXPECT_EQ(call("PATCH", "/clusters/" + cluster, R"({"energy":{"price":"moon"}})").status, 400);
-  EXPECT_EQ(call("PATCH", "/hosts/one", R"({"power_model":{"watts":[1,2]}})").status, 400);
-  EXPECT_EQ(call("PATCH", "/hosts/one", R"({"power_model":{"curve":"moon"}})").status, 400);
+  const auto refused = [&](const std::string& path, const std::string& body) {
+    Reply reply = call("PATCH", path, body);
+    EXPECT_EQ(reply.status, 409) << reply.body;
+    return reply.body;
+  };
+  EXPECT_THAT(refused("/clusters/" + cluster, R"({"energy":{"price":"moon"}})"),
+              HasSubstr("/energy/price"));
+  EXPECT_THAT(refused("/hosts/one", R"({"power_model":{"watts":[1,2]}})"),
+              HasSubstr("/power_model/watts"));
+  EXPECT_THAT(refused("/hosts/one", R"({"power_model":{"curve":"moon"}})"),
+              HasSubstr("/power_model/curve"));
   EXPECT_EQ(get("/hosts/one/energy?from=tomorrow").status, 400);
 }
 

@@ -8,6 +8,10 @@ namespace {
 // Of one host: hours at one in ten seconds. More wait only for an agent that is away.
 constexpr std::size_t kReadingsMax = 4096;
 
+double joules_between(const WattsLine::Reading& a, const WattsLine::Reading& b) {
+  return (a.watts + b.watts) / 2 * seconds(b.at - a.at);
+}
+
 }  // namespace
 
 const Type& WattsLine::Cursor::type() {
@@ -23,17 +27,25 @@ void WattsLine::add(Reading reading) {
   if (!readings_.empty() && reading.at <= readings_.back().at) return;
   readings_.push_back(reading);
   if (readings_.size() <= kReadingsMax) return;
-  // Of the older half, two become one between them: the integral stays almost as it was.
+  // Of the older half, two become one between them, with the watts that keep the integral from the
+  // one before them to the one after.
   std::deque<Reading> kept;
   for (std::size_t i = 0; i < readings_.size(); ++i) {
-    const bool pair = i > 0 && i + 1 < kReadingsMax / 2;
+    const bool pair = i > 0 && i + 2 < kReadingsMax / 2;
     if (!pair) {
       kept.push_back(readings_[i]);
       continue;
     }
+    const Reading& before = kept.back();
     const Reading& a = readings_[i];
     const Reading& b = readings_[++i];
-    kept.push_back({a.at + (b.at - a.at) / 2, (a.watts + b.watts) / 2, std::max(a.error, b.error)});
+    const Reading& after = readings_[i + 1];
+    const Time middle = a.at + (b.at - a.at) / 2;
+    const double area = joules_between(before, a) + joules_between(a, b) + joules_between(b, after);
+    const double watts = (2 * area - before.watts * seconds(middle - before.at) -
+                          after.watts * seconds(after.at - middle)) /
+                         seconds(after.at - before.at);
+    kept.push_back({middle, watts, std::max(a.error, b.error)});
   }
   readings_ = std::move(kept);
 }

@@ -11,6 +11,8 @@ namespace chorok::sqlite {
 
 namespace {
 
+constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";  // RFC 8878, 3.1.1
+
 struct FreeWriter {
   void operator()(archive* a) const { archive_write_free(a); }
 };
@@ -54,6 +56,9 @@ Result<std::string> pack(std::string_view text) {
 }
 
 Result<std::string> unpack(std::string_view packed, std::size_t bytes_max) {
+  // The raw format takes any bytes as they are.
+  if (!packed.starts_with(kZstdMagic))
+    return fail(Code::kInvalid, "a text cannot be unpacked: it was not packed");
   std::unique_ptr<archive, FreeReader> reader(archive_read_new());
   archive* a = reader.get();
   if (a == nullptr) return fail(Code::kExhausted, "no memory to unpack a text");

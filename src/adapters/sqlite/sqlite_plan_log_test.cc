@@ -95,7 +95,11 @@ TEST_F(PlanLogTest, DecisionsAreFoundByName) {
 TEST_F(PlanLogTest, BoundedInBytesWhatWasSeenGoesFirst) {
   settings.bytes_max = 64 << 10;
   auto file = open();
-  for (int i = 1; i <= 400; ++i) ASSERT_TRUE(file->append(round(i)));
+  for (int i = 1; i <= 400; ++i) {
+    ports::LoggedRound large = round(i);
+    large.snapshot = snapshot_of(300);  // what was seen is the bulk, as it is in a real cluster
+    ASSERT_TRUE(file->append(large));
+  }
   const auto newest = file->find("cluster-1", kStart + 400min);
   ASSERT_TRUE(newest);
   EXPECT_NE(newest->snapshot, nullptr);
