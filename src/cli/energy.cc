@@ -7,6 +7,7 @@
 
 #include "cli/format.h"
 #include "cli/handlers.h"
+#include "cli/objects.h"
 #include "cli/quantity.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
@@ -215,8 +216,10 @@ Result<Query> span_query(const Invocation& call) {
 Result<int> run_series(Session& session, const Invocation& call) {
   Query query = TRY(span_query(call));
   Api& api = *TRY(session.api());
-  const Value answer =
-      TRY(api.get(ref_path(call.command->name + "s", call.args.at(0), "energy"), std::move(query)));
+  const std::string& kind = call.command->name;
+  const std::string name =
+      call.args.empty() ? TRY(only_name(session, *model::find_resource_kind(kind))) : call.args[0];
+  const Value answer = TRY(api.get(ref_path(kind + "s", name, "energy"), std::move(query)));
   show_series(session, answer, true);
   return exit_code::kOk;
 }
@@ -294,18 +297,20 @@ void add_energy(std::vector<CommandSpec>& all) {
                  .doc = "What hosts and VMs draw now, and who says so.",
                  .example = "chorok energy top",
                  .handler = run_now});
-  for (const char* kind : {"cluster", "host", "vm", "pool"})
+  for (const std::string_view kind : {"cluster", "host", "vm", "pool"}) {
+    const bool may_be_alone = kind == "cluster";
     all.push_back({.group = "energy",
-                   .name = kind,
+                   .name = std::string(kind),
                    .doc = fmt::format("A {}'s energy over time, with its cost.", kind),
-                   .operands = "NAME",
-                   .args_min = 1,
+                   .operands = may_be_alone ? "[NAME]" : "NAME",
+                   .args_min = may_be_alone ? 0U : 1U,
                    .args_max = 1,
                    .flags = span_flags(true),
-                   .completes = {kind},
+                   .completes = {std::string(kind)},
                    .example = fmt::format("chorok energy {} {} --from 24h --step 1h", kind,
-                                          std::string_view(kind) == "vm" ? "web1" : "main"),
+                                          kind == "vm" ? "web1" : "main"),
                    .handler = run_series});
+  }
   all.push_back({.group = "energy",
                  .name = "report",
                  .doc = "Clusters' last 30 days: hosts, pools, VMs, what was saved.",

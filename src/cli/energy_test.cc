@@ -48,7 +48,11 @@ TEST_F(Energy, OfAClusterWithItsCostAndSavings) {
   ran = run({"energy", "host", "host1", "-o", "csv"});
   EXPECT_TRUE(ran.out.starts_with("at,measured,joules,watts")) << ran.out;
   EXPECT_EQ(run({"energy", "vm", "web1", "--from", "yesterday"}).code, 1);
-  EXPECT_EQ(run({"energy", "cluster"}).code, 2);
+  EXPECT_EQ(run({"energy", "vm"}).code, 2);
+  manager.put("clusters", *parse_json(R"({"meta":{"id":"cluster-1","name":"lab"}})"));
+  ran = run({"energy", "cluster"});  // where there is one alone
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(manager.requests().back(), "GET /api/v1/clusters/lab/energy");
 }
 
 TEST_F(Energy, ReportsAPageACluster) {
