@@ -167,9 +167,16 @@ Snapshot& ClusterLoop::marked(Fleet& fleet) {
   Snapshot& snapshot = fleet.snapshot();
   snapshot_ = &snapshot;
   snapshot.settings = brain_.settings;
+  // Where every host that is there has failed lately none is better than another: VMs that are to
+  // run do not wait until one has proven itself.
+  const bool is_choosy = std::ranges::any_of(watches_, [&](const HostWatch& watch) {
+    return watch.phase == HostPhase::kUp && !failed_lately(watch, fleet.now(), settings_.watch);
+  });
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     const HostWatch& watch = watches_[h];
+    const std::int32_t failures = snapshot.hosts[h].recent_failures;
     mark(watch, fleet.now(), settings_.watch, snapshot.hosts[h]);
+    if (!is_choosy && watch.phase == HostPhase::kUp) snapshot.hosts[h].recent_failures = failures;
     if (watch.test.stage != model::WakeStage::kNone)
       snapshot.hosts[h].keep_on = kept_on_by_test(watch.test, brain_.settings.power);
     if (watch.phase == HostPhase::kWaking || watch.phase == HostPhase::kStopping)

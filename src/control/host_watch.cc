@@ -296,8 +296,11 @@ void mark(const HostWatch& watch, Time now, const WatchSettings& settings, Snaps
     std::string& keep = watch.phase == HostPhase::kDown ? host.keep_off : host.keep_on;
     if (keep.empty()) keep = watch.rest_why;
   }
-  if (watch.failed_at != Time{} && now - watch.failed_at < settings.failure_window)
-    host.recent_failures = std::max(host.recent_failures, 1);
+  if (failed_lately(watch, now, settings)) host.recent_failures = std::max(host.recent_failures, 1);
+}
+
+bool failed_lately(const HostWatch& watch, Time now, const WatchSettings& settings) {
+  return watch.failed_at != Time{} && now - watch.failed_at < settings.failure_window;
 }
 
 }  // namespace chorok::control

@@ -55,6 +55,9 @@ WatchStep look(Index index, const model::SnapshotHost& about, const HostSeen& se
 std::optional<Command> switch_host(Index index, const model::SnapshotHost& about, bool on, Time now,
                                    const WatchSettings& settings, HostWatch& watch);
 
+// Within WatchSettings::failure_window.
+bool failed_lately(const HostWatch& watch, Time now, const WatchSettings& settings);
+
 // Writes into the snapshot's host what is known here and cannot be seen.
 void mark(const HostWatch& watch, Time now, const WatchSettings& settings,
           model::SnapshotHost& host);

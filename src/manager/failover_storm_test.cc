@@ -156,8 +156,13 @@ TEST(FailoverStorms, NothingIsLostOrDoubled) {
   if (one > 0) log_to_stderr(LogLevel::kDebug);
   const std::uint64_t first = one > 0 ? one : env("CHOROK_SEED_FIRST", 1);
   const std::uint64_t count = one > 0 ? 1 : env("CHOROK_SEEDS", 20);
+  std::vector<std::uint64_t> seeds;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) seeds.push_back(seed);
+  // Gone through every time. 38: all hosts had failed lately, and a VM waited for a better one.
+  if (one == 0 && count < 38) seeds.push_back(38);
   int failures = 0;
-  for (std::uint64_t seed = first; seed < first + count && failures < 5; ++seed) {
+  for (const std::uint64_t seed : seeds) {
+    if (failures >= 5) break;
     FailoverStorm storm(seed);
     const std::vector<std::string> wrong = storm.run();
     if (wrong.empty()) continue;
