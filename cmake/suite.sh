@@ -6,7 +6,7 @@
 
 TEST_PASSED=0 TEST_FAILED=0 TEST_SKIPPED=0
 # The floors without sockets, processes and hypervisors, whose tests also run with AddressSanitizer and UBSan.
-PURE_PARTS=(base_test crypto_test model_test policy_test scenarios_test sim_test sim_datacenter_test advise_test adapters_memory_test agent_test manager_test)
+PURE_PARTS=(base_test crypto_test model_test policy_test control_test scenarios_test sim_test sim_datacenter_test advise_test adapters_memory_test agent_test manager_test)
 # Beyond this a part hangs; the slowest takes a third of it on two cores.
 PART_TIMEOUT=${PART_TIMEOUT:-900}
 

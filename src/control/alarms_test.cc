@@ -37,7 +37,7 @@ class AlarmConditions : public ::testing::Test {
     return out;
   }
 
-  Time now = Time(1000h * 24 * 365);
+  Time now = Time(100h * 24 * 365);
   Time ca = now + std::chrono::days(3650);
   model::Host host;
   model::Datastore store;
