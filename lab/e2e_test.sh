@@ -188,6 +188,30 @@ used() { get /usage | jq -e --arg vm "$1" "[.vms[] | select(.name == \$vm)][0] |
 jiffies() { lab exec "$2" awk '{ print $14 + $15 }' "/proc/$1/stat"; }                  # PID HOST
 
 # The CPU time of a guest's process over half a minute, by the kernel and by the manager's history.
+in_force() { # VM: its CPU weight that its host has been told, once it is in force
+  get '/clusters/default/use?vms=true' |
+    jq -e --arg n "$1" '[.rows[] | select(.kind == "vm" and .name == $n) | .enforced | select(.in_force and .problem == "") | .shares][0] // empty'
+}
+weight() { lab virsh host1 schedinfo "$(field "$1" .domain)" | sed -n 's/^cpu_shares *: *//p'; }
+weighs() { # VM: 1000 is the kernel's 1024, or its 100 where cgroups are of version 2
+  local told real
+  told=$(in_force "$1") real=$(weight "$1")
+  [ "$real" = $((told * 1024 / 1000)) ] || [ "$real" = $((told / 10)) ]
+}
+pools_are_in_force() {
+  local heavy light
+  vm heavy --host host1 --start --cpu shares=3000
+  vm light --host host1 --start --cpu shares=1000
+  for guest in heavy light; do
+    eventually 60 weighs $guest ||
+      why "$guest: libvirt has '$(weight $guest)', told: $(get '/clusters/default/use?vms=true' | jq -c --arg n $guest '[.rows[] | select(.name == $n) | .enforced]')"
+  done
+  heavy=$(weight heavy) light=$(weight light)
+  [ "$heavy" -gt "$light" ] || why "3000 shares weigh $heavy, 1000 weigh $light"
+  gone heavy
+  gone light
+  echo "3000 shares weigh $heavy, 1000 weigh $light"
+}
 telemetry_is_right() {
   local pid begin before end after mhz counted kernel
   vm measured --host host1 --start
@@ -645,6 +669,7 @@ check "disk: a local one moves along, live" local_disk_moves_along
 check "disk: cold migration" cold_migration
 check "disk: delete takes it along" delete_takes_disks
 check "telemetry: what is counted is what the kernel counts" telemetry_is_right
+check "pools: weights are in force on real hosts" pools_are_in_force
 check "energy: accounts are what the BMCs say" energy_is_what_the_bmcs_say
 check "a dry run gives reasons" dry_run_gives_reasons
 check "maintenance evacuates" maintenance_evacuates

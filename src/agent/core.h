@@ -11,6 +11,7 @@
 #include <list>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 
 #include "agent/entitlements.h"
@@ -78,6 +79,9 @@ class AgentCore {
   // Called when a connection is over, whoever ended it.
   void on_detached(std::function<void(Error)> fn) { detached_ = std::move(fn); }
   void on_welcome(std::function<void(const model::Welcome&)> fn) { welcome_ = std::move(fn); }
+
+  // What a manager may call; a link over the network refuses the rest.
+  static std::span<const std::string_view> methods();
 
   bool connected() const;  // and welcomed
   bool idle() const { return executor_.idle(); }

@@ -11,9 +11,6 @@ namespace chorok::agent {
 namespace {
 
 constexpr std::string_view kPath = "/agent/v1";
-constexpr std::string_view kMethods[] = {"op.start",     "op.cancel",    "config",
-                                         "vm.check",     "cpu.baseline", "stream.open",
-                                         "file.receive", "file.list",    "file.remove"};
 
 // Half of it to one and a half.
 Duration jittered(Duration time) {
@@ -151,7 +148,7 @@ net::Async<std::shared_ptr<net::WebSocket>> Dialer::State::dial() {
 net::awaitable<void> Dialer::State::converse(std::shared_ptr<net::WebSocket> socket) {
   last_complaint.clear();
   auto channel =
-      link::RpcChannel::create(executor, net::websocket_transport(std::move(socket)), kMethods);
+      link::RpcChannel::create(executor, net::websocket_transport(std::move(socket)), AgentCore::methods());
   is_attached = true;
   was_welcomed = false;
   core.attach(channel);

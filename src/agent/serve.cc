@@ -56,6 +56,15 @@ const AgentCore::Method AgentCore::kMethods[] = {
     {"file.remove", &AgentCore::serve_file_remove},
 };
 
+std::span<const std::string_view> AgentCore::methods() {
+  static const auto kNames = [] {
+    std::vector<std::string_view> names;
+    for (const Method& method : kMethods) names.push_back(method.name);
+    return names;
+  }();
+  return kNames;
+}
+
 void AgentCore::serve(Call call) {
   const auto* method = std::ranges::find(kMethods, call.method, &Method::name);
   if (method == std::end(kMethods)) {
