@@ -120,6 +120,14 @@ class Decoder {
   Decoder(const DecodeOptions& options, bool merging) : options_(options), merging_(merging) {}
 
   Result<> value(const Type& type, void* object, const bj::value& in, const Limits& limits) {
+    return value(type, object, in, limits, type.prototype);
+  }
+
+ private:
+  // `defaults`: of a struct, what null makes of its fields; within another struct, what that one
+  // has.
+  Result<> value(const Type& type, void* object, const bj::value& in, const Limits& limits,
+                 const void* defaults) {
     switch (type.kind) {
       case Kind::kBool:
         return boolean(type, object, in);
@@ -135,7 +143,7 @@ class Decoder {
       case Kind::kTime:
         return time(type, object, in);
       case Kind::kStruct:
-        return structure(type, object, in);
+        return structure(type, object, in, defaults);
       case Kind::kList:
         return list(type, object, in, limits);
       case Kind::kMap:
@@ -146,7 +154,6 @@ class Decoder {
     return {};
   }
 
- private:
   std::string pointer() const {
     std::string out;
     for (const std::string& part : path_) out += "/" + part;
@@ -249,7 +256,7 @@ class Decoder {
     return {};
   }
 
-  Result<> structure(const Type& type, void* object, const bj::value& in) {
+  Result<> structure(const Type& type, void* object, const bj::value& in, const void* defaults) {
     if (!in.is_object()) return wrong_kind("an object", in);
     const bj::object& members = in.get_object();
     for (const auto& member : members) {
@@ -259,7 +266,7 @@ class Decoder {
       if (field == nullptr) {
         if (!options_.stored) return unknown_field(type, name);
       } else if (options_.stored || !field->limits.read_only) {
-        TRY(set_field(type, *field, object, member.value()));
+        TRY(set_field(*field, object, member.value(), defaults));
       }
       path_.pop_back();
     }
@@ -272,14 +279,16 @@ class Decoder {
     return {};
   }
 
-  Result<> set_field(const Type& owner, const Field& field, void* object, const bj::value& in) {
+  Result<> set_field(const Field& field, void* object, const bj::value& in, const void* defaults) {
     const Type& type = field.type();
     void* at = field_at(field, object);
+    const void* usual = defaults == nullptr ? nullptr : field_at(field, defaults);
     if (in.is_null() && type.kind != Kind::kOptional) {
       if (field.limits.required && !options_.stored) return bad("may not be null");
-      reset(type, at, owner.prototype == nullptr ? nullptr : field_at(field, owner.prototype));
+      reset(type, at, usual);
       return {};
     }
+    if (type.kind == Kind::kStruct) return structure(type, at, in, usual);
     return value(type, at, in, field.limits);
   }
 

@@ -50,16 +50,16 @@ void append_double(std::string& out, double value) {
   fmt::format_to(std::back_inserter(out), "{}", value);
 }
 
-bool is_default(const Type& type, const Field& field, const void* object) {
-  return type.prototype != nullptr &&
-         equal(field.type(), field_at(field, object), field_at(field, type.prototype));
-}
-
 class Encoder {
  public:
   Encoder(std::string& out, const EncodeOptions& options) : out_(out), options_(options) {}
 
-  void value(const Type& type, const void* object) {
+  void value(const Type& type, const void* object) { value(type, object, type.prototype); }
+
+ private:
+  // `defaults`: of a struct, what it is where nothing is said. Within another struct that is what
+  // the outer one makes of it, which decoding begins with, and not what it would be by itself.
+  void value(const Type& type, const void* object, const void* defaults) {
     switch (type.kind) {
       case Kind::kBool:
         out_ += type.access.get_int(object) != 0 ? "true" : "false";
@@ -90,7 +90,7 @@ class Encoder {
         }
         return;
       case Kind::kStruct:
-        structure(type, object);
+        structure(type, object, defaults);
         return;
       case Kind::kList:
         list(type, object);
@@ -101,8 +101,7 @@ class Encoder {
     }
   }
 
- private:
-  void structure(const Type& type, const void* object) {
+  void structure(const Type& type, const void* object, const void* defaults) {
     open('{');
     for (const Field& field : type.fields) {
       if (field.limits.secret && !options_.secrets) continue;
@@ -111,10 +110,14 @@ class Encoder {
       bool absent = field_type.kind == Kind::kOptional && field_type.access.count(at) == 0;
       // What must be there on reading is there.
       bool sparse = !options_.defaults && !field.limits.required;
-      if (absent || (sparse && is_default(type, field, object))) continue;
+      const void* usual = defaults == nullptr ? nullptr : field_at(field, defaults);
+      if (absent || (sparse && usual != nullptr && equal(field_type, at, usual))) continue;
       next();
       key(field.name);
-      value(field_type, at);
+      if (field_type.kind == Kind::kStruct)
+        value(field_type, at, usual);
+      else
+        value(field_type, at);
     }
     close('}');
   }

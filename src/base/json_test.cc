@@ -55,6 +55,17 @@ struct Car {
   }
 };
 
+struct Garage {
+  Car van = {.doors = 2, .wheels = {}, .labels = {}, .serial = {}, .key = {}};
+  std::vector<Car> others;
+  static const Type& type() {
+    static const Type kType = describe<Garage>("Garage", "Holds.")
+                                  .field("van", &Garage::van, "")
+                                  .field("others", &Garage::others, "");
+    return kType;
+  }
+};
+
 Error error_of(std::string_view text, json::DecodeOptions options = {}) {
   auto decoded = json::decode<Car>(text, options);
   EXPECT_FALSE(decoded) << text;
@@ -154,6 +165,22 @@ TEST(Json, DefaultsAreThoseOfTheStruct) {
   EXPECT_EQ(json::decode<Car>(text)->doors, 0);
   ASSERT_TRUE(json::merge(Car::type(), &car, R"({"doors":null})"));
   EXPECT_EQ(car.doors, 4);
+}
+
+// A struct within another may have other defaults there than by itself: what is left out must be
+// what whoever reads begins with.
+TEST(Json, DefaultsOfAStructWithinAnotherAreTheOuterOnes) {
+  Garage garage;
+  EXPECT_EQ(json::encode(garage, {.defaults = false}), "{}");
+  garage.van.doors = 4;  // as many as a car has that stands by itself
+  const std::string text = json::encode(garage, {.defaults = false});
+  EXPECT_EQ(text, R"({"van":{"doors":4}})");
+  EXPECT_EQ(json::decode<Garage>(text)->van.doors, 4);
+  ASSERT_TRUE(json::merge(Garage::type(), &garage, R"({"van":{"doors":null}})"));
+  EXPECT_EQ(garage.van.doors, 2);
+  // One in a list is by itself.
+  garage.others.emplace_back();
+  EXPECT_EQ(json::encode(garage, {.defaults = false}), R"({"others":[{}]})");
 }
 
 TEST(Json, TimesRoundTrip) {

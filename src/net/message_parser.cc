@@ -26,12 +26,14 @@ std::span<char> ReadBuffer::prepare(std::size_t count) {
 }
 
 void ReadBuffer::release() {
-  if (is_empty()) *this = ReadBuffer();
+  if (is_empty()) take();
 }
 
+// A string that a short one is moved into keeps its memory; one that is swapped away does not.
 std::string ReadBuffer::take() {
   std::string left(view());
-  *this = ReadBuffer();
+  std::string().swap(bytes_);
+  begin_ = end_ = 0;
   return left;
 }
 

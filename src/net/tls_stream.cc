@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "net/idle_buffer.h"
 #include "net/tls.h"
 #include "net/tls_internal.h"
 
@@ -16,10 +17,9 @@ namespace chorok::net {
 
 namespace {
 
-constexpr std::size_t kRecordBytes = 16 * 1024;    // the largest TLS record's plain text
-constexpr std::size_t kFlushBytes = 128 * 1024;    // one write of eight records: few system calls
-constexpr std::size_t kIdleReadBytes = 4 * 1024;   // an idle connection holds one of these
-constexpr std::size_t kBulkReadBytes = 64 * 1024;  // once reads fill the small one
+constexpr std::size_t kRecordBytes = 16 * 1024;  // the largest TLS record's plain text
+constexpr std::size_t kFlushBytes = 128 * 1024;  // one write of eight records: few system calls
+constexpr std::size_t kIdleWriteBytes = 512;     // what is kept for the next record
 
 // The two sides of OpenSSL's BIO.
 struct Wire {
@@ -70,8 +70,7 @@ class TlsStream final : public ByteStream {
       : next_(std::move(next)),
         context_(std::move(context)),
         ssl_(SSL_new(context_.get())),
-        flushed_(next_->executor()),
-        buffer_(kIdleReadBytes, '\0') {
+        flushed_(next_->executor()) {
     BIO* bio = BIO_new(wire_method());
     BIO_set_data(bio, &wire_);
     BIO_set_init(bio, 1);
@@ -171,14 +170,8 @@ class TlsStream final : public ByteStream {
   // Only the reader calls this, and only when OpenSSL has used up what arrived before.
   Async<> fill() {
     if (wire_.is_ended) co_return fail(Code::kUnavailable, peer() + " closed the connection");
-    if (last_read_ == buffer_.size()) {
-      buffer_.resize(kBulkReadBytes);
-    } else if (last_read_ < kIdleReadBytes && buffer_.size() > kIdleReadBytes) {
-      buffer_ = std::string(kIdleReadBytes, '\0');
-    }
-    last_read_ = CO_TRY(co_await next_->read_some(buffer_));
-    wire_.arrived = std::string_view(buffer_).substr(0, last_read_);
-    wire_.is_ended = last_read_ == 0;
+    wire_.arrived = buffer_.take(CO_TRY(co_await next_->read_some(buffer_.next())));
+    wire_.is_ended = wire_.arrived.empty();
     co_return Result<>{};
   }
 
@@ -192,7 +185,7 @@ class TlsStream final : public ByteStream {
       sending_.swap(wire_.to_send);
       auto result = co_await next_->write_all(std::string_view(sending_));
       sending_.clear();
-      if (sending_.capacity() > kRecordBytes && wire_.to_send.empty()) sending_.shrink_to_fit();
+      if (sending_.capacity() > kIdleWriteBytes && wire_.to_send.empty()) sending_.shrink_to_fit();
       is_flushing_ = false;
       flushed_.notify_all();
       if (!result) co_return result;
@@ -228,10 +221,9 @@ class TlsStream final : public ByteStream {
   Wire wire_;
   SslPtr ssl_;
   AsyncEvent flushed_;
-  std::string buffer_;
+  IdleBuffer buffer_;
   std::string sending_;
   bool is_flushing_ = false;
-  std::size_t last_read_ = 0;
   std::shared_ptr<const PeerCertificate> certificate_;
 };
 

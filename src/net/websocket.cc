@@ -11,13 +11,14 @@
 #include <deque>
 #include <optional>
 
+#include "net/idle_buffer.h"
+
 namespace chorok::net {
 
 namespace {
 
-constexpr std::size_t kIdleReadBytes = 4 * 1024;
-constexpr std::size_t kBulkReadBytes = 64 * 1024;
 constexpr std::size_t kWriteBytes = 64 * 1024;
+constexpr std::size_t kIdleWriteBytes = 512;  // what is kept for the next message: most answers fit
 constexpr std::size_t kFragmentsMax = 1024;
 constexpr std::size_t kReasonBytesMax =
     123;  // RFC 6455: a control frame has 125 bytes, the code takes 2
@@ -138,20 +139,14 @@ class WslaySocket final : public WebSocket {
   }
 
   awaitable<void> read() {
-    if (last_read_ == buffer_.size()) {
-      buffer_.resize(buffer_.empty() ? kIdleReadBytes : kBulkReadBytes);
-    } else if (last_read_ < kIdleReadBytes && buffer_.size() > kIdleReadBytes) {
-      buffer_ = std::string(kIdleReadBytes, '\0');
-    }
-    auto count = co_await stream_->read_some(buffer_);
+    auto count = co_await stream_->read_some(buffer_.next());
     is_heard_ = true;
     if (!count) {
       set_error(count.error());
     } else if (*count == 0) {
       set_error({Code::kUnavailable, peer() + " ended the connection without a close", {}});
     } else {
-      last_read_ = *count;
-      arrived_ = std::string_view(buffer_).substr(0, *count);
+      arrived_ = buffer_.take(*count);
     }
   }
 
@@ -270,13 +265,13 @@ class WslaySocket final : public WebSocket {
       write_deadline_.set(settings_.write_timeout);
       auto written = co_await stream_->write_all(std::string_view(out_));
       out_.clear();
-      if (out_.capacity() > kWriteBytes) out_.shrink_to_fit();
       if (!written) {
         set_error(written.error());
         break;
       }
       changed_.notify_all();
     }
+    if (out_.capacity() > kIdleWriteBytes) std::string().swap(out_);
     write_deadline_.clear();
     is_writing_ = false;
     changed_.notify_all();
@@ -333,9 +328,8 @@ class WslaySocket final : public WebSocket {
   WebSocketSettings settings_;
   wslay_event_context_ptr wslay_ = nullptr;
   std::string pending_in_;
-  std::string buffer_;
+  IdleBuffer buffer_;
   std::string_view arrived_;
-  std::size_t last_read_ = 0;
   std::string out_;
   std::deque<WebSocketMessage> messages_;
   AsyncEvent changed_;

@@ -1,8 +1,10 @@
 #include "net/websocket.h"
 
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include "net/http_client.h"
+#include "net/message_parser.h"
 #include "net/test_support.h"
 
 namespace chorok::net {
@@ -126,6 +128,43 @@ TEST_F(WebSocketTest, CarriesTextAndBinaryBothWays) {
     EXPECT_FALSE(client->is_open());
     EXPECT_FALSE(co_await client->send_text("late"));
   }());
+}
+
+// Bytes of the heap in use; sanitizers' allocators do not say.
+std::size_t heap_used() {
+  const struct mallinfo2 heap = ::mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
+
+// A manager holds a thousand of them.
+TEST_F(WebSocketTest, HoldsNothingOfWhatWasSent) {
+  if (heap_used() == 0) GTEST_SKIP() << "this allocator tells nothing";
+  constexpr std::size_t kSockets = 50;
+  std::vector<Ends> open;
+  for (std::size_t i = 0; i < kSockets; ++i) open.push_back(make_ends({}, 1000));
+  run([&]() -> awaitable<void> {
+    std::size_t before = 0;
+    for (const std::size_t bytes : {1, 20'000, 1, 1}) {  // the reader goes back to small ones, too
+      for (Ends& ends : open) {
+        EXPECT_TRUE(co_await ends.client->send_text(std::string(bytes, 'x')));
+        EXPECT_TRUE(co_await ends.server->receive());
+        EXPECT_TRUE(co_await ends.client->flush());
+      }
+      if (before == 0) before = heap_used();
+    }
+    EXPECT_LT(heap_used(), before + kSockets * 3000);
+  }());
+}
+
+TEST(ReadBuffer, GivesItsMemoryBack) {
+  if (heap_used() == 0) GTEST_SKIP() << "this allocator tells nothing";
+  const std::size_t before = heap_used();
+  ReadBuffer buffer;
+  buffer.prepare(1 << 20);
+  EXPECT_GE(heap_used(), before + (1 << 20));
+  buffer.commit(3);
+  EXPECT_EQ(buffer.take().size(), 3u);
+  EXPECT_LT(heap_used(), before + 1000);
 }
 
 TEST_F(WebSocketTest, ManySendersKeepMessagesWhole) {
