@@ -1,13 +1,11 @@
 #include "adapters/sqlite/history_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
+#include "adapters/sqlite/side_file.h"
 #include "base/log.h"
 
 namespace chorok::sqlite {
@@ -43,6 +41,7 @@ constexpr const char* kSchema = R"(
   CREATE INDEX hour_at ON hour(chunk);
   CREATE TABLE progress(only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
                         compacted INTEGER NOT NULL) STRICT;
+  INSERT INTO progress VALUES (1, 0);
 )";
 
 std::int64_t ns(Time at) {
@@ -68,48 +67,15 @@ Slot part_of(const FineUse& use, std::int64_t from, std::int64_t to, std::int64_
   return out;
 }
 
-Result<std::unique_ptr<Db>> open_db(const HistorySettings& settings) {
-  // SQLite would make it readable by everybody; its log takes the mode from it.
-  if (settings.path != ":memory:")
-    if (const int fd = ::open(settings.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); fd >= 0)
-      ::close(fd);
-  auto db = TRY(Db::open(settings.path));
-  TRY(db->run("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA page_size = 4096"));
-  // NORMAL: no fsync a transaction. What a power cut takes was measured in the last seconds.
-  TRY(
-      db->run("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
-              "NORMAL; PRAGMA cache_size = -8192"));
-  const std::int64_t version = TRY(db->integer("PRAGMA user_version"));
-  if (version > kVersion)
-    return fail(Code::kFailedPrecondition,
-                fmt::format("{} was written by a newer Chorok: use that one, or remove the file",
-                            settings.path));
-  if (version == kVersion) {
-    TRY(db->integer("SELECT compacted FROM progress"));
-    return db;
-  }
-  TRY(db->run("BEGIN IMMEDIATE"));
-  TRY(db->run(kSchema));
-  TRY(
-      db->run(fmt::format("INSERT INTO progress VALUES (1, 0); PRAGMA application_id = {}; "
-                          "PRAGMA user_version = {}; COMMIT",
-                          kApplication, kVersion)));
-  return db;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<HistoryFile>> HistoryFile::open(const HistorySettings& settings) {
-  auto db = open_db(settings);
-  const bool damaged = !db && db.error().message.find("damaged") != std::string::npos;
-  if (damaged) {
-    kLog.error("{}; a new one is begun, the old one is {}.damaged", db.error().message,
-               settings.path);
-    std::error_code ignored;
-    for (const char* suffix : {"", "-wal", "-shm"})
-      std::filesystem::rename(settings.path + suffix, settings.path + ".damaged" + suffix, ignored);
-    db = open_db(settings);
-  }
+  auto db = open_side_file({.path = settings.path,
+                            .application = kApplication,
+                            .version = kVersion,
+                            .schema = kSchema,
+                            .probe = "SELECT compacted FROM progress"},
+                           kLog);
   if (!db) return Unexpected(db.error());
   std::unique_ptr<HistoryFile> file(new HistoryFile(settings, std::move(*db)));
   TRY(file->prepare());
@@ -302,6 +268,7 @@ Result<> HistoryFile::drop_old(Time now) {
     const char* table;
     const char* column;
   };
+  bool is_lost = false;
   // Fine rows that are in the buckets are seen twice; then the oldest.
   for (const auto& [table, column] :
        {Tier{"fine", "at"}, Tier{"minute", "chunk"}, Tier{"hour", "chunk"}}) {
@@ -314,8 +281,14 @@ Result<> HistoryFile::drop_old(Time now) {
       if (is_fine && first > ns(compacted_)) break;
       const std::int64_t last = is_fine ? floor_to(first - 1, kHour) + kHour : first;
       TRY(db_->run(fmt::format("DELETE FROM {} WHERE {} <= {}", table, column, last)));
+      is_lost = *table == 'h';
     }
   }
+  if (is_lost)  // what bills are made of
+    kLog.warn(
+        "the history is as large as it may be ({} MiB): its oldest hours are gone before their "
+        "time",
+        settings_.bytes_max >> 20);
   return db_->run("PRAGMA incremental_vacuum(2000)");
 }
 

@@ -1,12 +1,9 @@
 #include "adapters/sqlite/plan_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "adapters/sqlite/pack.h"
+#include "adapters/sqlite/side_file.h"
 #include "base/log.h"
 #include "model/snapshot_text.h"
 
@@ -37,41 +34,15 @@ std::int64_t ns(Time at) {
   return at.time_since_epoch().count();
 }
 
-Result<std::unique_ptr<Db>> open_db(const PlanLogSettings& settings) {
-  // SQLite would make it readable by everybody; its log takes the mode from it.
-  if (settings.path != ":memory:")
-    if (const int fd = ::open(settings.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); fd >= 0)
-      ::close(fd);
-  auto db = TRY(Db::open(settings.path));
-  TRY(db->run("PRAGMA auto_vacuum = INCREMENTAL"));
-  TRY(
-      db->run("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
-              "NORMAL; PRAGMA cache_size = -4096"));
-  const std::int64_t version = TRY(db->integer("PRAGMA user_version"));
-  if (version > kVersion)
-    return fail(Code::kFailedPrecondition,
-                fmt::format("{} was written by a newer Chorok: use that one, or remove the file",
-                            settings.path));
-  if (version == kVersion) return db;
-  TRY(db->run("BEGIN IMMEDIATE"));
-  TRY(db->run(kSchema));
-  TRY(db->run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; COMMIT",
-                          kApplication, kVersion)));
-  return db;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<PlanFile>> PlanFile::open(const PlanLogSettings& settings) {
-  auto db = open_db(settings);
-  if (!db && db.error().message.find("damaged") != std::string::npos) {
-    kLog.error("{}; a new one is begun, the old one is {}.damaged", db.error().message,
-               settings.path);
-    std::error_code ignored;
-    for (const char* suffix : {"", "-wal", "-shm"})
-      std::filesystem::rename(settings.path + suffix, settings.path + ".damaged" + suffix, ignored);
-    db = open_db(settings);
-  }
+  auto db = open_side_file({.path = settings.path,
+                            .application = kApplication,
+                            .version = kVersion,
+                            .schema = kSchema,
+                            .probe = "SELECT count(*) FROM round"},
+                           kLog);
   if (!db) return Unexpected(db.error());
   std::unique_ptr<PlanFile> file(new PlanFile(settings, std::move(*db)));
   TRY(file->count());

@@ -27,7 +27,9 @@ struct SqliteSettings {
   std::size_t max_queued = 50'000;
   std::size_t max_queued_bytes = 128 << 20;
   int backup_pages_per_step = 256;  // 1 MiB: commits wait at most that long for a backup
-  std::int64_t cache_kib = 8 << 10;
+  // The manager holds all records itself and reads none of them again: what is kept of the file
+  // serves the next writes, and the system's own cache has the rest.
+  std::int64_t cache_kib = 2 << 10;
   // Pages in the write-ahead log before they move to the file: SQLite's own default, 4 MB.
   std::int64_t checkpoint_pages = 1000;
   std::int64_t max_pages = 0;  // of 4 KiB; 0: what the file system has
