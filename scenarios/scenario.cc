@@ -52,16 +52,18 @@ class Player {
     }
     if (const Value* set = event.find("set")) return change(*set);
     if (const Value* ask = event.find("ask")) return this->ask(ask->text(), event);
-    return fail(Code::kInvalid, "an event is wait, set or ask");
+    if (const Value* names = event.find("land")) return end_moves(*names, "land", true);
+    if (const Value* names = event.find("fail")) return end_moves(*names, "fail", false);
+    return fail(Code::kInvalid, "an event is wait, set, ask, land or fail");
   }
 
   std::string take_log() { return std::move(log_); }
 
  private:
   static bool known(std::string_view key) {
-    constexpr std::string_view kKeys[] = {"wait",    "set",        "ask",       "lost",
-                                          "vm",      "pool",       "to",        "why",
-                                          "cpu_mhz", "memory_mib", "carry_out", "failures"};
+    constexpr std::string_view kKeys[] = {"wait",      "set",      "ask",   "lost",    "vm",
+                                          "pool",      "to",       "why",   "cpu_mhz", "memory_mib",
+                                          "carry_out", "failures", "begin", "land",    "fail"};
     return std::ranges::find(kKeys, key) != std::end(kKeys);
   }
 
@@ -126,6 +128,7 @@ class Player {
     Plan plan = TRY(plan_for(what, event));
     tell(plan);
     if (event.get("carry_out").boolean()) carry_out(plan);
+    if (event.get("begin").boolean()) begin(plan);
     return {};
   }
 
@@ -154,9 +157,10 @@ class Player {
       const policy::NamedAction& a = shown.actions[i];
       std::string after;
       for (const std::uint32_t before : a.after) after += fmt::format(" {}", before + 1);
-      say("  {}. {}{}{}{}{}: {}: {}", i + 1, name_of(a.kind), a.vm.empty() ? "" : " " + a.vm,
-          a.from.empty() ? "" : " from " + a.from, a.to.empty() ? "" : " to " + a.to,
-          after.empty() ? "" : ", after" + after, name_of(a.why), a.reason);
+      say("  {}. {}{}{}{}{}{}: {}: {}", i + 1, a.recommended ? "recommended: " : "",
+          name_of(a.kind), a.vm.empty() ? "" : " " + a.vm, a.from.empty() ? "" : " from " + a.from,
+          a.to.empty() ? "" : " to " + a.to, after.empty() ? "" : ", after" + after, name_of(a.why),
+          a.reason);
     }
     for (const policy::NamedViolation& v : shown.violations)
       say("  not mended: {}: {}", name_of(v.why), v.text);
@@ -167,22 +171,53 @@ class Player {
 
   void carry_out(const Plan& plan) {
     for (const Action& a : plan.actions) {
+      if (a.recommended) continue;
       if (a.kind == ActionKind::kPowerOn || a.kind == ActionKind::kPowerOff) {
         s_.hosts[a.to].power =
             a.kind == ActionKind::kPowerOn ? model::HostPower::kOn : model::HostPower::kStandby;
         s_.hosts[a.to].power_since = s_.now;
         continue;
       }
-      model::SnapshotVm& vm = s_.vms[a.vm];
-      if (a.kind == ActionKind::kMigrate) {
-        vm.last_moved = s_.now;
-        vm.moved_from = vm.host;
-        vm.cpu_when_moved = vm.cpu_demand.now;
-      }
-      vm.run = model::VmRun::kOn;
-      vm.host = a.to;
+      if (a.kind == ActionKind::kMigrate)
+        moved(a.vm, a.to);
+      else
+        s_.vms[a.vm].host = a.to;
+      s_.vms[a.vm].run = model::VmRun::kOn;
     }
-    if (!plan.actions.empty()) say("  carried out");
+    if (!std::ranges::all_of(plan.actions, &Action::recommended)) say("  carried out");
+  }
+
+  void moved(Index v, Index to) {
+    model::SnapshotVm& vm = s_.vms[v];
+    vm.last_moved = s_.now;
+    vm.moved_from = vm.host;
+    vm.cpu_when_moved = vm.cpu_demand.now;
+    vm.host = to;
+  }
+
+  // Moves that wait for nothing are under way from now on.
+  void begin(const Plan& plan) {
+    for (const Action& a : plan.actions)
+      if (a.kind == ActionKind::kMigrate && a.after.empty() && !a.recommended)
+        s_.operations.push_back({.vm = a.vm, .from = a.from, .to = a.to, .since = s_.now});
+    if (!plan.actions.empty()) say("  begun");
+  }
+
+  // [web1, web2]: their moves end; [] is all of them.
+  Result<> end_moves(const Value& names, std::string_view how, bool arrive) {
+    std::string ended;
+    std::vector<Index> vms;
+    for (const Value& name : names.items()) vms.push_back(TRY(find(s_.vms, name.text(), "VM")));
+    std::erase_if(s_.operations, [&](const model::SnapshotOperation& op) {
+      const bool asked = vms.empty() || std::ranges::find(vms, op.vm) != vms.end();
+      if (op.kind != model::SnapshotOperation::Kind::kMigrate || !asked) return false;
+      ended += " " + s_.vms[op.vm].name;
+      if (arrive) moved(op.vm, op.to);
+      return true;
+    });
+    if (ended.empty()) return fail(Code::kInvalid, fmt::format("no move to {}", how));
+    title(fmt::format("{}{}", how, ended));
+    return {};
   }
 
   Result<> entitle() {
@@ -252,7 +287,8 @@ class Player {
     const policy::Explanation e = TRY(policy::explain(s_, policy::plan_cluster(s_), why));
     for (const std::string& fact : e.facts) say("  {}", fact);
     for (const policy::NamedAction& a : e.actions)
-      say("  {} to {}: {}", name_of(a.kind), a.to, a.reason);
+      say("  {}{} to {}: {}", a.recommended ? "recommended: " : "", name_of(a.kind), a.to,
+          a.reason);
     for (const policy::HostVerdict& v : e.verdicts)
       say("  {}: {}", fmt::join(v.hosts, " "), v.sentence);
     return {};

@@ -16,7 +16,8 @@ struct HostClass {
   std::string name;
   std::string source;  // of the curve
   sim::datacenter::HostType type;
-  std::int32_t count = 0;  // 0: the fewest that carry what is there
+  std::int32_t count = 0;               // 0: the fewest that carry what is there
+  std::vector<std::string> names = {};  // of hosts that there are; beyond them: h0, h1, …
 };
 
 // What a cluster is made of: one class, or several with their counts.

@@ -64,8 +64,8 @@ class Watch {
     }
     for (const model::SnapshotOperation& under_way : snapshot.operations) {
       if (under_way.kind != model::SnapshotOperation::Kind::kMigrate) continue;
-      moves_[under_way.from] = 1;
-      moves_[under_way.to] = 1;
+      for (const model::Index host : {under_way.from, under_way.to})
+        if (host != model::kNone) moves_[host] = 1;
     }
   }
 
@@ -242,12 +242,17 @@ Result<Case> run_case(const AdviceRequest& request, const Cluster& cluster,
   };
   const dc::HonestRun run = TRY(dc::run_honest(traces, world, planner, sink));
   fill(run, period, out);
-  for (std::size_t h = 0; h < run.off_s.size(); ++h)
+  std::vector<std::size_t> named(request.hosts.classes.size());
+  for (std::size_t h = 0; h < run.off_s.size(); ++h) {
+    const std::size_t which = cluster.class_of[h % cluster.class_of.size()];
+    const HostClass& one = request.hosts.classes[which];
+    const std::size_t place = named[which]++;
     out.hosts.push_back(
-        {.name = fmt::format("h{}", h),
-         .host_class = request.hosts.classes[cluster.class_of[h % cluster.class_of.size()]].name,
+        {.name = place < one.names.size() ? one.names[place] : fmt::format("h{}", h),
+         .host_class = one.name,
          .off_hours = run.off_s[h] / 3600,
          .held = watch.held(h)});
+  }
   return out;
 }
 
@@ -259,10 +264,11 @@ Result<void> give_sizes(AdviceRequest& request, std::vector<std::string>& notes)
     if (vm.cpu_mhz > 0 && vm.memory_mib > 0) continue;
     if ((!(vm.cpu_mhz > 0) && !(request.vm_mhz > 0)) ||
         (!(vm.memory_mib > 0) && !(request.vm_memory_mib > 0)))
-      return fail(Code::kInvalid,
-                  fmt::format("{} does not say how large VM {} is; say it for all such VMs with "
-                              "--vm-mhz and --vm-memory",
-                              request.traces.source, vm.name));
+      return fail(
+          Code::kInvalid,
+          fmt::format("{} does not say how large VM {} is; say it for all such VMs, such as "
+                      "--vm-mhz 2000 --vm-memory 1024",
+                      request.traces.source, vm.name));
     if (!(vm.cpu_mhz > 0)) vm.cpu_mhz = request.vm_mhz;
     if (!(vm.memory_mib > 0)) vm.memory_mib = request.vm_memory_mib;
     ++assumed;
@@ -352,7 +358,8 @@ void add_notes(const AdviceRequest& request, Advice& advice) {
   if (advice.days < kWeek)
     advice.notes.push_back(
         "Less than a week was recorded: weekends and month ends may be missing.");
-  if (request.traces.memory.empty())
+  advice.memory_is_known = !request.traces.memory.empty();
+  if (!advice.memory_is_known)
     advice.notes.push_back("Memory in use was not recorded; high is mid.");
   if (advice.always_on.unmet_share > 0)
     advice.notes.push_back(

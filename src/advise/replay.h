@@ -107,8 +107,9 @@ struct Advice {
   double interval_minutes = 0;
   std::vector<ClassUsed> classes;
   std::int32_t hosts = 0;
-  bool hosts_found = false;   // the fewest that carry the sizes; else as stated
-  double tariff_per_kwh = 0;  // what always_on paid in the mean
+  bool memory_is_known = false;  // in use; else high is mid
+  bool hosts_found = false;      // the fewest that carry the sizes; else as stated
+  double tariff_per_kwh = 0;     // what always_on paid in the mean
   std::string currency;
   std::string tariff_source;
   double co2_kg_per_kwh = 0;

@@ -81,6 +81,10 @@ TEST(Advise, MemoryHoldsHostsAndItsUseDoesNot) {
   ASSERT_EQ(mid.hosts[0].held.size(), 1U);
   EXPECT_EQ(mid.hosts[0].held[0].why, Hold::kMemory);
   EXPECT_NEAR(advice->cases[2].saved_kwh, 0.100, 1e-9);
+  EXPECT_THAT(report_of({*advice}).next, ::testing::Contains(HasSubstr("sell it more than once")));
+  // Where nobody knows what is used, high is mid: knowing is what helps.
+  const AdviceReport blind = report_of({advise(steady(2, 0.1, 600, 2)).value()});
+  EXPECT_THAT(blind.next, ::testing::Contains(HasSubstr("Record what they use")));
 }
 
 // Rounds between samples, when a host has woken, count for the time since the round before them.

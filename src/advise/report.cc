@@ -64,7 +64,12 @@ std::string summary_of(const AdviceReport& report) {
   const YearTotal& mid = report.cases[kMid];
   if (mid.year_kwh <= 0 && report.cases[kHigh].year_kwh <= 0)
     return "Nothing would be saved: these hosts are all needed.";
-  std::string out = fmt::format(
+  // A year of a morning is no year: said before the figure, not after it.
+  const double days = std::ranges::min(report.clusters, {}, &Advice::days).days;
+  std::string out = days < kWeekDays ? fmt::format("From {} of samples alone, so with care: ",
+                                                   span_text(days * 1440))
+                                     : std::string();
+  out += fmt::format(
       "Hosts that switch off when nobody needs them would save {} a year: {} of what they draw. "
       "From {} kWh (low) to {} kWh (high), by how careful one is.",
       worth(mid.year_kwh, mid.year_money, report.currency, mid.year_co2_kg),
@@ -101,13 +106,16 @@ std::array<double, 8> held_hours(const std::vector<Advice>& clusters, std::size_
   return hours;
 }
 
-std::string_view about(Hold why) {
+std::string_view about(Hold why, bool memory_is_known) {
   switch (why) {
     case Hold::kDemand:
       return "demand: that is work. Only hosts that do more for a watt would draw less";
     case Hold::kMemory:
-      return "memory that VMs were given, whether they use it or not. Make VMs smaller, put more "
-             "memory into fewer hosts, or sell it more than once (high)";
+      return memory_is_known
+                 ? "memory that VMs were given, whether they use it or not. Make VMs smaller, put "
+                   "more memory into fewer hosts, or sell it more than once (high)"
+                 : "memory that VMs were given, whether they use it or not. Record what they use, "
+                   "to learn whether VMs may be smaller; or put more memory into fewer hosts";
     case Hold::kReserve:
       return "the reserve for a host that may fail. That is its price; larger clusters pay less "
              "for it";
@@ -131,8 +139,10 @@ void say_what_holds(const AdviceReport& report, std::vector<std::string>& next) 
   for (double one : hours) sum += one;
   if (sum <= 0) return;
   const auto most = static_cast<std::size_t>(std::ranges::max_element(hours) - hours.begin());
+  const bool is_known = std::ranges::all_of(report.clusters, &Advice::memory_is_known);
   next.push_back(fmt::format("{} of the time that hosts were on in mid, they were on for {}.",
-                             percent(hours[most] / sum, 0), about(static_cast<Hold>(most))));
+                             percent(hours[most] / sum, 0),
+                             about(static_cast<Hold>(most), is_known)));
 }
 
 void say_what_is_never_needed(const AdviceReport& report, std::vector<std::string>& next) {

@@ -16,6 +16,7 @@
 #include "adapters/meter/hwmon.h"
 #include "adapters/meter/rapl.h"
 #include "adapters/power/driven_meter.h"
+#include "adapters/power/own_standby.h"
 #include "adapters/storage/qemu_img_storage.h"
 #include "agent/files.h"
 #include "agent/join.h"
@@ -137,6 +138,18 @@ class OwnMeters {
   std::vector<std::unique_ptr<ports::PowerMeter>> meters_;
 };
 
+// The kernel would suspend the machine that a slice is part of, and its system shut that down: a
+// slice goes by the hook `poweroff` alone.
+adapters::power::OwnStandbyOptions standby_options(const AgentSettings& settings,
+                                                   const std::string& config) {
+  adapters::power::OwnStandbyOptions options;
+  options.hooks.folder = config + "/hooks.d";
+  if (!settings.simulated_cores) return options;
+  options.suspend.state.clear();
+  options.power_off.clear();
+  return options;
+}
+
 Result<> run_agent(const Arguments& arguments) {
   log_to_stderr(arguments.options.contains("--verbose") ? LogLevel::kDebug : LogLevel::kInfo);
   // One arena a thread is a fifth of the agent's memory, for threads that mostly wait.
@@ -149,7 +162,9 @@ Result<> run_agent(const Arguments& arguments) {
       TRY(adapters::libvirt::LibvirtHypervisor::create(loop, libvirt_options(settings, config)));
   adapters::storage::QemuImgStorage storage(loop);
   const OwnMeters meters(loop, settings);
-  Program program(loop, *hypervisor, storage, settings, config, meters.all());
+  adapters::work::WorkerPool standby_pool(1);
+  adapters::power::OwnStandby standby(loop, standby_pool, standby_options(settings, config));
+  Program program(loop, *hypervisor, storage, settings, config, meters.all(), &standby);
   TRY(program.start());
   loop.on_signals({SIGTERM, SIGINT}, [&](int) {
     notify_systemd("STOPPING=1");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/expiring.h"
 #include "base/json.h"
 
 namespace chorok::agent {
@@ -60,7 +61,17 @@ AgentCore::AgentCore(Loop& loop, ports::Hypervisor& hypervisor, ports::Storage& 
                                     std::move(reply));
           },
           [this] { return executor_.idle(); }),
-      entitlements_(loop, hypervisor, settings_.entitlements) {
+      entitlements_(loop, hypervisor, settings_.entitlements),
+      departure_({.loop = loop,
+                  .hypervisor = hypervisor,
+                  .journal = journal,
+                  .telemetry = telemetry_,
+                  .idle = [this] { return executor_.idle(); },
+                  .hang_up =
+                      [this](std::string why) {
+                        if (session_) drop(session_, Error{Code::kUnavailable, std::move(why), {}});
+                      }},
+                 settings_.departure) {
   take_up_interrupted();
   hypervisor_.subscribe([this, alive = alive_](const std::string& uuid, bool is_connected) {
     if (*alive) hypervisor_changed(uuid, is_connected);
@@ -138,6 +149,13 @@ void AgentCore::report_interrupted(const std::string& id) {
 // ---- Connections
 
 void AgentCore::attach(std::shared_ptr<ports::Channel> channel) {
+  if (departure_.asleep()) {
+    channel->close("this host is suspended");
+    loop_.post([this, alive = alive_] {
+      if (*alive && detached_) detached_(Error{Code::kUnavailable, "this host is suspended", {}});
+    });
+    return;
+  }
   detach("a new connection");
   auto session = std::make_shared<Session>();
   session->channel = std::move(channel);
@@ -160,6 +178,13 @@ void AgentCore::attach(std::shared_ptr<ports::Channel> channel) {
         });
       });
   greeting_.start();
+}
+
+void AgentCore::stop(std::string reason) {
+  Result<> kept = telemetry_.keep();
+  if (kept) kept = journal_.sync();
+  if (!kept) log_.warn("what it has to tell cannot be kept: {}", kept.error().message);
+  detach(std::move(reason));
 }
 
 void AgentCore::detach(std::string reason) {

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 
+#include "agent/departure.h"
 #include "agent/entitlements.h"
 #include "agent/executor.h"
 #include "agent/journal.h"
@@ -59,6 +60,7 @@ struct CoreSettings {
   ObserverSettings observer;
   TelemetrySettings telemetry;
   EntitlementsSettings entitlements;
+  DepartureSettings departure;
 };
 
 // Lives on the loop's thread, and dies before the ports and the journal. Destroying it is what a
@@ -76,6 +78,9 @@ class AgentCore {
   void attach(std::shared_ptr<ports::Channel> channel);
   // Closes the connection; says nothing to on_detached.
   void detach(std::string reason);
+  // The agent's process is about to end: what no manager has taken is on the disk on return, or the
+  // log says why not. Closes the connection, too.
+  void stop(std::string reason);
   // Called when a connection is over, whoever ended it.
   void on_detached(std::function<void(Error)> fn) { detached_ = std::move(fn); }
   void on_welcome(std::function<void(const model::Welcome&)> fn) { welcome_ = std::move(fn); }
@@ -131,7 +136,10 @@ class AgentCore {
   void serve_op_cancel(const std::string& params, ports::Channel::Reply reply);
   void serve_enforce(const std::string& params, ports::Channel::Reply reply);
   void serve_config(const std::string& params, ports::Channel::Reply reply);
+  void serve_host_standby(const std::string& params, ports::Channel::Reply reply);
+  void serve_host_prepare(const std::string& params, ports::Channel::Reply reply);
   void serve_vm_check(const std::string& params, ports::Channel::Reply reply);
+  void serve_vm_dirty_rate(const std::string& params, ports::Channel::Reply reply);
   void serve_cpu_baseline(const std::string& params, ports::Channel::Reply reply);
   void serve_stream_open(const std::string& params, ports::Channel::Reply reply);
   void serve_file_receive(const std::string& params, ports::Channel::Reply reply);
@@ -165,6 +173,7 @@ class AgentCore {
   Observer observer_;
   Telemetry telemetry_;
   Entitlements entitlements_;
+  Departure departure_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   FlowRoot greeting_;
   std::list<FlowRoot> settling_;

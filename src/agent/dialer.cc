@@ -147,8 +147,8 @@ net::Async<std::shared_ptr<net::WebSocket>> Dialer::State::dial() {
 
 net::awaitable<void> Dialer::State::converse(std::shared_ptr<net::WebSocket> socket) {
   last_complaint.clear();
-  auto channel =
-      link::RpcChannel::create(executor, net::websocket_transport(std::move(socket)), AgentCore::methods());
+  auto channel = link::RpcChannel::create(executor, net::websocket_transport(std::move(socket)),
+                                          AgentCore::methods());
   is_attached = true;
   was_welcomed = false;
   core.attach(channel);

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "agent/flow.h"
+#include "base/expiring.h"
 #include "base/json.h"
 
 namespace chorok::agent {
@@ -106,9 +107,14 @@ void Entitlements::pump() {
 }
 
 void Entitlements::finished(const Job& job, Result<std::vector<std::string>> result) {
-  // Not there or not running: it is told again when it is.
+  // Not there or not running: it is told again when it is. Of the end of what kept it from it now
+  // (a job, libvirtd that was away) nothing may ever tell.
   const bool later = !result && (result.error().code == Code::kNotFound ||
                                  result.error().code == Code::kFailedPrecondition);
+  if (!result && result.error().code != Code::kNotFound && vms_.contains(job.uuid))
+    loop_.after(settings_.retry, [this, uuid = job.uuid, alive = alive_] {
+      if (*alive) changed(uuid);
+    });
   if (!result && !later) {
     log_.warn("VM {} does not get what it is entitled to: {}", job.uuid, result.error().message);
     result = std::vector<std::string>{result.error().message};

@@ -2,8 +2,8 @@
 // soon as it comes, and again for every VM that starts, arrives, or was changed by something else.
 // It survives the agent, so that a guest which starts while no manager is there gets it as well.
 //
-// Lives on the loop's thread. Nothing ticks: it works when it is told something, or libvirt says
-// that something changed.
+// Lives on the loop's thread. Nothing ticks: it works when it is told something, when libvirt says
+// that something changed, and again a little later where it could not.
 #pragma once
 
 #include <deque>
@@ -23,6 +23,7 @@ namespace chorok::agent {
 struct EntitlementsSettings {
   Duration settle = std::chrono::milliseconds(200);  // changes within it are one
   Duration timeout = std::chrono::seconds(30);       // of one VM
+  Duration retry = std::chrono::seconds(5);          // of one that could not be seen to
   int side_by_side = 4;             // so that operations find a free worker of libvirt's
   JournalMedium* medium = nullptr;  // where it is kept; null: in memory only
 };

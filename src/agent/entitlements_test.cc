@@ -97,6 +97,29 @@ TEST_F(EntitlementsTest, WhatIsKeptAndDamagedIsWaitedFor) {
   EXPECT_EQ(shares(a), 400);
 }
 
+TEST_F(EntitlementsTest, WhatCouldNotBeIsTriedAgainThoughNothingChanges) {
+  const auto a = running_vm("a");
+  settle();
+  cluster.world.faults().script("hypervisor.enforce", "", sim::Fault::kUnknownBefore);
+  const auto answer = tell(1, {enforcement(a, 1500)});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->problems.size(), 1);
+  EXPECT_EQ(shares(a), -1);
+  settle(seconds(6));
+  EXPECT_EQ(shares(a), 1500);
+}
+
+TEST_F(EntitlementsTest, WhatADomainWasTooBusyForIsTriedAgain) {
+  const auto a = running_vm("a");
+  settle();
+  // kFailedPrecondition, as libvirt says while a job has the domain.
+  cluster.world.faults().script("hypervisor.enforce", "", sim::Fault::kErrorBefore);
+  ASSERT_TRUE(tell(1, {enforcement(a, 1500)}));
+  EXPECT_EQ(shares(a), -1);
+  settle(seconds(6));
+  EXPECT_EQ(shares(a), 1500);
+}
+
 TEST_F(EntitlementsTest, AFullDiskDoesNotHinderIt) {
   const auto a = running_vm("a");
   entitlements_medium.full = true;

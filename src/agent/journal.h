@@ -76,6 +76,8 @@ class Journal {
   // Keeps the result in memory even when it cannot be written.
   void finish(model::OpDone done);
   void acknowledge(const std::string& id);
+  // On return all of it survives the machine, too: its power is about to go.
+  Result<> sync() { return medium_.append({}, true); }
 
   const Entry* find(const std::string& id) const;
   const Entries& entries() const { return entries_; }

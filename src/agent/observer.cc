@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "agent/flow.h"
+#include "base/expiring.h"
 #include "base/json.h"
 
 namespace chorok::agent {

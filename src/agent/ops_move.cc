@@ -225,6 +225,16 @@ Flow<Result<model::MigrationStats>> move_stopped(OpRun& run, const StorageMove& 
   co_return model::MigrationStats{};
 }
 
+// Half a minute for an earlier migration of the same VM to be over.
+constexpr int kBusyTriesMax = 30;
+constexpr Duration kBusyPause = std::chrono::seconds(1);
+
+Flow<Result<model::MigrationStats>> migrate_once(OpRun& run, const ports::MigrateRequest& request) {
+  co_return co_await callback<Result<model::MigrationStats>>([&](auto done) {
+    run.hypervisor().migrate(run.uuid(), request, reporter(run), std::move(done));
+  });
+}
+
 }  // namespace
 
 OpFlow run_migrate(OpRun& run) {
@@ -240,12 +250,19 @@ OpFlow run_migrate(OpRun& run) {
                    fmt::format("'{}' runs: stop it first, or move it live", run.vm().name));
   if (run.cancelled()) co_return fail(Code::kCancelled, "cancelled before it began");
   run.on_cancel([&run] { abort_job(run); });
-  auto stats = co_await callback<Result<model::MigrationStats>>([&](auto done) {
-    run.hypervisor().migrate(run.uuid(), request, reporter(run), std::move(done));
-  });
-  if (!stats) {
+  auto stats = co_await migrate_once(run, request);
+  // What an agent had begun that was killed may still be coming to its end, or have begun late:
+  // judging stops it.
+  for (int tries = 1; !stats; ++tries) {
+    const bool is_busy = stats.error().code == Code::kConflict;
     Error error = co_await judge(run, before, std::move(stats).error());
-    co_return Unexpected(std::move(error));
+    if (!is_busy || error.code != Code::kConflict || tries == kBusyTriesMax)
+      co_return Unexpected(std::move(error));
+    co_await callback<bool>([&](Done<bool> then) {
+      run.loop().after(kBusyPause, [then = std::move(then)]() mutable { then(true); });
+    });
+    if (run.cancelled()) co_return fail(Code::kCancelled, "cancelled; it runs on here");
+    stats = co_await migrate_once(run, request);
   }
   complete_stats(run, request, *stats);
   co_return model::TaskResult{.migration = std::move(*stats)};

@@ -57,6 +57,26 @@ TEST_F(Moves, ReportsProgressAtMostTwiceASecond) {
   EXPECT_EQ(manager.progress.front().id, op.id);
 }
 
+// libvirt goes on with what an agent had asked for that was killed, and may begin with it late.
+TEST_F(Moves, AMigrationThatADeadAgentBeganIsStoppedFirst) {
+  model::VmTarget web = running_vm("web");
+  ASSERT_TRUE(cluster.world.set_load(web.uuid, {.dirty_mib_s = 50}));
+  auto dead = cluster.world.open_hypervisor(0);
+  ports::MigrateRequest request;
+  request.target_uri = cluster.world.host(1).uri();
+  request.settings.bandwidth_mib_s = 1;
+  std::optional<Result<model::MigrationStats>> ended;
+  dead->migrate(web.uuid, request, nullptr,
+                [&](Result<model::MigrationStats> r) { ended = std::move(r); });
+  settle(seconds(2));
+  ASSERT_FALSE(ended);
+  model::OpDone done = finish(migration(web));
+  expect_ok(done);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->error().code, Code::kCancelled);
+  EXPECT_EQ(cluster.see(1, web.uuid)->state, VmState::kOn);
+}
+
 TEST_F(Moves, ACancelledMigrationLeavesTheVmWhereItWas) {
   model::VmTarget web = running_vm("web");
   model::Operation op = migration(web);

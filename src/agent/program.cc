@@ -78,19 +78,20 @@ std::string boot_id() {
 
 Program::Program(net::AsioLoop& loop, ports::Hypervisor& hypervisor, ports::Storage& storage,
                  AgentSettings settings, std::string config_folder,
-                 std::vector<ports::PowerMeter*> meters)
+                 std::vector<ports::PowerMeter*> meters, ports::HostStandby* standby)
     : loop_(loop),
       hypervisor_(hypervisor),
       storage_(storage),
       settings_(std::move(settings)),
       config_folder_(std::move(config_folder)),
-      meters_(std::move(meters)) {}
+      meters_(std::move(meters)),
+      standby_(standby) {}
 
 Program::~Program() = default;
 
 void Program::stop() {
   dialer_.reset();
-  core_->detach("the agent stops");
+  core_->stop("the agent stops");
   write_status(false, "the agent was stopped");
 }
 
@@ -111,6 +112,7 @@ Result<> Program::start() {
   core.telemetry.medium = spool_.get();
   core.entitlements.medium = entitlements_.get();
   core.telemetry.meters = meters_;
+  core.departure.host = standby_;
   const AgentIdentity identity{.host = settings_.host,
                                .boot_id = boot_id(),
                                .version = CHOROK_VERSION,

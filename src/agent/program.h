@@ -16,10 +16,10 @@ namespace chorok::agent {
 // Everything above the two adapters. Guests never notice that it stops.
 class Program {
  public:
-  // `meters`: the host's own; they outlive it.
+  // `meters`: the host's own. `standby`: how it goes to standby; null: it cannot. They outlive it.
   Program(net::AsioLoop& loop, ports::Hypervisor& hypervisor, ports::Storage& storage,
           AgentSettings settings, std::string config_folder,
-          std::vector<ports::PowerMeter*> meters = {});
+          std::vector<ports::PowerMeter*> meters = {}, ports::HostStandby* standby = nullptr);
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -39,6 +39,7 @@ class Program {
   AgentSettings settings_;
   std::string config_folder_;
   std::vector<ports::PowerMeter*> meters_;
+  ports::HostStandby* standby_;
   Log log_{"agent"};
   std::unique_ptr<JournalMedium> medium_;
   std::unique_ptr<Journal> journal_;

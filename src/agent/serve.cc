@@ -48,7 +48,10 @@ const AgentCore::Method AgentCore::kMethods[] = {
     {"op.cancel", &AgentCore::serve_op_cancel},
     {"config", &AgentCore::serve_config},
     {"enforce", &AgentCore::serve_enforce},
+    {"host.standby", &AgentCore::serve_host_standby},
+    {"host.prepare", &AgentCore::serve_host_prepare},
     {"vm.check", &AgentCore::serve_vm_check},
+    {"vm.dirty_rate", &AgentCore::serve_vm_dirty_rate},
     {"cpu.baseline", &AgentCore::serve_cpu_baseline},
     {"stream.open", &AgentCore::serve_stream_open},
     {"file.receive", &AgentCore::serve_file_receive},
@@ -94,6 +97,9 @@ void AgentCore::serve_op_start(const std::string& params, Reply reply) {
     });
     return;
   }
+  if (departure_.under_way())
+    return reply(fail(Code::kFailedPrecondition,
+                      "this host goes to standby, or its power is about to be taken"));
   if (auto begun = journal_.begin(*operation); !begun) return reply(Unexpected(begun.error()));
   log_.info("operation {}: {} of '{}'", operation->id, name_of(operation->kind),
             operation->args.vm.name);
@@ -125,6 +131,22 @@ void AgentCore::serve_enforce(const std::string& params, Reply reply) {
   entitlements_.take(std::move(*request), answer_with<model::EnforceAnswer>(std::move(reply)));
 }
 
+void AgentCore::serve_host_standby(const std::string& params, Reply reply) {
+  auto request = take_params<model::StandbyRequest>(params, reply);
+  if (!request) return;
+  if (auto term = journal_.accept_term(request->term); !term)
+    return reply(Unexpected(term.error()));
+  departure_.ask(*request, std::move(reply));
+}
+
+void AgentCore::serve_host_prepare(const std::string& params, Reply reply) {
+  auto request = take_params<model::PrepareRequest>(params, reply);
+  if (!request) return;
+  if (auto term = journal_.accept_term(request->term); !term)
+    return reply(Unexpected(term.error()));
+  departure_.prepare(*request, std::move(reply));
+}
+
 void AgentCore::serve_vm_check(const std::string& params, Reply reply) {
   auto request = take_params<model::CheckRequest>(params, reply);
   if (!request) return;
@@ -139,6 +161,16 @@ void AgentCore::serve_vm_check(const std::string& params, Reply reply) {
                                  std::ranges::move(*more, std::back_inserter(found.problems));
                                  reply(json::encode(found, kWire));
                                });
+}
+
+void AgentCore::serve_vm_dirty_rate(const std::string& params, Reply reply) {
+  auto request = take_params<model::DirtyRateRequest>(params, reply);
+  if (!request) return;
+  telemetry_.measure_dirty_rate(std::move(request->uuid), request->window,
+                                [reply = std::move(reply)](Result<double> mib_s) mutable {
+                                  if (!mib_s) return reply(Unexpected(std::move(mib_s).error()));
+                                  reply(json::encode(model::DirtyRateAnswer{*mib_s}, kWire));
+                                });
 }
 
 void AgentCore::serve_cpu_baseline(const std::string& params, Reply reply) {

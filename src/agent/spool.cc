@@ -26,6 +26,7 @@ model::HostSample merge_samples(const model::HostSample& earlier, model::HostSam
     later.vms.back().ended = true;
   }
   later.merged += earlier.merged + 1;
+  later.resumed |= earlier.resumed;
   return later;
 }
 
@@ -106,6 +107,13 @@ void Spool::write_new() {
   if (!done) return;  // tried again with the next one
   unwritten_ = 0;
   on_disk_ = true;
+}
+
+Result<> Spool::keep() {
+  if (medium_ == nullptr || waiting_.empty()) return {};
+  write_new();
+  if (unwritten_ > 0) return fail(Code::kExhausted, "samples cannot be written");
+  return medium_->append({}, true);
 }
 
 void Spool::rewrite() {

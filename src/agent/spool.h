@@ -1,7 +1,7 @@
 // Samples that the manager has not taken yet, oldest first. While it takes them at once nothing is
 // written to disk; what waits longer is, so that it outlives the agent (not the machine: a crash
-// loses what was never sent). Bounded: when it is full, two old samples become one. Counters only
-// grow, so that costs resolution and no consumption.
+// loses what was never sent, one that goes to standby does not). Bounded: when it is full, two old
+// samples become one. Counters only grow, so that costs resolution and no consumption.
 #pragma once
 
 #include <deque>
@@ -30,6 +30,8 @@ class Spool {
   explicit Spool(JournalMedium* medium, SpoolSettings settings = {});
 
   void add(const model::HostSample& sample);
+  // On return what waits survives the machine, too. kExhausted: the disk is full.
+  Result<> keep();
   bool empty() const { return waiting_.empty(); }
   std::size_t size() const { return waiting_.size(); }
 

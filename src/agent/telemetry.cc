@@ -5,11 +5,13 @@
 #include <algorithm>
 
 #include "agent/flow.h"
+#include "base/expiring.h"
 #include "base/json.h"
 
 namespace chorok::agent {
 namespace {
 
+constexpr std::size_t kDirtyWaitMax = 8;  // of one VM, behind the one that is measured
 // A beat that comes a moment early is not waited past.
 constexpr Duration kSlack = std::chrono::milliseconds(500);
 
@@ -102,6 +104,17 @@ void Telemetry::gathered() {
   Result<model::HostSample> sample = std::move(*statistics_);
   if (sample) sample->power = std::move(readings_);
   measured(std::move(sample));
+  for (Done<Result<>>& done : std::exchange(flushing_, {})) done(spool_.keep());
+}
+
+void Telemetry::flush(Done<Result<>> done) {
+  flushing_.push_back(std::move(done));
+  measure();
+}
+
+void Telemetry::resumed() {
+  resumed_ = true;
+  dirty_.clear();
 }
 
 void Telemetry::measured(Result<model::HostSample> sample) {
@@ -113,7 +126,9 @@ void Telemetry::measured(Result<model::HostSample> sample) {
   std::erase_if(dirty_, [&](const auto& entry) {
     return std::ranges::find(sample->vms, entry.first, &model::VmSample::uuid) == sample->vms.end();
   });
+  lives_.clear();
   for (model::VmSample& vm : sample->vms) {
+    lives_[vm.uuid] = vm.life;
     auto rate = dirty_.find(vm.uuid);
     if (rate == dirty_.end() || rate->second.life != vm.life) continue;
     vm.dirty_known = true;
@@ -124,6 +139,7 @@ void Telemetry::measured(Result<model::HostSample> sample) {
   const auto milliseconds =
       std::chrono::duration_cast<std::chrono::milliseconds>(sample->uptime).count();
   last_sequence_ = std::max(last_sequence_ + 1, static_cast<std::uint64_t>(milliseconds));
+  sample->resumed = std::exchange(resumed_, false);
   std::vector<model::VmSample> rest = std::move(sample->vms);
   for (std::size_t at = 0;; at += settings_.vms_per_sample) {
     const std::size_t end = std::min(rest.size(), at + settings_.vms_per_sample);
@@ -137,16 +153,17 @@ void Telemetry::measured(Result<model::HostSample> sample) {
     spool_.add(*sample);
     if (sample->more) power.swap(sample->power);
     if (!sample->more) break;
+    sample->resumed = false;
     ++last_sequence_;
   }
   send();
   sample->vms = std::move(rest);
-  measure_dirty_rate(*sample);
+  measure_next_dirty_rate(*sample);
 }
 
 // One VM after the other, one a sample.
-void Telemetry::measure_dirty_rate(const model::HostSample& sample) {
-  if (measuring_dirty_ || !quiet_()) return;
+void Telemetry::measure_next_dirty_rate(const model::HostSample& sample) {
+  if (!dirty_measured_.empty() || !quiet_()) return;
   const model::VmSample* next = nullptr;
   const model::VmSample* first = nullptr;
   for (const model::VmSample& vm : sample.vms) {
@@ -157,16 +174,31 @@ void Telemetry::measure_dirty_rate(const model::HostSample& sample) {
   if (next == nullptr) next = first;
   if (next == nullptr) return;
   last_dirty_ = next->uuid;
-  measuring_dirty_ = true;
+  measure_dirty_rate(next->uuid, settings_.dirty_window, [](Result<double>) {});
+}
+
+void Telemetry::measure_dirty_rate(std::string uuid, Duration window, Done<Result<double>> done) {
+  const auto [measured, is_first] = dirty_measured_.try_emplace(uuid);
+  if (!is_first) {
+    if (measured->second.size() >= kDirtyWaitMax)
+      return done(fail(Code::kUnavailable, "many ask for its dirty rate at once; ask again"));
+    return measured->second.push_back({window, std::move(done)});
+  }
+  const auto life = lives_.find(uuid);
+  const std::uint64_t known = life == lives_.end() ? 0 : life->second;
+  auto finish = [this, uuid, known, alive = alive_,
+                 done = std::move(done)](Result<double> rate) mutable {
+    if (!*alive) return;
+    std::vector<DirtyAsk> waiting = std::exchange(dirty_measured_[uuid], {});
+    dirty_measured_.erase(uuid);
+    if (rate && known != 0) dirty_[uuid] = {known, *rate};
+    done(std::move(rate));
+    // The first of them measures anew, the others wait for that one.
+    for (DirtyAsk& each : waiting) measure_dirty_rate(uuid, each.window, std::move(each.done));
+  };
   hypervisor_.dirty_rate(
-      next->uuid, settings_.dirty_window,
-      expiring<double>(
-          loop_, settings_.dirty_window + settings_.timeout, "libvirt",
-          [this, uuid = next->uuid, life = next->life, alive = alive_](Result<double> rate) {
-            if (!*alive) return;
-            measuring_dirty_ = false;
-            if (rate) dirty_[uuid] = {life, *rate};
-          }));
+      uuid, window,
+      expiring<double>(loop_, window + settings_.timeout, "libvirt", std::move(finish)));
 }
 
 void Telemetry::send() {

@@ -50,9 +50,23 @@ class Telemetry {
   void on_beat(bool vms_run);
   // Something about the host's VMs changed.
   void changed();
+  // Measures once more, tells it, and has on the disk what was not taken by then: the host is about
+  // to go. kExhausted: the disk is full.
+  void flush(Done<Result<>> done);
+  // The same of what was measured already, on return.
+  Result<> keep() { return spool_.keep(); }
+  // At once, or after the one that is measured now, for somebody who asks; the next sample tells it
+  // too. kUnavailable: too many ask. Otherwise errors are the hypervisor's.
+  void measure_dirty_rate(std::string uuid, Duration window, Done<Result<double>> done);
+  // The host has slept: what it counts from here on says nothing of that time.
+  void resumed();
   const Spool& spool() const { return spool_; }
 
  private:
+  struct DirtyAsk {
+    Duration window{};
+    Done<Result<double>> done;
+  };
   struct Dirty {
     std::uint64_t life = 0;
     double mib_s = 0;
@@ -63,7 +77,7 @@ class Telemetry {
   void read_meters();
   void gathered();
   void measured(Result<model::HostSample> sample);
-  void measure_dirty_rate(const model::HostSample& sample);
+  void measure_next_dirty_rate(const model::HostSample& sample);
   void send();
   void answered(const Spool::Batch& batch, const Result<std::string>& answer);
   Duration uptime() const { return last_uptime_ + (loop_.now() - last_sample_); }
@@ -82,6 +96,8 @@ class Telemetry {
   std::uint64_t session_ = 0;
   bool sending_ = false;
   bool measuring_ = false;
+  bool resumed_ = false;  // and no sample has said so yet
+  std::vector<Done<Result<>>> flushing_;
   // Of the sample that is being measured: what it waits for.
   std::size_t awaited_ = 0;
   std::optional<Result<model::HostSample>> statistics_;
@@ -92,8 +108,9 @@ class Telemetry {
   Duration last_uptime_{};
   std::uint64_t last_sequence_ = 0;
   TimerId alone_ = 0;  // without a manager there is no beat to ride on
-  bool measuring_dirty_ = false;
-  std::string last_dirty_;  // UUID of the VM whose turn it was
+  std::map<std::string, std::vector<DirtyAsk>> dirty_measured_;  // now, by UUID
+  std::map<std::string, std::uint64_t> lives_;                   // of the VMs of the last sample
+  std::string last_dirty_;                                       // UUID of the VM whose turn it was
   std::map<std::string, Dirty> dirty_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -46,6 +46,35 @@ TEST_F(TelemetryTest, SaysWhatTheHostAndItsVmsUse) {
   expect_ascending();
 }
 
+TEST_F(TelemetryTest, MeasuresADirtyRateWhenAsked) {
+  connect();
+  model::VmTarget web = running_vm("web"), off = vm("off");
+  expect_ok(run(model::OpKind::kDefine, off));
+  settle(seconds(3));
+  const auto rate = [&](const std::string& uuid, Duration window) {
+    return ask("vm.dirty_rate", json::encode(model::DirtyRateRequest{uuid, window}));
+  };
+  const Time began = cluster.loop.now();
+  const auto answer = rate(web.uuid, seconds(2));
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(json::decode<model::DirtyRateAnswer>(*answer)->mib_s, 20);
+  EXPECT_GE(cluster.loop.now() - began, seconds(2));
+  EXPECT_EQ(rate(off.uuid, seconds(1)).error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(rate(web.uuid, seconds(0)).error().code, Code::kInvalid);
+  // Many at once: one after the other, and not without end.
+  std::vector<Result<std::string>> answers;
+  const Time asked = cluster.loop.now();
+  for (int i = 0; i < 12; ++i)
+    manager.channel->call("vm.dirty_rate",
+                          json::encode(model::DirtyRateRequest{web.uuid, seconds(2)}), seconds(40),
+                          [&](Result<std::string> said) { answers.push_back(std::move(said)); });
+  cluster.loop.advance_until([&] { return answers.size() == 12; }, minutes(2));
+  ASSERT_EQ(answers.size(), 12u);
+  EXPECT_EQ(std::ranges::count_if(answers, [](const auto& each) { return !each; }), 3);
+  EXPECT_EQ(answers[0].error().code, Code::kUnavailable);
+  EXPECT_GE(cluster.loop.now() - asked, seconds(18));
+}
+
 // A meter of the host itself: counts ten watts, or cannot be read, or never answers.
 struct CountingMeter final : ports::PowerMeter {
   explicit CountingMeter(Loop& l) : loop(l) {}

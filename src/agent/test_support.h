@@ -111,6 +111,7 @@ class AgentTest : public ::testing::Test {
     settings.telemetry.medium = &telemetry_medium;
     settings.entitlements.medium = &entitlements_medium;
     settings.telemetry.meters = meters;
+    settings.departure.host = standby;
     core = std::make_unique<AgentCore>(
         cluster.loop, *hypervisor, *storage, *journal,
         AgentIdentity{
@@ -210,6 +211,7 @@ class AgentTest : public ::testing::Test {
   TestManager manager;
   std::shared_ptr<sim::MemoryLink> link;
   std::vector<ports::PowerMeter*> meters;  // from the next boot() on
+  ports::HostStandby* standby = nullptr;   // so is this
   std::unique_ptr<AgentCore> core;
   int last_operation = 0;
 };

@@ -225,6 +225,13 @@ Result<Recorded> read_origin(Session& session, const Invocation& call, const Ori
 
 Result<int> advise_samples(Session& session, const Invocation& call) {
   const std::vector<Origin> origins = origins_of(call);
+  for (const Origin& origin : origins)
+    if (origin.kind == Origin::Kind::kPrometheus && !origin.name.starts_with("http://") &&
+        !origin.name.starts_with("https://"))
+      return usage_fail(fmt::format("'{}' is no address of a Prometheus: write "
+                                    "prometheus:http://metrics:9090",
+                                    origin.name),
+                        "--from");
   const advise::Prices prices = TRY(read_prices(call));
   const std::vector<advise::Hosts> hosts = TRY(read_hosts(call, origins.size()));
   std::vector<advise::Advice> clusters;

@@ -33,6 +33,7 @@ advise::Hosts hosts_of(const model::Snapshot& snapshot) {
     });
     if (alike != hosts.classes.end()) {
       ++alike->count;
+      alike->names.push_back(host.name);
       continue;
     }
     hosts.classes.push_back(
@@ -44,7 +45,8 @@ advise::Hosts hosts_of(const model::Snapshot& snapshot) {
                   .cores = host.cores,
                   .memory_mib = host.capacity.memory,
                   .curve = curve},
-         .count = 1});
+         .count = 1,
+         .names = {host.name}});
   }
   return hosts;
 }

@@ -122,6 +122,10 @@ TEST(AdviseSources, APrometheusThatHasNothingSaysWhatItNeeds) {
   Server garbage([](const net::Request&) { return net::Response::json("[1, {"); });
   ran = run_with(terminal, {"advise", "--from", "prometheus:" + garbage.url});
   EXPECT_EQ(ran.code, 1);
+  ran = run_with(terminal, {"advise", "--from", "prometheus:garbage"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("prometheus:http://metrics:9090"));
+  EXPECT_THAT(ran.err, HasSubstr("(--from)"));
 }
 
 constexpr std::string_view kSnapshot =
@@ -158,6 +162,10 @@ TEST(AdviseSources, AClusterIsReplayedOnItsOwnHosts) {
   EXPECT_EQ(cluster.get("vms").integer(), 1) << "a VM that never ran is not in it";
   EXPECT_EQ(cluster.get("hosts").integer(), 3);
   EXPECT_EQ(cluster.get("classes/0/source").text(), "measured by these hosts' own meters");
+  EXPECT_EQ(cluster.get("cases/1/hosts/0/name").text(), "h1") << "as the snapshot calls them";
+  EXPECT_EQ(cluster.get("cases/1/hosts/2/name").text(), "h3");
+  EXPECT_THAT(std::string(advice.get("summary").text()),
+              ::testing::StartsWith("From 23.0 h of samples alone, so with care: "));
   // 23 hours, since the first interval is not judged, of three hosts at 50 W and more; the VM's
   // 1250 of 20000 MHz are 3.1 W.
   EXPECT_NEAR(cluster.get("always_on/energy_kwh").number(), 23 * (3 * 0.050 + 0.003125), 0.001);

@@ -54,6 +54,8 @@ TEST_F(AlarmsCli, WhatIsOverIsShownOnDemand) {
 TEST_F(AlarmsCli, AcknowledgeAndClear) {
   ASSERT_EQ(run({"alarm", "acknowledge", "alarm-1"}).code, 0);
   EXPECT_THAT(last(), HasSubstr("POST /api/v1/alarms/alarm-1/acknowledge"));
+  ASSERT_EQ(run({"alarm", "ack", "alarm-1"}).code, 0);
+  EXPECT_THAT(last(), HasSubstr("POST /api/v1/alarms/alarm-1/acknowledge"));
   ASSERT_EQ(run({"alarm", "clear", "alarm-1"}).code, 0);
   EXPECT_THAT(last(), HasSubstr("POST /api/v1/alarms/alarm-1/clear"));
   EXPECT_EQ(run({"alarm", "clear"}).code, exit_code::kUsage);
@@ -80,6 +82,58 @@ TEST_F(AlarmsCli, RecommendationsAreDecided) {
   EXPECT_THAT(last(), HasSubstr(R"(/recommendations/ignore {"all":true})"));
   EXPECT_EQ(run({"cluster", "apply"}).code, exit_code::kUsage);
   EXPECT_EQ(run({"cluster", "apply", "rec-1-2-3", "--all"}).code, exit_code::kUsage);
+}
+
+TEST_F(AlarmsCli, RecommendationsAreToldInUnitsOfPeople) {
+  const Ran ran = run({"cluster", "recommendations", "lab"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "round 7, 30 s ago\n\n"
+            "rec-1-7-1  open  priority 3  migrate web1 from host1 to host2\n"
+            "    consolidate: web1 100 MHz to host2\n"
+            "    gains 63.33 Wh over 30 min (126.7 W), costs 1.00 Wh, expires in 4 min\n"
+            "rec-1-7-2  open  priority 3  switch host1 off\n"
+            "    consolidate: host1 draws 100 W\n"
+            "    gains 63.33 Wh over 30 min (126.7 W), costs 5.56 Wh, after rec-1-7-1, expires in "
+            "4 min\n"
+            "rec-1-6-1  waiting  priority 1  migrate db1 from host1 to host2\n"
+            "    overload: db1 3000 MHz to host2\n"
+            "    waits for memory on host2\n"
+            "    gains 10.00 Wh worth of CPU time over 5 min, costs 1.00 Wh, applied by kim, given "
+            "up in 50 min\n");
+  EXPECT_EQ(run({"cluster", "recommendations", "lab", "-q"}).out,
+            "rec-1-7-1\nrec-1-7-2\nrec-1-6-1\n");
+  EXPECT_THAT(run({"cluster", "recommendations", "-o", "json"}).out,
+              HasSubstr(R"("gain_j": 228000)"));
+}
+
+TEST_F(AlarmsCli, RecommendationsAndPlansAreRowsOfCsv) {
+  Ran ran = run({"cluster", "recommendations", "lab", "-o", "csv"});
+  EXPECT_THAT(ran.out,
+              HasSubstr("id,state,priority,kind,vm,from,to,why,reason,gain_j,gain_over_s"));
+  EXPECT_THAT(ran.out, HasSubstr("\nrec-1-7-2,open,3,power_off,,,host1,consolidate,"));
+  ran = run({"cluster", "plan", "lab", "-o", "csv"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("\nmigrate,web1,host1,host2,"));
+  EXPECT_THAT(ran.out, HasSubstr("\"web1, to host2\",3600"));
+  ran = run({"vm", "dirty-rate", "web1", "-o", "csv"});
+  EXPECT_EQ(ran.out, "name,host_name,mib_s,window\r\nweb1,host2,23.4,5\r\n");
+  const std::size_t asked = manager.requests().size();
+  ran = run({"why", "vm", "web1", "-o", "csv"});
+  EXPECT_EQ(ran.code, exit_code::kUsage);
+  EXPECT_THAT(ran.err, HasSubstr("(--output)"));
+  EXPECT_EQ(manager.requests().size(), asked);
+}
+
+TEST_F(AlarmsCli, WhatCannotBeAppliedSaysWhereToLook) {
+  Ran ran = run({"cluster", "apply", "rec-9-1-1", "--cluster", "lab"});
+  EXPECT_EQ(ran.code, exit_code::kFailed);
+  EXPECT_EQ(ran.err,
+            "error: rec-9-1-1 has expired, and no round has followed\n"
+            "hint: see what is recommended now: chorok cluster recommendations lab\n");
+  ran = run({"cluster", "apply", "rec-0-1-1", "--cluster", "lab"});
+  EXPECT_EQ(ran.code, exit_code::kNotFound);
+  EXPECT_THAT(ran.err, HasSubstr("hint: see what is recommended now"));
 }
 
 TEST_F(AlarmsCli, WhyOfThePast) {

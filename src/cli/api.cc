@@ -105,6 +105,7 @@ Result<net::ClientRequest> make_request(const Api& api, const Call& call) {
 Result<Answer> Api::call(const Call& call) {
   auto response = TRY(client_->send(TRY(make_request(*this, call))));
   has_answered_ = true;
+  last_status_ = response.status;
   if (response.certificate) server_ca_ = response.certificate->issuer_pem;
   return to_answer(response);
 }

@@ -73,6 +73,8 @@ class Api {
 
   const Connection& connection() const { return connection_; }
   bool has_answered() const { return has_answered_; }
+  // HTTP's, of the newest answer; 0 before it.
+  int last_status() const { return last_status_; }
   // The CA that the server proved itself by; after a call.
   const std::string& server_ca() const { return server_ca_; }
   net::BlockingHttpClient& client() { return *client_; }
@@ -86,6 +88,7 @@ class Api {
   Connection connection_;
   std::string server_ca_;
   bool has_answered_ = false;
+  int last_status_ = 0;
   std::unique_ptr<net::BlockingHttpClient> client_;
 };
 

@@ -114,19 +114,26 @@ Result<int> run_cluster_snapshot(Session& session, const Invocation& call) {
   return exit_code::kOk;
 }
 
+// Of the cluster that is named, else of all.
 Result<int> run_pool_tree(Session& session, const Invocation& call) {
-  const std::string name = TRY(which_cluster(session, call));
+  Api& api = *TRY(session.api());
+  std::vector<std::string> names = call.args;
+  if (names.empty()) {
+    const Value all = TRY(api.list("clusters", {{"fields", "meta/name"}}));
+    for (const Value& each : all.get("items").items()) names.emplace_back(name_of(each));
+  }
   Query query;
   if (call.on("vms")) query.emplace_back("vms", "true");
-  const Value use = TRY(TRY(session.api())->get(ref_path("clusters", name, "use"), query));
-  if (session.is_structured()) {
-    session.out_value(use);
-    return exit_code::kOk;
-  }
   const bool fits = session.terminal().out_is_terminal();
   const TableStyle style = {.width = fits ? session.terminal().width() : 0,
                             .colours = session.colours()};
-  session.out(use_tables(use, style));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Value use = TRY(api.get(ref_path("clusters", names[i], "use"), Query(query)));
+    if (session.is_structured())
+      session.out_value(use);
+    else
+      session.out((i > 0 ? "\n" : "") + use_tables(use, style));
+  }
   return exit_code::kOk;
 }
 

@@ -53,7 +53,8 @@ struct CommandSpec {
   std::size_t args_min = 0;
   std::size_t args_max = 0;
   std::vector<FlagSpec> flags;
-  std::vector<std::string> completes;  // what each operand is; the last one repeats
+  // What each operand is; the last one repeats. "its kind": of the kind that the first names.
+  std::vector<std::string> completes;
   std::string example;
   Handler handler = nullptr;
   const model::ResourceKind* kind = nullptr;

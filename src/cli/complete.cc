@@ -19,6 +19,7 @@ struct Cursor {
   const CommandSpec* command = nullptr;
   std::string group;
   std::size_t operand = 0;            // how many operands there are already
+  std::string first;                  // of them: a command may name a kind with it
   const FlagSpec* waiting = nullptr;  // a flag that wants the next word
   std::vector<std::string> given;     // flags so far
   bool flags_over = false;            // after --
@@ -53,7 +54,7 @@ void take_word(Cursor& cursor, const std::string& word) {
     if (flag) cursor.given.push_back(flag->name);
     if (flag && !flag->value.empty() && equals == std::string::npos) cursor.waiting = flag;
   } else if (cursor.command) {
-    ++cursor.operand;
+    if (++cursor.operand == 1) cursor.first = word;
   } else if (cursor.group.empty() && !group_of(word).empty()) {
     cursor.group = group_of(word);
   } else {
@@ -77,7 +78,7 @@ class Completer {
     } else if (typed_.starts_with('-') && !cursor.flags_over) {
       flags(cursor);
     } else if (cursor.command) {
-      operand(*cursor.command, cursor.operand);
+      operand(*cursor.command, cursor);
     } else {
       commands_of(cursor.group);
     }
@@ -114,7 +115,8 @@ class Completer {
     for (const std::string& name : names_of_(kind)) add(before + name);
   }
 
-  void operand(const CommandSpec& command, std::size_t index) {
+  void operand(const CommandSpec& command, const Cursor& cursor) {
+    const std::size_t index = cursor.operand;
     if (command.completes.empty() || index >= command.args_max) return;
     bool repeats = command.args_max == kMany;
     if (repeats && command.verb && command.completes.size() > 1) {
@@ -123,7 +125,8 @@ class Completer {
       return;
     }
     std::size_t last = command.completes.size() - 1;
-    value_of(command.completes[repeats ? std::min(index, last) : std::min(index, last)], "");
+    const std::string& what = command.completes[std::min(index, last)];
+    value_of(what == "its kind" ? cursor.first : what, "");
   }
 
   void value_of(const std::string& what, const std::string& before) {
@@ -132,6 +135,8 @@ class Completer {
     };
     if (what == "file")
       out_.files = true;
+    else if (what == "why")
+      any({"vm", "host"});
     else if (what == "shell")
       any({"bash", "zsh"});
     else if (what == "method")

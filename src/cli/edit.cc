@@ -1,5 +1,5 @@
-// edit: by flags, by --set, or in the person's editor; what goes over is a merge patch against the
-// revision that was read.
+// edit: by flags, by --set, or in the person's editor; what goes over is a merge patch, after the
+// editor against the revision that was shown there.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -101,7 +101,12 @@ Result<int> run_edit(Session& session, const Invocation& call) {
       return usage_fail(set.error().message, "--set");
   TRY(apply_flags(call, patch));
   Answer before = TRY(TRY(session.api())->call({.path = ref_path(kind.plural, name)}));
-  if (!patch.is_empty()) return send_patch(session, kind, before, patch);
+  if (!patch.is_empty()) {
+    // Flags say what is to be, whatever it was: a host that reports meanwhile does not stand
+    // against that. What a person has seen in an editor does.
+    before.etag.clear();
+    return send_patch(session, kind, before, patch);
+  }
   Value::List named = {std::move(before.body)};
   show_names(session, kind, named);
   before.body = std::move(named[0]);

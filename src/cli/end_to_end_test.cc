@@ -72,6 +72,23 @@ TEST_F(EndToEnd, ListsAsCsvJsonAndNames) {
   EXPECT_THAT(chorok({"vms", "list", "-o", "yaml"}).out, HasSubstr("    state: \"on\"\n"));
 }
 
+TEST_F(EndToEnd, ListsClustersWithWhatTheyHave) {
+  manager.put("clusters", *parse_json(R"({"meta":{"id":"c-1","name":"lab"},"settings":{
+      "balance":{"automation":"partial"},"power":{"automation":"off"},"ha":{"enabled":false}}})"));
+  manager.put("hosts", *parse_json(R"({"meta":{"id":"h-8","name":"x"},"cluster":"c-1"})"));
+  manager.put("hosts", *parse_json(R"({"meta":{"id":"h-9","name":"y"},"cluster":"c-2"})"));
+  EXPECT_EQ(chorok({"cluster", "ls"}).out,
+            "NAME  HOSTS  VMS  DRS      DPM  HA  CPU BASELINE\n"
+            "lab   1      7    partial  off  no\n");
+  EXPECT_THAT(chorok({"cluster", "ls", "-o", "csv"}).out,
+              StartsWith("name,hosts,vms,drs,dpm,ha,cpu_baseline,id,drs_level,ha_failures,labels"));
+  EXPECT_EQ(chorok({"cluster", "ls", "-q"}).out, "lab\n");
+  manager.put("clusters", *parse_json(R"({"meta":{"id":"c-2","name":"two"}})"));
+  const std::string both = chorok({"pool", "tree"}).out;
+  EXPECT_THAT(both, HasSubstr("lab       5/7"));
+  EXPECT_THAT(both, HasSubstr("two       5/7"));
+}
+
 TEST_F(EndToEnd, ListsEventsLikeALog) {
   EXPECT_EQ(chorok({"event", "ls"}).err, "there are no events\n");
   EXPECT_THAT(manager.requests().back(), HasSubstr("sort=-time&limit=100"));
@@ -215,13 +232,40 @@ TEST_F(EndToEnd, DryRunTellsProblems) {
   EXPECT_THAT(ran.out, HasSubstr("- too big (field /spec/memory)"));
 }
 
-TEST_F(EndToEnd, EditsBySetWithIfMatch) {
+TEST_F(EndToEnd, EditsBySetWhateverItWas) {
   Ran ran = chorok({"vm", "edit", "web1", "--set", "spec.memory=4G", "--set", "notes=new one"});
   EXPECT_EQ(ran.code, 0) << ran.err;
-  EXPECT_EQ(manager.last_header("If-Match"), "\"7\"");
+  EXPECT_EQ(manager.last_header("If-Match"), "");
   EXPECT_THAT(manager.requests(),
               Contains("PATCH /api/v1/vms/vm-web1 "
                        R"({"spec":{"memory":4096},"meta":{"notes":"new one"}})"));
+}
+
+TEST_F(EndToEnd, SaysHowAHostSleepsAndWakes) {
+  (void)chorok({"host", "bmc", "rack1", "--driver", "wol", "--mac", "52:54:00:00:00:01", "--mac",
+                "52:54:00:00:00:02", "--standby", "suspend", "--wake-after", "8h"});
+  EXPECT_THAT(manager.requests(), Contains("PATCH /api/v1/hosts/rack1 "
+                                           R"({"bmc":{"driver":"wol","standby":"suspend",)"
+                                           R"("mac":["52:54:00:00:00:01","52:54:00:00:00:02"],)"
+                                           R"("wake_after_s":28800}})"));
+  EXPECT_EQ(chorok({"host", "bmc", "rack1", "--standby", "hibernate"}).code, 2);
+}
+
+TEST_F(EndToEnd, AsksABmcThatIsSet) {
+  manager.put("hosts", vm("rack1", "connected"));
+  Ran ran = chorok({"host", "bmc", "rack1", "--driver", "ipmi", "--address", "10.0.0.9"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.err, HasSubstr("host rack1: set; its BMC answers: power on, it can on, off"));
+  EXPECT_THAT(ran.err, HasSubstr("host rack1: it forgets its clock"));
+  EXPECT_THAT(chorok({"host", "bmc", "rack1"}).out, HasSubstr("device  Lab 7\ncan     on, off"));
+  // One that does not answer is set all the same, and whoever only asks has not been answered.
+  ran = chorok({"host", "bmc", "rack1", "--address", "10.0.0.99"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.err, HasSubstr("set; nothing answers yet: its BMC has not answered"));
+  ran = chorok({"host", "bmc", "rack1"});
+  EXPECT_NE(ran.code, 0);
+  EXPECT_THAT(ran.err, HasSubstr("its BMC has not answered"));
+  EXPECT_THAT(chorok({"host", "bmc", "rack1", "--driver", ""}).err, HasSubstr("no BMC any more"));
 }
 
 TEST_F(EndToEnd, EditsInEditor) {
@@ -234,6 +278,7 @@ TEST_F(EndToEnd, EditsInEditor) {
   };
   EXPECT_EQ(chorok({"vm", "edit", "web1"}).code, 0);
   EXPECT_THAT(manager.requests(), Contains(R"(PATCH /api/v1/vms/vm-web1 {"spec":{"vcpus":3}})"));
+  EXPECT_EQ(manager.last_header("If-Match"), "\"7\"") << "what was seen in the editor";
 }
 
 TEST_F(EndToEnd, TellsConflictAndKeepsTheText) {
@@ -247,6 +292,13 @@ TEST_F(EndToEnd, TellsConflictAndKeepsTheText) {
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.err, HasSubstr("what you wrote is kept in "));
   EXPECT_THAT(ran.err, HasSubstr("hint: somebody changed it meanwhile"));
+}
+
+// A host's record changes whenever its agent reports: only what a person has seen may be stale.
+TEST_F(EndToEnd, EditsByFlagsWhatChangesMeanwhile) {
+  manager.change_what_is_read();
+  const Ran ran = chorok({"vm", "edit", "web1", "--notes", "by a script"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
 }
 
 TEST_F(EndToEnd, NotFoundAndUnauthenticated) {

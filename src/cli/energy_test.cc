@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "cli/test_support.h"
@@ -5,6 +6,7 @@
 namespace chorok::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using testing::FakeManager;
 using testing::FakeTerminal;
 using testing::Ran;
@@ -45,6 +47,12 @@ TEST_F(Energy, OfAClusterWithItsCostAndSavings) {
   EXPECT_TRUE(says(ran, "1.000 kWh, 178.00 KRW"));
   EXPECT_TRUE(says(ran, "against idling"));
   EXPECT_TRUE(says(ran, "2026-11-20T12:00:00Z"));
+  EXPECT_TRUE(says(ran, "measured for 2 h of 1 d"));
+  EXPECT_TRUE(says(ran, "1.00 Wh of it not yet accounted for"));
+  EXPECT_TRUE(says(ran, "90 % measured (redfish), 10 % by what was drawn before"));
+  EXPECT_TRUE(says(ran, "no CO2: it is gone"));
+  EXPECT_THAT(ran.out, ContainsRegex("12:00:00Z +83.3 W .*±5 % +20 min"))
+      << "it was measured through a part of the hour";
   ran = run({"energy", "host", "host1", "-o", "csv"});
   EXPECT_TRUE(ran.out.starts_with("at,measured,joules,watts")) << ran.out;
   EXPECT_EQ(run({"energy", "vm", "web1", "--from", "yesterday"}).code, 1);
@@ -59,9 +67,21 @@ TEST_F(Energy, ReportsAPageACluster) {
   Ran ran = run({"energy", "report", "lab", "--from", "7d"});
   ASSERT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(manager.requests().back(),
-            "GET /api/v1/clusters/lab/energy?from=-604800&parts=pools%2Cvms");
+            "GET /api/v1/clusters/lab/energy?from=-604800&parts=pools%2Cvapps%2Cvms");
   EXPECT_TRUE(says(ran, "web1")) << ran.out;
   EXPECT_FALSE(says(ran, "2026-11-20T12:00:00Z")) << "no rows of time";
+  EXPECT_THAT(ran.out, ContainsRegex("host1 .* 1.00 kWh .*±5 % +measured, redfish"));
+  EXPECT_THAT(ran.out, ContainsRegex("POOL +ENERGY +DIRECTLY"));
+  EXPECT_THAT(ran.out, ContainsRegex("gold +1.00 kWh +500.00 Wh .*±7 %"));
+  EXPECT_THAT(ran.out, ContainsRegex("web1 .*±6 % +measured, redfish"));
+  EXPECT_TRUE(says(ran, "u-2 (gone)"));
+  EXPECT_TRUE(says(ran, "(gone, or not Chorok's)"));
+  ran = run({"energy", "report", "lab", "-o", "csv"});
+  EXPECT_TRUE(ran.out.starts_with("cluster,kind,id,name,gone,joules,direct_joules")) << ran.out;
+  EXPECT_TRUE(says(ran, "\nlab,cluster,cluster-1,lab,,7200000,,3600,1")) << ran.out;
+  EXPECT_TRUE(says(ran, "\nlab,host,,host1,,7200000")) << ran.out;
+  EXPECT_TRUE(says(ran, "\nlab,pool,,gold,,3600000,1800000")) << ran.out;
+  EXPECT_TRUE(says(ran, "\nlab,vm,u-2,u-2,true,1800000")) << ran.out;
 }
 
 TEST_F(Energy, MetersForBilling) {
@@ -71,7 +91,10 @@ TEST_F(Energy, MetersForBilling) {
   EXPECT_TRUE(ran.out.starts_with("kind,id,name,cluster,cpu_mhz_hours,memory_gib_hours,kwh,hours"))
       << ran.out;
   EXPECT_TRUE(says(ran, "vm,vm-1,web1,lab,1500.5,12.25,0.75,12")) << ran.out;
-  EXPECT_TRUE(says(run({"energy", "metering"}), "1500.5"));
+  EXPECT_TRUE(says(ran, ",0.9,0.05,measured,redfish")) << ran.out;
+  ran = run({"energy", "metering"});
+  EXPECT_TRUE(says(ran, "1500.5")) << ran.out;
+  EXPECT_THAT(ran.out, ContainsRegex("0.7500 +±5 % +measured, redfish +12.00"));
   EXPECT_NE(run({"energy", "metering", "--by", "colour"}).code, 0);
 }
 

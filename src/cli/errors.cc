@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/text.h"
 
 namespace chorok::cli {
@@ -32,6 +34,7 @@ int exit_code_of(const Error& error) {
 
 std::string hint_of(const Error& error, const Circumstances& when) {
   if (is_usage(error)) return {};
+  if (!when.advice.empty()) return when.advice;
   switch (error.code) {
     case Code::kUnauthenticated:
       return when.url.empty() ? "log in: chorok login URL"
@@ -45,7 +48,7 @@ std::string hint_of(const Error& error, const Circumstances& when) {
     case Code::kTimeout:
       return "whether it happened is not known: look with `chorok task ls` before trying again";
     case Code::kConflict:
-      return "somebody changed it meanwhile: read it again and repeat the change";
+      return when.stale ? "somebody changed it meanwhile: read it again and repeat the change" : "";
     case Code::kInternal:
       return "this is a bug in Chorok: please report it with what you did";
     default:
@@ -53,12 +56,19 @@ std::string hint_of(const Error& error, const Circumstances& when) {
   }
 }
 
+// A parameter of a request's query is a flag here, by the same name.
+static std::string field_words(const Error& error) {
+  if (is_usage(error)) return fmt::format(" ({})", error.field);
+  if (!error.field.starts_with('?')) return fmt::format(" (field {})", printable(error.field));
+  std::string flag = printable(error.field.substr(1));
+  std::ranges::replace(flag, '_', '-');
+  return fmt::format(" (--{})", flag);
+}
+
 std::string error_text(const Error& error, const Circumstances& when) {
   std::string out = coloured("error:", Tone::kBad, when.colours) + " ";
   out += printable(error.message, true);
-  if (error.field != "--" && !error.field.empty())
-    out += is_usage(error) ? fmt::format(" ({})", error.field)
-                           : fmt::format(" (field {})", printable(error.field));
+  if (error.field != "--" && !error.field.empty()) out += field_words(error);
   out += '\n';
   if (std::string hint = hint_of(error, when); !hint.empty())
     out += coloured("hint:", Tone::kBusy, when.colours) + " " + hint + '\n';

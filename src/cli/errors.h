@@ -28,6 +28,8 @@ int exit_code_of(const Error& error);
 struct Circumstances {
   std::string url;        // of the manager; empty: none is known
   bool answered = false;  // it is there, and has answered a request
+  bool stale = false;     // it refused a change of what is not as it was read any more (HTTP 412)
+  std::string advice;     // of the command, which knows better than the error's code; or empty
   bool colours = false;
 };
 // "error: no VM 'web' (field /spec/host)\nhint: ...\n"

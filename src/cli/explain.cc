@@ -29,6 +29,7 @@ struct Found {
   const Type* owner = nullptr;  // of the field
   std::string_view kind;
   bool is_verb = false;
+  std::string path;  // of the owner in its kind: "settings/balance"
 };
 
 Error unknown(std::string_view what, std::string_view part, std::vector<std::string_view> known) {
@@ -63,7 +64,9 @@ Result<Found> find(std::string_view what) {
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const Type& here = fields_of(*found.type);
     if (const Field* field = here.find(parts[i])) {
-      found = Found{&field->type(), field, &here, found.kind, false};
+      const std::string above = found.field ? std::string(found.field->name) : "";
+      const std::string path = found.path.empty() ? above : found.path + "/" + above;
+      found = Found{&field->type(), field, &here, found.kind, false, path};
       continue;
     }
     const model::Verb* verb = i == 1 ? model::find_verb(found.kind, parts[i]) : nullptr;
@@ -72,19 +75,22 @@ Result<Found> find(std::string_view what) {
       for (const Field& field : here.fields) known.push_back(field.name);
       return std::unexpected(unknown(parts[i - 1], parts[i], known));
     }
-    found = Found{&model::request_type(*verb), nullptr, nullptr, found.kind, true};
+    found = Found{&model::request_type(*verb), nullptr, nullptr, found.kind, true, {}};
   }
   return found;
 }
 
-std::string default_words(const Type& owner, const Field& field) {
+// As a new object of the kind has it, which may be another than what its type begins with: the
+// balance of a cluster. `inside`: null where the field is in a list, or its kind is not known.
+std::string default_words(const Type& owner, const Field& field, const Value* inside) {
   if (field.limits.required || field.limits.read_only || field.limits.secret) return {};
-  const Value& value = default_of(owner).get(field.name);
+  const Value* known = inside == nullptr ? nullptr : inside->find(field.name);
+  const Value& value = known == nullptr ? default_of(owner).get(field.name) : *known;
   if (value.is_empty() || unwrap(field.type()).kind == Kind::kStruct) return {};
   return value_words(unwrap(field.type()), value);
 }
 
-std::string field_table(const Type& type, std::size_t width) {
+std::string field_table(const Type& type, const Value* inside, std::size_t width) {
   Table table;
   table.columns = {{.title = "FIELD"},
                    {.title = "TYPE", .shrinks = true},
@@ -94,7 +100,7 @@ std::string field_table(const Type& type, std::size_t width) {
   for (const Field& field : type.fields)
     table.rows.push_back({{std::string(field.name), Tone::kStrong},
                           {type_words(field.type())},
-                          {default_words(type, field)},
+                          {default_words(type, field, inside)},
                           {limit_words(field)},
                           {std::string(field.doc)}});
   return render_table(table, {.width = width});
@@ -112,6 +118,9 @@ std::string enum_table(const Type& type) {
 Result<std::string> explain(std::string_view what, std::size_t width) {
   Found found = TRY(find(what));
   const Type& inner = fields_of(*found.type);
+  const auto* kind = model::find_resource_kind(found.kind);
+  const Value& nothing = Value::object();
+  const Value* fresh = kind == nullptr || found.is_verb ? &nothing : &default_of(kind->type());
   std::string out = fmt::format("{}: {}\n", what, type_words(*found.type));
   std::string_view doc = found.field ? found.field->doc : inner.doc;
   if (!doc.empty()) out += fmt::format("{}\n", doc);
@@ -119,13 +128,20 @@ Result<std::string> explain(std::string_view what, std::size_t width) {
     if (inner.kind == Kind::kStruct && inner.doc != doc && !inner.doc.empty())
       out += fmt::format("{}\n", inner.doc);
     std::string facts;
-    if (auto words = default_words(*found.owner, *found.field); !words.empty())
+    const Value* beside = found.path.empty() ? fresh : fresh->at(found.path);
+    if (auto words = default_words(*found.owner, *found.field, beside); !words.empty())
       facts += fmt::format("  default  {}\n", words);
     if (auto words = limit_words(*found.field); !words.empty())
       facts += fmt::format("  limits   {}\n", words);
     if (!facts.empty()) out += "\n" + facts;
   }
-  if (inner.kind == Kind::kStruct && !inner.fields.empty()) out += "\n" + field_table(inner, width);
+  if (inner.kind == Kind::kStruct && !inner.fields.empty()) {
+    const Value* inside = nullptr;
+    if (found.field)
+      inside = fresh->at(found.path.empty() ? std::string(found.field->name)
+                                            : fmt::format("{}/{}", found.path, found.field->name));
+    out += "\n" + field_table(inner, inside, width);
+  }
   if (inner.kind == Kind::kEnum) out += enum_table(inner);
   if (!found.field && !found.is_verb) {
     std::string list;

@@ -24,6 +24,7 @@ struct FakeManager::Impl {
   std::vector<Value> course = {Value::object({{"state", "succeeded"}, {"percent", 100}})};
   int tasks = 0;
   int watches_to_break = 0;
+  bool changes_what_is_read = false;
   mutable std::mutex mutex;  // guards the two below: the test reads them
   std::vector<std::string> requests;
   net::Headers last_headers;
@@ -53,14 +54,28 @@ struct FakeManager::Impl {
     return task;
   }
 
+  // As the manager does: 412 of a revision that was named, 409 of any other conflict.
+  static net::Response refused(std::string why, int status) {
+    net::Response response = net::Response::problem({Code::kConflict, std::move(why), ""});
+    response.status = status;
+    return response;
+  }
+
   net::Response accepted(const Value& task) { return net::Response::json(to_json(task), 202); }
 
   net::Response list(const net::Request& request) {
     Value items = Value::list();
     const std::string* labels = request.query_value("labels");
+    const std::string* field = request.query_value("field");
+    const std::string unwanted = field == nullptr ? "" : *field;  // of these only NAME!=VALUE
+    const std::size_t is_not = unwanted.find("!=");
     for (const Value& object : objects[request.segments[2]]) {
       std::string_view app = object.get("meta/labels/app").text();
-      if (!labels || *labels == fmt::format("app={}", app)) items.push(object);
+      if (labels && *labels != fmt::format("app={}", app)) continue;
+      if (is_not != std::string::npos &&
+          object.get(unwanted.substr(0, is_not)).text() == unwanted.substr(is_not + 2))
+        continue;
+      items.push(object);
     }
     auto total = static_cast<std::int64_t>(items.items().size());
     return net::Response::json(
@@ -70,8 +85,7 @@ struct FakeManager::Impl {
   net::Response change(const net::Request& request, Value& object) {
     std::string etag = fmt::format("\"{}\"", revision_of(object));
     std::string_view wanted = request.headers.get("If-Match");
-    if (!wanted.empty() && wanted != etag)
-      return net::Response::problem({Code::kConflict, "it was changed meanwhile", ""});
+    if (!wanted.empty() && wanted != etag) return refused("it was changed meanwhile", 412);
     merge(object, *parse_json(request.body));
     object.make("meta/revision") = revision_of(object) + 1;
     return net::Response::json(to_json(object));
@@ -126,6 +140,16 @@ struct FakeManager::Impl {
     if (!object) return missing(plural, ref);
     if (request.segments.size() > 4) {
       if (plural == "tasks") return net::Response::json(to_json(*object));
+      if (request.segments[4] == "use")
+        return net::Response::json(
+            R"({"rows":[{"kind":"cluster","name":")" + ref +
+            R"(","vms":7,"vms_on":5,"cpu":{"reservation":8000},"memory":{}}]})");
+      if (request.segments[4] == "bmc")
+        return object->get("bmc/address").text() == "10.0.0.99"
+                   ? refused("its BMC has not answered", 503)
+                   : net::Response::json(R"({"chassis":"on","can":{"on":true,"off":true,)"
+                                         R"("driver":"ipmi","device":"Lab 7",)"
+                                         R"("warnings":["it forgets its clock"]}})");
       if (request.segments[4] == "console") return ref == "web2" ? echoing_console() : console();
       return accepted(new_task(fmt::format("vm.{}", request.segments[4]), *object));
     }
@@ -137,6 +161,7 @@ struct FakeManager::Impl {
     }
     net::Response response = net::Response::json(to_json(*object));
     response.headers.add("ETag", fmt::format("\"{}\"", revision_of(*object)));
+    if (changes_what_is_read) object->make("meta/revision") = revision_of(*object) + 1;
     return response;
   }
 
@@ -169,7 +194,8 @@ struct FakeManager::Impl {
           R"("hosts":[{"name":"host1","cpu_mhz":1500.0,"capacity_mhz":3000.0,"ready_mhz":200.0,)"
           R"("memory":8192.0,"available":4096.0,"vms":2}],)"
           R"("vms":[{"name":"calm","host_name":"host1","cpu_mhz":100.0,"ready_mhz":0.0,)"
-          R"("active":100.0,"consumed":900.0,"memory":1024.0,"disk_read":0.0},)"
+          R"("active":100.0,"consumed":900.0,"memory":1024.0,"disk_read":0.0,)"
+          R"("dirty_known":true,"dirty_mib_s":3.0},)"
           R"({"name":"busy","host_name":"host1","cpu_mhz":1400.0,"ready_mhz":300.0,)"
           R"("active":50.0,"consumed":200.0,"memory":512.0,"disk_read":2097152.0}]})");
     return net::Response::json(
@@ -192,17 +218,50 @@ struct FakeManager::Impl {
       return net::Response::json(
           R"({"from":"2026-11-01T00:00:00.000Z","to":"2026-12-01T00:00:00.000Z","by":"vm",)"
           R"("rows":[{"kind":"vm","id":"vm-1","name":"web1","cluster":"lab",)"
-          R"("cpu_mhz_hours":1500.5,"memory_gib_hours":12.25,"kwh":0.75,"hours":12}]})");
+          R"("cpu_mhz_hours":1500.5,"memory_gib_hours":12.25,"kwh":0.75,"hours":12,)"
+          R"("measured":0.9,"error":0.05,"source":"measured","method":"redfish"}]})");
     return net::Response::json(
         R"({"kind":"cluster","id":"cluster-1","name":"lab","from":"2026-11-20T12:00:00.000Z",)"
         R"("to":"2026-11-21T12:00:00.000Z","step":3600,"joules":7200000,"kwh":2,"watts":83.3,)"
+        R"("measured_for":7200,"pending_joules":3600,"notes":["no CO2: it is gone"],)"
+        R"("sources":[{"source":"measured","method":"redfish","share":0.9,"joules":6480000},)"
+        R"({"estimated":true,"share":0.1,"joules":720000}],)"
         R"("unused_joules":1800000,"measured":0.9,"error":0.05,"pue":1.5,"currency":"KRW",)"
         R"("carbon_source":"grid","it":{"kwh":2,"money":356,"co2_kg":0.8},)"
         R"("facility":{"kwh":3,"money":534,"co2_kg":1.2},"saved_joules":3600000,)"
         R"("saved":{"kwh":1,"money":178,"co2_kg":0.4},"saved_method":"against idling",)"
-        R"("parts":[{"kind":"host","name":"host1","joules":7200000,"share":1,"watts":83.3},)"
-        R"({"kind":"vm","name":"web1","joules":3600000,"share":0.5}],)"
-        R"("points":[{"at":"2026-11-20T12:00:00.000Z","watts":83.3,"joules":300000}]})");
+        R"("parts":[{"kind":"host","name":"host1","joules":7200000,"share":1,"watts":83.3,)"
+        R"("saved_joules":3600000,"source":"measured","method":"redfish","error":0.05},)"
+        R"({"kind":"pool","name":"gold","joules":3600000,"direct_joules":1800000,"error":0.07},)"
+        R"({"kind":"vm","name":"web1","joules":3600000,"share":0.5,"error":0.06,)"
+        R"("source":"measured","method":"redfish"},)"
+        R"({"kind":"vm","id":"u-2","name":"u-2","gone":true,"joules":1800000},)"
+        R"({"kind":"other","name":"vm","gone":true,"joules":900000}],)"
+        R"("points":[{"at":"2026-11-20T12:00:00.000Z","watts":83.3,"joules":300000,)"
+        R"("covered":1200,"error":0.05}]})");
+  }
+
+  // One that a person may decide, one that was applied; "rec-0-…" is what it does not know, and
+  // "rec-9-…" what has expired.
+  static net::Response recommendations(const net::Request& request) {
+    if (request.body.find("rec-0-") != std::string::npos)
+      return net::Response::problem({Code::kNotFound, "there is no such recommendation", "/ids"});
+    if (request.body.find("rec-9-") != std::string::npos)
+      return refused("rec-9-1-1 has expired, and no round has followed", 409);
+    return net::Response::json(
+        R"({"cluster":"lab","round":7,"at":"2026-11-21T11:59:30.000Z",)"
+        R"("expires":"2026-11-21T12:04:30.000Z","items":[)"
+        R"({"id":"rec-1-7-1","state":"open","priority":3,"kind":"migrate","vm":"web1",)"
+        R"("from":"host1","to":"host2","why":"consolidate","reason":"web1 100 MHz to host2",)"
+        R"("gain_j":228000,"gain_over_s":1800,"cost_j":3600,)"
+        R"("expires":"2026-11-21T12:04:30.000Z"},)"
+        R"({"id":"rec-1-7-2","state":"open","priority":3,"kind":"power_off","to":"host1",)"
+        R"("why":"consolidate","reason":"host1 draws 100 W","gain_j":228000,"gain_over_s":1800,)"
+        R"("cost_j":20000,"after":["rec-1-7-1"],"expires":"2026-11-21T12:04:30.000Z"},)"
+        R"({"id":"rec-1-6-1","state":"waiting","priority":1,"kind":"migrate","vm":"db1",)"
+        R"("from":"host1","to":"host2","why":"overload","reason":"db1 3000 MHz to host2",)"
+        R"("gain_j":36000,"gain_over_s":300,"cost_j":3600,"applied_by":"kim",)"
+        R"("waits_for":"for memory on host2","expires":"2026-11-21T12:50:00.000Z"}]})");
   }
 
   net::Response answer(const net::Request& request) {
@@ -222,6 +281,15 @@ struct FakeManager::Impl {
     if (path[2] == "watch") return watch();
     if (path[2] == "usage") return usage(true);
     if (path.size() == 5 && path[4] == "stats") return usage(false);
+    if (path.size() >= 5 && path[4] == "recommendations") return recommendations(request);
+    if (path.size() == 5 && path[4] == "plan")
+      return net::Response::json(
+          R"({"cluster":"lab","round":7,"at":"2026-11-21T11:59:30.000Z","states":["held"],)"
+          R"("plan":{"actions":[{"kind":"migrate","vm":"web1","from":"host1","to":"host2",)"
+          R"("why":"balance","reason":"web1, to host2","gain_j":3600}]}})");
+    if (path.size() == 5 && path[4] == "dirty-rate")
+      return net::Response::json(
+          R"({"vm":"vm-1","name":"web1","host_name":"host2","window":5,"mib_s":23.4})");
     if (path[2] == "energy" || path[2] == "metering" || (path.size() == 5 && path[4] == "energy"))
       return energy(path);
     if (path[2] == "tokens" && request.method == "POST")
@@ -280,6 +348,9 @@ void FakeManager::set_task_course(std::vector<Value> states) {
 }
 void FakeManager::break_watches(int count) {
   impl_->watches_to_break = count;
+}
+void FakeManager::change_what_is_read() {
+  impl_->changes_what_is_read = true;
 }
 std::vector<std::string> FakeManager::requests() const {
   std::lock_guard lock(impl_->mutex);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "base/json.h"
@@ -19,10 +20,18 @@ std::string time_words(const Value& value, Time now) {
   return time ? human_time(*time, now) : std::string(value.text());
 }
 
+// As it was set: 0.98 is not 1.0. What was computed has more digits than it is worth.
+std::string double_words(double value) {
+  constexpr std::size_t kDigits = 8;
+  const std::string exact = fmt::format("{}", value);
+  if (exact.size() <= kDigits) return exact;
+  return std::abs(value) >= 1000 ? fmt::format("{:.1f}", value) : fmt::format("{:.4g}", value);
+}
+
 std::string number_words(const Type& type, const Value& value) {
   if (!type.unit.empty()) return value_words(type, value);
   if (value.is_int()) return fmt::format("{}", value.integer());
-  return fmt::format("{:.1f}", value.number());
+  return double_words(value.number());
 }
 
 // {"path": "lab", "role": "viewer"} -> "path=lab,role=viewer"
@@ -88,9 +97,21 @@ std::string column_title(std::string_view path) {
       Pair{"target_name", "TARGET"},
       Pair{"subject_name", "SUBJECT"},
       Pair{"percent", "%"},
+      Pair{"settings/balance/automation", "DRS"},
+      Pair{"settings/balance/level", "DRS LEVEL"},
+      Pair{"settings/power/automation", "DPM"},
+      Pair{"settings/ha/enabled", "HA"},
+      Pair{"settings/ha/failures", "HA FAILURES"},
   };
   for (const auto& [known, title] : kTitles)
     if (known == path) return std::string(title);
+  // What a pool has of both says of which.
+  for (const std::string_view both : {"cpu/", "memory/"})
+    if (path.starts_with(both)) {
+      std::string title(path);
+      for (char& c : title) c = c == '/' || c == '_' ? ' ' : static_cast<char>(std::toupper(c));
+      return title;
+    }
   std::string title(path.substr(path.rfind('/') + 1));
   if (title.size() > 5 && title.ends_with("_name")) title.resize(title.size() - 5);
   for (char& c : title) c = c == '_' ? ' ' : static_cast<char>(std::toupper(c));
@@ -131,11 +152,29 @@ Table make_table(const Type& type, const std::vector<std::string_view>& columns,
   return table;
 }
 
+namespace {
+
+std::string_view last_of(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+// The field's name; of settings, and of those that share it, what a table calls it: drs, cpu_limit.
+std::string csv_title(std::string_view path, const std::vector<std::string_view>& columns) {
+  auto same = [&](std::string_view each) { return last_of(each) == last_of(path); };
+  if (std::ranges::count_if(columns, same) < 2 && !path.starts_with("settings/"))
+    return std::string(last_of(path));
+  std::string title = column_title(path);
+  for (char& c : title) c = c == ' ' ? '_' : static_cast<char>(std::tolower(c));
+  return title;
+}
+
+}  // namespace
+
 std::string make_csv(const std::vector<std::string_view>& columns, const Value::List& rows,
                      bool titles) {
   std::string out;
   std::vector<std::string> fields;
-  for (std::string_view path : columns) fields.emplace_back(path.substr(path.rfind('/') + 1));
+  for (std::string_view path : columns) fields.push_back(csv_title(path, columns));
   if (titles) out += csv_line(fields);
   for (const Value& row : rows) {
     for (std::size_t c = 0; c < columns.size(); ++c) fields[c] = csv_field(row.get(columns[c]));
@@ -146,7 +185,8 @@ std::string make_csv(const std::vector<std::string_view>& columns, const Value::
 
 namespace {
 
-// What `show` leaves out: nothing, zeros that mean "none", and what repeats itself.
+// What `show` leaves out: nothing, zeros that mean "none", and what repeats itself. Not what
+// somebody has switched off.
 bool says_nothing(const Value& value) {
   if (value.is_empty()) return true;
   if (value.is_number()) return value.number() == 0;
@@ -158,19 +198,22 @@ bool says_nothing(const Value& value) {
 
 class Describer {
  public:
-  Describer(Time now, const TableStyle& style) : now_(now), style_(style) {}
+  // With `switches`, what is off is shown too.
+  Describer(Time now, const TableStyle& style, bool switches)
+      : now_(now), style_(style), switches_(switches) {}
 
   void object(const Type& type, const Value& value, std::size_t indent) {
     // The name before all else.
     const Field* meta = type.find("meta");
-    if (meta && is_block(*meta, value)) block(*meta, value.get("meta"), indent);
+    if (meta && is_block(type, *meta, value)) block(*meta, value.get("meta"), indent);
     std::size_t width = 0;
     for (const Field& field : type.fields)
-      if (is_line(field, value)) width = std::max(width, field.name.size());
+      if (is_line(type, field, value)) width = std::max(width, field.name.size());
     for (const Field& field : type.fields)
-      if (is_line(field, value)) line(field, value.get(field.name), indent, width);
+      if (is_line(type, field, value)) line(field, value.get(field.name), indent, width);
     for (const Field& field : type.fields)
-      if (&field != meta && is_block(field, value)) block(field, value.get(field.name), indent);
+      if (&field != meta && is_block(type, field, value))
+        block(field, value.get(field.name), indent);
   }
 
   std::string take() { return std::move(out_); }
@@ -181,15 +224,21 @@ class Describer {
     return type.kind == Kind::kStruct ||
            (type.kind == Kind::kList && unwrap(type.element()).kind == Kind::kStruct);
   }
-  static bool is_shown(const Field& field, const Value& object) {
+  bool is_shown(const Type& type, const Field& field, const Value& object) const {
     const Value* value = object.find(field.name);
-    return value && !says_nothing(*value);
+    if (value == nullptr) return false;
+    if (!says_nothing(*value)) return true;
+    if (value->is_bool() && switches_) return true;
+    // It is not what it would be if nobody had said anything.
+    if (!value->is_bool() && !value->is_number()) return false;
+    const Value* usual = default_of(type).find(field.name);
+    return usual != nullptr && !usual->is_null() && !says_nothing(*usual);
   }
-  static bool is_line(const Field& field, const Value& object) {
-    return is_shown(field, object) && !holds_structs(field);
+  bool is_line(const Type& type, const Field& field, const Value& object) const {
+    return is_shown(type, field, object) && !holds_structs(field);
   }
-  static bool is_block(const Field& field, const Value& object) {
-    return is_shown(field, object) && holds_structs(field);
+  bool is_block(const Type& type, const Field& field, const Value& object) const {
+    return is_shown(type, field, object) && holds_structs(field);
   }
 
   void line(const Field& field, const Value& value, std::size_t indent, std::size_t width) {
@@ -217,7 +266,8 @@ class Describer {
   void rows(const Type& type, const Value::List& items, std::size_t indent) {
     std::vector<std::string_view> columns;
     for (const Field& field : type.fields)
-      if (std::ranges::any_of(items, [&](const Value& item) { return is_shown(field, item); }))
+      if (std::ranges::any_of(items,
+                              [&](const Value& item) { return is_shown(type, field, item); }))
         columns.push_back(field.name);
     TableStyle style = style_;
     style.indent = indent;
@@ -226,6 +276,7 @@ class Describer {
 
   Time now_;
   TableStyle style_;
+  bool switches_;
   std::string out_;
 };
 
@@ -233,7 +284,9 @@ class Describer {
 
 std::string describe_object(const Type& type, const Value& object, Time now,
                             const TableStyle& style) {
-  Describer describer(now, style);
+  // Their switches decide what happens by itself.
+  const bool switches = type.name == "Cluster" || type.name == "Pool";
+  Describer describer(now, style, switches);
   describer.object(type, object, 0);
   return describer.take();
 }

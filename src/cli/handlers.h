@@ -1,6 +1,7 @@
 // What the commands do; one function each, in the file named beside it.
 #pragma once
 
+#include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/value.h"
 
@@ -51,6 +52,7 @@ void add_recommendations(std::vector<CommandSpec>& all);
 void add_alarms(std::vector<CommandSpec>& all);
 // usage.cc
 void add_usage(std::vector<CommandSpec>& all);
+Result<Query> span_query(const Invocation& call);  // of --from, --to, --step
 // energy.cc
 void add_energy(std::vector<CommandSpec>& all);
 // sim.cc

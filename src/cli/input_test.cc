@@ -15,6 +15,7 @@ namespace chorok::cli {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -177,6 +178,10 @@ TEST(Complete, CommandsFlagsAndNames) {
   EXPECT_THAT(candidates({"vm", "migrate", "a", "--host=host1", "--ho"}), ElementsAre());
   EXPECT_THAT(candidates({"vm", "create", "a", "--firmware=u"}), ElementsAre("--firmware=uefi"));
   EXPECT_THAT(candidates({"vm", "ls", "-o", "y"}), ElementsAre("yaml"));
+  EXPECT_THAT(candidates({"why", ""}), ElementsAre("vm", "host"));
+  EXPECT_THAT(candidates({"why", "host", ""}), ElementsAre("host1", "host2"));
+  EXPECT_THAT(candidates({"why", "--last", "5", "vm", "w"}), ElementsAre("web1", "web2"));
+  EXPECT_THAT(candidates({"why", "vm", "web1", ""}), ElementsAre());
   EXPECT_THAT(candidates({""}), Not(Contains("__complete")));
 }
 
@@ -206,6 +211,11 @@ TEST(Explain, FieldsKindsAndVerbs) {
   EXPECT_THAT(*explain("vm.spec.disks.bus", 0), HasSubstr("virtio|scsi|sata"));
   EXPECT_THAT(*explain("vm", 0), HasSubstr("migrate"));
   EXPECT_THAT(*explain("vm.migrate", 0), HasSubstr("post_copy"));
+  // As a new cluster has it, not as its type begins.
+  EXPECT_THAT(*explain("cluster.settings.balance.automation", 0), HasSubstr("default  partial"));
+  EXPECT_THAT(*explain("cluster.settings.balance", 0), ContainsRegex("automation [^\n]* partial"));
+  EXPECT_THAT(*explain("cluster.settings.power.target", 0), HasSubstr("default  0.98"));
+  EXPECT_THAT(*explain("cluster.settings.power.target", 0), Not(HasSubstr("…")));
   EXPECT_THAT(explain("vm.spec.memroy", 0).error().message, HasSubstr("did you mean 'memory'?"));
   EXPECT_THAT(explain("vmm", 0).error().message, HasSubstr("did you mean 'vm'?"));
   EXPECT_THAT(*explain_schema("vm.spec.memory"), HasSubstr("\"x-unit\":\"MiB\""));

@@ -31,6 +31,8 @@ class Lister {
   Result<int> run() {
     if (session_.options().watch) return watch();
     Value answer = TRY(fetch());
+    const bool is_rows = !session_.is_structured() && !session_.options().quiet;
+    if (kind_.kind == "cluster" && is_rows && chosen_.empty()) TRY(count_in_clusters(answer));
     bool is_table = !session_.is_structured() && session_.options().output != Output::kCsv;
     const auto& items = answer.get("items").items();
     if (items.empty() && is_table)
@@ -74,7 +76,30 @@ class Lister {
     return answer;
   }
 
+  // How many hosts and VMs each has; what the caller may not see is not counted.
+  Result<> count_in_clusters(Value& answer) {
+    Api& api = *TRY(session_.api());
+    const Value hosts = TRY(api.list("hosts", {{"fields", "cluster"}}));
+    for (Value& cluster : answer.member("items").edit_items()) {
+      std::int64_t count = 0;
+      for (const Value& host : hosts.get("items").items())
+        count += host.get("cluster").text() == id_of(cluster) ? 1 : 0;
+      cluster.member("hosts") = count;
+      // Its first row is the cluster itself.
+      if (auto use = api.get(ref_path("clusters", id_of(cluster), "use")))
+        cluster.member("vms") = use->get("rows/0/vms");
+    }
+    const auto after = std::min<std::ptrdiff_t>(1, std::ssize(columns_));
+    columns_.insert(columns_.begin() + after, {"hosts", "vms"});
+    return {};
+  }
+
   std::vector<std::string_view> fields() const {
+    if (kind_.kind == "cluster" && chosen_.empty() && !session_.options().quiet) {
+      auto fields = columns_;
+      if (std::ranges::find(fields, "meta/id") == fields.end()) fields.emplace_back("meta/id");
+      return fields;
+    }
     if (!session_.options().quiet) return columns_;
     return {name_path(kind_)};
   }

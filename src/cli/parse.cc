@@ -75,6 +75,7 @@ class Tree {
     app->fallthrough();
     if (command.name == "ls") app->alias("list");
     if (command.name == "remove") app->alias("delete");
+    if (command.name == "acknowledge") app->alias("ack");
     app->preparse_callback([this, app, &command](std::size_t) {
       command_ = &command;
       for (const FlagSpec& flag : command.flags) bound_.emplace_back(&flag, add_flag(*app, flag));

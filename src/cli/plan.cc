@@ -60,6 +60,12 @@ Result<int> tell(Session& session, const Invocation& call, const Snapshot& snaps
     session.out_value(TRY(value_of(shown)));
   else
     show_plan(session, shown);
+  std::string asked;
+  for (std::size_t i = 0; i < shown.actions.size(); ++i)
+    if (shown.actions[i].recommended)
+      asked += fmt::format("{}{}", asked.empty() ? "" : ", ", i + 1);
+  if (!asked.empty() && !session.is_structured())
+    session.out(fmt::format("\nfor a person to decide, as their VMs are set: {}\n", asked));
   return exit_code::kOk;
 }
 

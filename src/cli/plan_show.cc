@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/quantity.h"
 #include "cli/table.h"
 
 namespace chorok::cli {
@@ -80,12 +81,14 @@ void show_explanation(Session& session, const policy::Explanation& why) {
   session.out(fmt::format("{} {}\n", why.kind, printable(why.name)));
   for (const std::string& fact : why.facts) session.out(fmt::format("  {}\n", printable(fact)));
   for (const policy::NamedAction& a : why.actions) {
-    session.out(fmt::format("\n{} {}{}{}\n  {}: {}\n", ::chorok::name_of(a.kind), printable(a.vm),
+    session.out(fmt::format("\n{}{} {}{}{}\n  {}: {}\n", a.recommended ? "recommended: " : "",
+                            ::chorok::name_of(a.kind), printable(a.vm),
                             a.from.empty() ? "" : " from " + printable(a.from),
                             a.to.empty() ? "" : " to " + printable(a.to), ::chorok::name_of(a.why),
                             printable(a.reason)));
     if (a.gain_j != 0 || a.cost_j != 0)
-      session.out(fmt::format("  gains {:.0f} J, costs {:.0f} J\n", a.gain_j, a.cost_j));
+      session.out(fmt::format("  gains {} over the horizon, costs {}\n", human_joules(a.gain_j),
+                              human_joules(a.cost_j)));
     for (const policy::NamedAlternative& other : a.alternatives)
       session.out(fmt::format("  rather not {}: {} ({:.4g})\n", printable(other.host),
                               policy::sentence(other.why), other.value));

@@ -93,6 +93,27 @@ TEST(PlanCommand, EveryPolicyRunsOnEveryFormat) {
   EXPECT_EQ(plan({"convert"}, first.said).said, first.said);
 }
 
+TEST(PlanCommand, WhatIsLeftToPeopleIsTold) {
+  constexpr std::string_view kCrowd = R"(
+version: 1
+hosts: [{name: h, count: 2, cores: 4, core_mhz: 2500, memory_mib: 8192}]
+vms:
+  - {name: mine, count: 3, host: h1, vcpus: 2, memory_mib: 512, cpu_demand_mhz: {now: 4000},
+     automation: manual}
+  - {name: yours, host: h1, vcpus: 2, memory_mib: 512, cpu_demand_mhz: {now: 4000}}
+)";
+  Ran ran = plan({"balance"}, kCrowd);
+  EXPECT_EQ(ran.code, 0) << ran.complained;
+  EXPECT_NE(ran.said.find("\nfor a person to decide, as their VMs are set: 2\n"), std::string::npos)
+      << ran.said;
+  ran = plan({"balance", "--why", "mine1"}, kCrowd);
+  EXPECT_NE(ran.said.find("\nrecommended: migrate mine1 from h1 to h2\n"), std::string::npos)
+      << ran.said;
+  ran = plan({"balance", "-o", "json"}, kCrowd);
+  EXPECT_FALSE(parse_json(ran.said)->get("actions/0/recommended").boolean());
+  EXPECT_TRUE(parse_json(ran.said)->get("actions/1/recommended").boolean());
+}
+
 TEST(PlanCommand, MistakesInTheFileNameThePlace) {
   Ran ran = plan({"check"}, "version: 1\nhosts:\n- {name: sol, memory: 3}\n");
   EXPECT_EQ(ran.code, 1);

@@ -137,6 +137,16 @@ std::string human_mhz(double mhz) {
                     : fmt::format("{} GHz", three_digits(mhz / 1000));
 }
 
+std::string human_joules(double joules) {
+  const double kwh = joules / 3.6e6;
+  if (kwh >= 1 || kwh <= -1) return fmt::format("{:.2f} kWh", kwh);
+  return fmt::format("{:.2f} Wh", kwh * 1e3);
+}
+
+std::string human_watts(double watts) {
+  return watts < 10'000 ? fmt::format("{:.1f} W", watts) : fmt::format("{:.2f} kW", watts / 1e3);
+}
+
 std::string human_seconds(double seconds) {
   if (seconds <= 0) return "0 s";
   if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1000);

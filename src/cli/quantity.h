@@ -24,6 +24,8 @@ Result<Mhz> parse_mhz(std::string_view text);
 std::string human_mib(double mib);            // "512 MiB", "2.0 GiB"
 std::string human_bytes(double bytes);        // "118 B", "4.2 KiB"
 std::string human_mhz(double mhz);            // "800 MHz", "2.4 GHz"
+std::string human_joules(double joules);      // "63.33 Wh", "2.00 kWh"
+std::string human_watts(double watts);        // "126.7 W", "12.40 kW"
 std::string human_seconds(double seconds);    // "118 ms", "1.4 s", "3 min 20 s", "2 h 5 min"
 std::string human_time(Time time, Time now);  // "12 s ago", "3 h ago", "in 29 d"
 

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/json.h"
 #include "cli/cluster.h"
 #include "cli/errors.h"
@@ -13,6 +15,8 @@
 #include "cli/text.h"
 #include "cli/yaml.h"
 #include "model/host.h"
+#include "model/pool.h"
+#include "model/verbs.h"
 #include "model/vm.h"
 
 namespace chorok::cli {
@@ -123,6 +127,47 @@ TEST(Format, ShowsOneObject) {
             "  state  on\n");
 }
 
+TEST(Format, SettingsAreShownAsTheyAre) {
+  const Value cluster = *parse_json(R"({"meta":{"name":"lab"},"settings":{
+      "power":{"target":0.98,"require_wake_test":false,"hosts_on_min":0,"changes_max":0},
+      "ha":{"enabled":false,"failures":1},"balance":{"evenness":0.0,"deviations":2.0}}})");
+  const std::string shown = describe_object(model::Cluster::type(), cluster, kNow, {});
+  EXPECT_THAT(shown, ::testing::ContainsRegex("target +0.98\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("require_wake_test +no\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("enabled +no\n"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("hosts_on_min +0\n")) << "it is usually 1";
+  EXPECT_THAT(shown, ::testing::Not(HasSubstr("changes_max"))) << "it is usually 0";
+  const Value pool =
+      *parse_json(R"({"meta":{"name":"gold"},"cpu":{"expandable":false,"shares":1}})");
+  EXPECT_THAT(describe_object(model::Pool::type(), pool, kNow, {}),
+              ::testing::ContainsRegex("expandable +no\n"));
+  auto cell = [](double value) { return table_cell(&type_of<double>(), Value(value), kNow).text; };
+  EXPECT_EQ(cell(1502.3333333), "1502.3");
+  EXPECT_EQ(cell(0.123456789), "0.1235");
+  EXPECT_EQ(cell(2.5), "2.5");
+}
+
+TEST(Format, NoTwoColumnsAreCalledTheSame) {
+  for (const model::ResourceKind& kind : model::resource_kinds()) {
+    std::vector<std::string_view> paths = kind.columns;
+    paths.insert(paths.end(), kind.wide.begin(), kind.wide.end());
+    std::set<std::string> titles;
+    for (const std::string_view path : paths)
+      EXPECT_TRUE(titles.insert(column_title(path)).second) << kind.kind << ": " << path;
+    const std::string csv = make_csv(paths, {}, true);
+    std::set<std::string> fields;
+    for (std::size_t at = 0; at < csv.size();) {
+      const std::size_t end = csv.find_first_of(",\r", at);
+      EXPECT_TRUE(fields.insert(csv.substr(at, end - at)).second) << kind.kind << ": " << csv;
+      at = csv[end] == ',' ? end + 1 : csv.size();
+    }
+  }
+  EXPECT_EQ(column_title("settings/power/automation"), "DPM");
+  EXPECT_EQ(column_title("memory/limit"), "MEMORY LIMIT");
+  EXPECT_EQ(make_csv({"meta/name", "cpu/limit", "memory/limit"}, {}, true),
+            "name,cpu_limit,memory_limit\r\n");
+}
+
 TEST(Format, ShowsPoolsAsATree) {
   const Value use = *parse_json(R"({"rows":[
       {"kind":"cluster","name":"default","depth":0,"vms":3,"vms_on":2,
@@ -227,6 +272,8 @@ TEST(Progress, Outcome) {
 TEST(Errors, SayWhatToDoNext) {
   EXPECT_EQ(error_text({Code::kInvalid, "must be at least 1", "/spec/vcpus"}),
             "error: must be at least 1 (field /spec/vcpus)\n");
+  EXPECT_EQ(error_text({Code::kInvalid, "hours ahead of UTC, -12 to 14", "?utc_offset"}),
+            "error: hours ahead of UTC, -12 to 14 (--utc-offset)\n");
   EXPECT_EQ(error_text({Code::kUnavailable, "connection refused", ""}, {.url = "https://m:8443"}),
             "error: connection refused\n"
             "hint: is the manager running at https://m:8443? name another with --url\n");
@@ -234,6 +281,12 @@ TEST(Errors, SayWhatToDoNext) {
               HasSubstr("hint: this may pass"));
   EXPECT_THAT(error_text({Code::kUnauthenticated, "no", ""}),
               HasSubstr("hint: log in: chorok login URL"));
+  // Not every conflict is somebody else's change.
+  const Error conflict{Code::kConflict, "rec-1-2-3 has expired", ""};
+  EXPECT_EQ(error_text(conflict), "error: rec-1-2-3 has expired\n");
+  EXPECT_THAT(error_text(conflict, {.stale = true}), HasSubstr("hint: somebody changed it"));
+  EXPECT_EQ(error_text(conflict, {.stale = true, .advice = "list them"}),
+            "error: rec-1-2-3 has expired\nhint: list them\n");
   EXPECT_EQ(exit_code_of({Code::kNotFound, "", ""}), exit_code::kNotFound);
   EXPECT_EQ(exit_code_of(usage_error("x", "--memory")), exit_code::kUsage);
 }

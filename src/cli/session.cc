@@ -82,6 +82,8 @@ std::string Session::url() const {
 Circumstances Session::circumstances() const {
   return {.url = url(),
           .answered = api_ && api_->has_answered(),
+          .stale = api_ && api_->last_status() == 412,
+          .advice = advice_,
           .colours = wants_colours(terminal_, terminal_.err_is_terminal())};
 }
 
@@ -109,6 +111,12 @@ int Session::tell_dry_run(std::string_view what, const Value& answer) {
   }
   out(text);
   return ok ? exit_code::kOk : exit_code::kFailed;
+}
+
+Result<> no_table(const Session& session) {
+  if (session.options().output != Output::kCsv) return {};
+  return usage_fail("what it answers is no list that CSV could hold: ask for json or yaml",
+                    "--output");
 }
 
 Result<Output> output_from_text(std::string_view text) {

@@ -55,6 +55,8 @@ class Session {
   // The URL that is used, or empty.
   std::string url() const;
   Circumstances circumstances() const;
+  // What to do next, as the command has failed: instead of what its error's code would advise.
+  void advise(std::string what) { advice_ = std::move(what); }
   void use(std::unique_ptr<Api> api) { api_ = std::move(api); }
 
   // Adds dry_run=true where it was asked for.
@@ -66,7 +68,11 @@ class Session {
   Terminal& terminal_;
   Options options_;
   std::unique_ptr<Api> api_;
+  std::string advice_;
 };
+
+// For commands whose answer is no list: refuses -o csv.
+Result<> no_table(const Session& session);
 
 Result<Output> output_from_text(std::string_view text);
 

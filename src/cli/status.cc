@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <map>
 #include <thread>
+#include <tuple>
 
 #include "cli/format.h"
 #include "cli/handlers.h"
 #include "cli/objects.h"
 #include "cli/progress.h"
 #include "cli/quantity.h"
+#include "model/alarm.h"
 #include "model/host.h"
 #include "model/task.h"
 
@@ -18,7 +20,7 @@ namespace {
 
 struct Overview {
   Value version;
-  Value::List hosts, vms, datastores, running, events;
+  Value::List hosts, vms, datastores, alarms, running, events;
 };
 
 Result<Value::List> rows(Api& api, std::string_view plural, std::string_view fields,
@@ -36,6 +38,8 @@ Result<Overview> collect(Session& session) {
                        "inventory/memory,inventory/accelerator,datastores"));
   all.vms = TRY(rows(api, "vms", "meta/name,status/state,status/host,spec/vcpus,spec/memory"));
   all.datastores = TRY(rows(api, "datastores", "meta/id,meta/name,kind,shared"));
+  all.alarms = TRY(rows(api, "alarms", "id,severity,state,kind,subject_name,text,raised_at",
+                        {{"field", "state!=cleared"}}));
   all.running = TRY(rows(api, "tasks", "id,kind,target_name,state,percent,message,progress",
                          {{"field", "state=running"}}));
   all.events = TRY(rows(api, "events", "time,severity,kind,subject_name,message",
@@ -109,9 +113,31 @@ std::string datastore_line(const Value& datastore, const Value::List& hosts) {
                      reached, hosts.size());
 }
 
-}  // namespace
-
-namespace {
+// The gravest first, and not more than a screen has room for.
+std::string alarm_lines(Session& session, const Overview& all, TableStyle style) {
+  constexpr std::size_t kShown = 8;
+  std::string out =
+      fmt::format("alarms      {}\n", count_by(all.alarms, "severity", style.colours));
+  if (all.alarms.empty()) return out;
+  Value::List shown = all.alarms;
+  const auto rank = [](const Value& alarm) {
+    const std::string_view severity = alarm.get("severity").text();
+    return severity == "critical" ? 0 : severity == "warning" ? 1 : 2;
+  };
+  std::ranges::sort(shown, {}, [&](const Value& alarm) {
+    return std::tuple(alarm.get("state").text() == "acknowledged", rank(alarm),
+                      alarm.get("id").text());
+  });
+  if (shown.size() > kShown) shown.resize(kShown);
+  style.titles = false;
+  out +=
+      render_table(make_table(model::Alarm::type(), {"severity", "state", "subject_name", "text"},
+                              shown, session.terminal().now()),
+                   style);
+  if (all.alarms.size() > kShown)
+    out += fmt::format("  and {} more: chorok alarm ls\n", all.alarms.size() - kShown);
+  return out;
+}
 
 Result<int> show_status(Session& session) {
   Overview all = TRY(collect(session));
@@ -120,6 +146,7 @@ Result<int> show_status(Session& session) {
                                      {"hosts", with_load(all)},
                                      {"vms", all.vms},
                                      {"datastores", all.datastores},
+                                     {"alarms", all.alarms},
                                      {"running", all.running},
                                      {"events", all.events}}));
     return exit_code::kOk;
@@ -141,6 +168,7 @@ Result<int> show_status(Session& session) {
                      human_mib(sum(all.vms, "spec/memory")));
   out += fmt::format("datastores  {}\n", all.datastores.size());
   for (const Value& datastore : all.datastores) out += datastore_line(datastore, all.hosts);
+  out += alarm_lines(session, all, style);
   out += fmt::format("tasks       {} running\n", all.running.size());
   for (const Value& task : all.running)
     out += "  " + progress_line(task, style.width > 2 ? style.width - 2 : 0, colours) + "\n";

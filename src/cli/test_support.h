@@ -83,6 +83,8 @@ class FakeManager {
   void break_watches(int count);
   // "POST /api/v1/vms/web1/start {\"paused\":true}", in order.
   std::vector<std::string> requests() const;
+  // Whatever is read is another revision right after, as a host's record that its agent keeps new.
+  void change_what_is_read();
   std::string last_header(const std::string& name) const;
 
  private:

@@ -133,7 +133,8 @@ Tone tone_of(std::string_view state) {
                                                      "waking",   "warning",  "maintenance"};
   constexpr std::array<std::string_view, 5> kBad = {"crashed", "failed", "lost", "error",
                                                     "unknown"};
-  constexpr std::array<std::string_view, 4> kFaint = {"off", "saved", "cancelled", "standby"};
+  constexpr std::array<std::string_view, 5> kFaint = {"off", "saved", "cancelled", "standby",
+                                                      "asleep"};
   auto has = [&](auto& list) { return std::ranges::find(list, state) != list.end(); };
   if (has(kGood)) return Tone::kGood;
   if (has(kBusy)) return Tone::kBusy;

@@ -81,23 +81,30 @@ Table vm_table(const Value::List& vms) {
                    {.title = "ACTIVE", .right_aligned = true},
                    {.title = "HELD", .right_aligned = true},
                    {.title = "MEMORY", .right_aligned = true},
+                   {.title = "BALLOON", .right_aligned = true},
                    {.title = "READ", .right_aligned = true},
                    {.title = "WRITTEN", .right_aligned = true},
                    {.title = "RECEIVED", .right_aligned = true},
-                   {.title = "SENT", .right_aligned = true}};
+                   {.title = "SENT", .right_aligned = true},
+                   {.title = "DIRTIED", .right_aligned = true}};
   for (const Value& vm : vms) {
     const double cpu = vm.get("cpu_mhz").number(), ready = vm.get("ready_mhz").number();
-    table.rows.push_back({{printable(vm.get("name").text())},
-                          {printable(vm.get("host_name").text())},
-                          {human_mhz(cpu)},
-                          {human_mhz(ready), ready > 0.1 * cpu + 10 ? Tone::kBad : Tone::kPlain},
-                          {human_mib(vm.get("active").number())},
-                          {human_mib(vm.get("consumed").number())},
-                          {human_mib(vm.get("memory").number())},
-                          {rate(vm.get("disk_read").number())},
-                          {rate(vm.get("disk_written").number())},
-                          {rate(vm.get("net_received").number())},
-                          {rate(vm.get("net_sent").number())}});
+    table.rows.push_back(
+        {{printable(vm.get("name").text())},
+         {printable(vm.get("host_name").text())},
+         {human_mhz(cpu)},
+         {human_mhz(ready), ready > 0.1 * cpu + 10 ? Tone::kBad : Tone::kPlain},
+         {human_mib(vm.get("active").number())},
+         {human_mib(vm.get("consumed").number())},
+         {human_mib(vm.get("memory").number())},
+         {vm.get("balloon").number() < 1 ? "-" : human_mib(vm.get("balloon").number())},
+         {rate(vm.get("disk_read").number())},
+         {rate(vm.get("disk_written").number())},
+         {rate(vm.get("net_received").number())},
+         {rate(vm.get("net_sent").number())},
+         // One VM of a host at a time is measured: of the others it is not known.
+         {vm.get("dirty_known").boolean() ? human_mib(vm.get("dirty_mib_s").number()) + "/s"
+                                          : "-"}});
   }
   return table;
 }
@@ -214,13 +221,18 @@ Result<int> run_top(Session& session, const Invocation& call) {
   return exit_code::kOk;
 }
 
-Result<int> run_stats(Session& session, const Invocation& call) {
+Result<Query> span_query(const Invocation& call) {
   Query query;
   for (const char* name : {"from", "to"})
     if (call.has(name)) query.emplace_back(name, TRY(moment(call.value(name))));
   if (call.has("step"))
     query.emplace_back("step",
                        fmt::format("{:.0f}", seconds(TRY(parse_duration(call.value("step"))))));
+  return query;
+}
+
+Result<int> run_stats(Session& session, const Invocation& call) {
+  Query query = TRY(span_query(call));
   Api& api = *TRY(session.api());
   const Value answer =
       TRY(api.get(ref_path(call.command->group + "s", call.args.at(0), "stats"), std::move(query)));
@@ -247,7 +259,46 @@ Result<int> run_stats(Session& session, const Invocation& call) {
   return exit_code::kOk;
 }
 
+Result<int> run_dirty_rate(Session& session, const Invocation& call) {
+  Query query;
+  Duration window = std::chrono::seconds(1);
+  if (call.has("window")) {
+    window = TRY(parse_duration(call.value("window")));
+    query.emplace_back("window", fmt::format("{:.0f}", seconds(window)));
+  }
+  Api& api = *TRY(session.api(window + std::chrono::seconds(30)));
+  const Value answer =
+      TRY(api.get(ref_path("vms", call.args.at(0), "dirty-rate"), std::move(query)));
+  if (session.is_structured()) {
+    session.out_value(answer);
+    return exit_code::kOk;
+  }
+  if (session.options().output == Output::kCsv) {
+    session.out(make_csv({"name", "host_name", "mib_s", "window"}, {answer}, true));
+    return exit_code::kOk;
+  }
+  session.out(fmt::format(
+      "{} on {} writes {}/s of its memory (seen for {})\n", printable(answer.get("name").text()),
+      printable(answer.get("host_name").text()), human_mib(answer.get("mib_s").number()),
+      human_seconds(answer.get("window").number())));
+  return exit_code::kOk;
+}
+
 void add_usage(std::vector<CommandSpec>& all) {
+  all.push_back(
+      {.group = "vm",
+       .name = "dirty-rate",
+       .doc = "Measure how fast its guest writes to its memory, which a migration has to keep up "
+              "with.",
+       .operands = "NAME",
+       .args_min = 1,
+       .args_max = 1,
+       .flags = {{.name = "window",
+                  .value = "DURATION",
+                  .doc = "To watch it for, 1s to 1m; 1s if not said."}},
+       .completes = {"vm"},
+       .example = "chorok vm dirty-rate web1 --window 5s",
+       .handler = run_dirty_rate});
   for (const char* group : {"vm", "host"})
     all.push_back({.group = group,
                    .name = "stats",

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "cli/test_support.h"
@@ -27,6 +28,8 @@ TEST_F(Usage, TopShowsTheBusiestFirst) {
   EXPECT_NE(ran.out.find("50 %"), std::string::npos);
   EXPECT_LT(ran.out.find("busy"), ran.out.find("calm"));
   EXPECT_NE(ran.out.find("2 MiB/s"), std::string::npos) << ran.out;
+  EXPECT_THAT(ran.out, ::testing::ContainsRegex("calm .* 3 MiB/s\n")) << "it was measured";
+  EXPECT_THAT(ran.out, ::testing::ContainsRegex("busy .* -\n"));
   ran = run({"top", "--sort", "memory"});
   EXPECT_GT(ran.out.find("busy"), ran.out.find("calm"));
   EXPECT_NE(run({"top", "--sort", "colour"}).code, 0);
@@ -64,6 +67,17 @@ TEST_F(Usage, StatsOfAVm) {
   EXPECT_TRUE(ran.out.starts_with("at,measured,cpu_mhz")) << ran.out;
   EXPECT_EQ(run({"vm", "stats", "web1", "--from", "yesterday"}).code, 1);
   EXPECT_EQ(run({"vm", "stats"}).code, 2);
+}
+
+TEST_F(Usage, ADirtyRateOnDemand) {
+  Ran ran = run({"vm", "dirty-rate", "web1", "--window", "5s"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(manager.requests().back(), "GET /api/v1/vms/web1/dirty-rate?window=5");
+  EXPECT_EQ(ran.out, "web1 on host2 writes 23.4 MiB/s of its memory (seen for 5.0 s)\n");
+  ran = run({"vm", "dirty-rate", "web1", "-o", "json"});
+  EXPECT_EQ(parse_json(ran.out)->get("mib_s").number(), 23.4);
+  EXPECT_EQ(run({"vm", "dirty-rate"}).code, 2);
+  EXPECT_EQ(run({"vm", "dirty-rate", "web1", "--window", "long"}).code, 1);
 }
 
 }  // namespace

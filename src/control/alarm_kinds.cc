@@ -59,6 +59,16 @@ std::vector<AlarmKind> host_kinds() {
        .hold = kDay,
        .cause = "It was switched on and never answered: its hardware, boot or network is broken.",
        .action = "Look at its console. It is not counted on and others are woken in its place."},
+      {.kind = "host.wake_test_failed",
+       .severity = kWarning,
+       .subject = "host",
+       .state = true,
+       .cause =
+           "Its BMC or its network card did not bring it back, or its system hung on the way down "
+           "or up.",
+       .action =
+           "Look at its console and its BMC, then: chorok host wake-test NAME. Until one passes "
+           "it stays on; chorok host edit NAME --dpm excluded ends the alarm."},
       {.kind = "host.stop_late",
        .severity = kInfo,
        .subject = "host",
@@ -81,6 +91,23 @@ std::vector<AlarmKind> host_kinds() {
        .hold = hours(1),
        .cause = "Its BMC cannot be reached, refuses the account, or took too long.",
        .action = "Check address, account and network of the BMC: chorok host bmc."},
+      {.kind = "host.energy_sum",
+       .severity = kWarning,
+       .subject = "host",
+       .begins = {"host.energy_sum"},
+       .hold = kDay,
+       .cause = "A fault in Chorok: what VMs and the unused come to is not what the host drew.",
+       .action = "Report it with the event's text; the bills of that host are off by that much."},
+      {.kind = "host.standby_refused",
+       .severity = kWarning,
+       .subject = "host",
+       .begins = {"host.standby_refused"},
+       .ends = {"cluster.host_asleep"},
+       .hold = hours(1),
+       .cause =
+           "It was to go off, and its agent stood against it (a guest runs there): the alarm says "
+           "why.",
+       .action = "Do what it says; the host is told again by itself. Until then it stays on."},
       {.kind = "host.agent_restarted",
        .severity = kInfo,
        .subject = "host",

@@ -62,6 +62,9 @@ class Looking {
       say("host.lost", "host", host.meta, "its agent is not connected");
     if (watch.phase == HostPhase::kWaking && watch.tries > 1)
       say("host.wake_late", "host", host.meta, "it was switched on twice and does not answer yet");
+    if (watch.test.standing == model::WakeStanding::kFailed &&
+        host.dpm != model::HostDpm::kExcluded)
+      say("host.wake_test_failed", "host", host.meta, "its wake test failed: " + watch.test.why);
     if (watch.phase == HostPhase::kStopping && watch.tries > 1)
       say("host.stop_late", "host", host.meta, "it was switched off twice and is still there");
     if (host.link == HostLink::kConnected && !host.libvirt_message.empty())

@@ -65,6 +65,18 @@ TEST_F(AlarmConditions, AHostIsMissedOnlyWhereItIsToBe) {
   EXPECT_THAT(kinds(), ElementsAre("host.stop_late"));
 }
 
+TEST_F(AlarmConditions, AFailedWakeTestIsTold) {
+  host.watch.test.standing = model::WakeStanding::kFailed;
+  host.watch.test.why = "it did not come back within 600 s";
+  ASSERT_THAT(kinds(), ElementsAre("host.wake_test_failed"));
+  EXPECT_THAT(look()[0].text, HasSubstr("did not come back within 600 s"));
+  host.dpm = model::HostDpm::kExcluded;
+  EXPECT_THAT(kinds(), IsEmpty()) << "a person knows";
+  host.dpm = model::HostDpm::kAutomatic;
+  host.watch.test.standing = model::WakeStanding::kPassed;
+  EXPECT_THAT(kinds(), IsEmpty());
+}
+
 TEST_F(AlarmConditions, ADatastoreIsFullAndThenHasRoomAgain) {
   const auto used = [&](std::int64_t percent) {
     host.datastores[0].free = Mib{1000 - (10 * percent)};

@@ -20,6 +20,10 @@ struct Brain {
   // Migrations, starts and power actions. kMigrate needs a VM that runs and a host that is on or
   // that an action of the same plan powers on; a VM moves once a plan.
   std::function<policy::Plan(const model::Snapshot&)> plan;
+  // Where plans are made. `work` runs anywhere, `then` where the loop does, later. Empty: a round
+  // plans within its turn.
+  std::function<void(std::move_only_function<void()> work, std::move_only_function<void()> then)>
+      elsewhere;
   // A first placement of everything as one batch.
   std::function<policy::Plan(const model::Snapshot&)> place;
   // What restarts where when these hosts are lost. Empty: nothing is restarted.

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "control/host_power.h"
 #include "control/waketest.h"
 #include "policy/planner.h"
 #include "policy/restart.h"
@@ -53,21 +54,26 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   if (std::exchange(look_for_lost_, false)) find_lost(fleet, nullptr);
   if (brain_.plan && round_due(fleet.now())) find_lost(fleet, &turn);
   test_hosts(fleet, turn);
+  power_hosts(fleet, turn);
   see_restarted(fleet, turn);
   // A restart that cannot begin as planned is planned anew: no round does it, while it counts as on
   // its way.
   if (new_losses_ || restarts_.stuck(fleet.now(), settings_.round)) TRY(restart(fleet, turn));
-  if (brain_.plan && round_due(fleet.now())) TRY(round(fleet, turn));
+  if (thinking_ && thinking_->done) {
+    const std::shared_ptr<Thinking> thought = std::exchange(thinking_, nullptr);
+    planned_ = thought->snapshot;
+    TRY(take(std::move(thought->plan), fleet, turn));
+  }
+  if (brain_.plan && !turn.planned && round_due(fleet.now())) TRY(round(fleet, turn));
 
-  PlanRun::Site site{.fleet = fleet,
-                     .watches = watches_,
-                     .hosts = snapshot_->hosts,
-                     .switch_host = [&](Index host, bool on) {
-                       return switch_host(host, snapshot_->hosts[host], on, fleet.now(),
-                                          settings_.watch, watches_[host]);
-                     }};
+  PlanRun::Site site{
+      .fleet = fleet,
+      .watches = watches_,
+      .hosts = snapshot_->hosts,
+      .switch_host = [&](Index host, bool on) { return switch_by_plan(fleet, host, on); }};
   const std::vector<Command>::size_type before = turn.commands.size();
   turn.wake = std::min(turn.wake, restarts_.work(site, turn.commands, turn.events));
+  turn.wake = std::min(turn.wake, applied_.work(site, turn.commands, turn.events));
   turn.wake = std::min(turn.wake, run_.work(site, turn.commands, turn.events));
   for (auto i = before; i < turn.commands.size(); ++i) {
     const Command& command = turn.commands[i];
@@ -75,20 +81,40 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
     turn.watched = true;
     turn.wake = std::min(turn.wake, watches_[command.host].until);
   }
-  if (brain_.plan) turn.wake = std::min(turn.wake, next_due());
+  if (brain_.plan && !thinking_) turn.wake = std::min(turn.wake, next_due());
   return turn;
 }
 
 void ClusterLoop::restore(std::vector<HostWatch> watches) {
   watches_ = std::move(watches);
   snapshot_ = nullptr;
+  give_up();
   dropped_ += run_.waiting();
   run_ = {};
   restarts_ = {};
+  applied_ = {};
   restarting_.clear();
   new_losses_ = false;
   look_for_lost_ = true;
   plan_soon();
+}
+
+Result<void> ClusterLoop::carry_on(policy::Plan plan, std::span<const std::uint32_t> begun,
+                                   const Fleet& fleet) {
+  TRY(applied_.take(std::move(plan), fleet));
+  applied_.resume(begun);
+  return {};
+}
+
+std::optional<Command> ClusterLoop::switch_by_plan(const Fleet& fleet, Index host, bool on) {
+  HostWatch& watch = watches_[host];
+  std::optional<Command> command =
+      switch_host(host, snapshot_->hosts[host], on, fleet.now(), settings_.watch, watch);
+  if (command && !on)
+    watch.off_by = brain_.settings.power.automation == Automation::kFull
+                       ? model::HostOffBy::kDpm
+                       : model::HostOffBy::kApplied;
+  return command;
 }
 
 void ClusterLoop::watch_hosts(Fleet& fleet, Turn& turn) {
@@ -102,7 +128,8 @@ void ClusterLoop::watch_hosts(Fleet& fleet, Turn& turn) {
     turn.watched |= phase != watch.phase || tries != watch.tries;
     // What there is has changed, and not as the plan in hand has it: the next round does not wait.
     const bool came = phase != HostPhase::kUnknown && phase != watch.phase &&
-                      watch.phase == HostPhase::kUp && !run_.awaits(h) && !restarts_.awaits(h);
+                      watch.phase == HostPhase::kUp && !run_.awaits(h) && !restarts_.awaits(h) &&
+                      !applied_.awaits(h);
     if (came || step.lost_vms) plan_soon();
     if (step.command) turn.commands.push_back(std::move(*step.command));
     std::ranges::move(step.events, std::back_inserter(turn.events));
@@ -154,6 +181,26 @@ void ClusterLoop::test_hosts(Fleet& fleet, Turn& turn) {
   }
 }
 
+void ClusterLoop::power_hosts(Fleet& fleet, Turn& turn) {
+  for (Index h = 0; h < fleet.hosts(); ++h) {
+    PowerWish wish = fleet.power_wish(h);
+    const bool asked = !wish.task.empty();
+    const HostSeen seen = asked ? fleet.host(h) : HostSeen{};
+    PowerStep step = step_power({.host = h,
+                                 .about = snapshot_->hosts[h],
+                                 .wish = std::move(wish),
+                                 .empty = asked && fleet.empty(h),
+                                 .is_off = seen.bmc == BmcSays::kOff && seen.bmc_proven,
+                                 .now = fleet.now(),
+                                 .power = brain_.settings.power,
+                                 .settings = settings_.watch},
+                                watches_[h]);
+    turn.watched |= step.changed;
+    turn.wake = std::min(turn.wake, step.wake);
+    if (step.command) turn.commands.push_back(std::move(*step.command));
+  }
+}
+
 void ClusterLoop::see_restarted(const Fleet& fleet, Turn& turn) {
   std::erase_if(restarting_, [&](Index vm) {
     const Index host = fleet.host_of(vm);
@@ -167,15 +214,21 @@ Snapshot& ClusterLoop::marked(Fleet& fleet) {
   Snapshot& snapshot = fleet.snapshot();
   snapshot_ = &snapshot;
   snapshot.settings = brain_.settings;
+  mark_watched(snapshot, fleet.now());
+  return snapshot;
+}
+
+bool ClusterLoop::mark_watched(Snapshot& snapshot, Time now) const {
+  if (watches_.size() != snapshot.hosts.size()) return false;
   // Where every host that is there has failed lately none is better than another: VMs that are to
   // run do not wait until one has proven itself.
   const bool is_choosy = std::ranges::any_of(watches_, [&](const HostWatch& watch) {
-    return watch.phase == HostPhase::kUp && !failed_lately(watch, fleet.now(), settings_.watch);
+    return watch.phase == HostPhase::kUp && !failed_lately(watch, now, settings_.watch);
   });
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     const HostWatch& watch = watches_[h];
     const std::int32_t failures = snapshot.hosts[h].recent_failures;
-    mark(watch, fleet.now(), settings_.watch, snapshot.hosts[h]);
+    mark(watch, now, settings_.watch, snapshot.hosts[h]);
     if (!is_choosy && watch.phase == HostPhase::kUp) snapshot.hosts[h].recent_failures = failures;
     if (watch.test.stage != model::WakeStage::kNone)
       snapshot.hosts[h].keep_on = kept_on_by_test(watch.test, brain_.settings.power);
@@ -187,7 +240,7 @@ Snapshot& ClusterLoop::marked(Fleet& fleet) {
                                      .since = watch.since});
   }
   mark_lost(snapshot);
-  return snapshot;
+  return true;
 }
 
 // VMs of failed hosts run nowhere, whatever was reported last.
@@ -217,6 +270,10 @@ void ClusterLoop::mark_restarts(Snapshot& snapshot) const {
 
 Result<void> ClusterLoop::restart(Fleet& fleet, Turn& turn) {
   new_losses_ = false;
+  if (thinking_) {  // of hosts and VMs that are lost now
+    give_up();
+    plan_soon();
+  }
   if (!brain_.restart) return {};
   Snapshot& snapshot = marked(fleet);
   std::vector<Index> failed;
@@ -247,14 +304,46 @@ Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
     brain_.forecast(snapshot);
   else
     expect_what_is(snapshot);
+  turn.began = true;
+  if (!brain_.elsewhere) return take(brain_.plan(snapshot), fleet, turn);
+  think(snapshot);
+  return {};
+}
+
+// Nothing of this loop is touched there: it may be gone before the plan is made.
+void ClusterLoop::think(const Snapshot& snapshot) {
+  auto thinking =
+      std::make_shared<Thinking>(Thinking{.snapshot = std::make_shared<const Snapshot>(snapshot)});
+  thinking_ = thinking;
+  brain_.elsewhere([thinking, plan = brain_.plan] { thinking->plan = plan(*thinking->snapshot); },
+                   [this, thinking] {
+                     if (thinking->given_up) return;
+                     thinking->done = true;
+                     if (thought_) thought_();
+                   });
+}
+
+void ClusterLoop::give_up() {
+  if (thinking_) thinking_->given_up = true;
+  thinking_ = nullptr;
+}
+
+Result<void> ClusterLoop::take(policy::Plan plan, const Fleet& fleet, Turn& turn) {
   dropped_ += run_.waiting();
   turn.planned = true;
-  return run_.take(brain_.plan(snapshot), fleet, [&](const Action& action) {
-    return is_held(action, snapshot) && !(is_approved_ && is_approved_(action, snapshot));
-  });
+  const Snapshot& seen = this->snapshot();
+  return run_.take(std::move(plan), fleet,
+                   [&](const Action& action) { return is_held(action, seen); });
 }
 
 bool ClusterLoop::is_held(const Action& action, const Snapshot& snapshot) const {
+  const bool owed = action.kind == ActionKind::kStart &&
+                    std::ranges::find(restarting_, action.vm) != restarting_.end();
+  return !owed && is_for_person(action, snapshot);
+}
+
+bool is_for_person(const Action& action, const Snapshot& snapshot) {
+  if (action.recommended) return true;
   const Automation moves = snapshot.settings.balance.automation;
   const Automation power = snapshot.settings.power.automation;
   switch (action.kind) {
@@ -262,12 +351,11 @@ bool ClusterLoop::is_held(const Action& action, const Snapshot& snapshot) const 
     case ActionKind::kPowerOff:
       return power != Automation::kFull;
     case ActionKind::kStart:
-      return moves < Automation::kPartial &&
-             std::ranges::find(restarting_, action.vm) == restarting_.end();
+      return moves < Automation::kPartial;
     case ActionKind::kMigrate:
       if (action.why == Why::kMaintenance) return false;  // a person has asked for it already
       if (action.why == Why::kConsolidate && power != Automation::kFull) return true;
-      return moves != Automation::kFull || snapshot.vms[action.vm].automation != Automation::kFull;
+      return moves != Automation::kFull;
   }
   return true;
 }

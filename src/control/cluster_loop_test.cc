@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 namespace chorok::control {
 namespace {
@@ -325,6 +327,115 @@ TEST_F(LoopTest, AnOccupiedHostIsNotSwitchedOff) {
   EXPECT_THAT(ordered(turn(loop)), IsEmpty());
   fleet.cluster.vms[0].host = 1;
   EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kPowerOff));
+}
+
+// Work that is done when the test says so, as if on another thread.
+struct Elsewhere {
+  std::vector<std::pair<std::move_only_function<void()>, std::move_only_function<void()>>> given;
+  Brain& serve(Brain& brain) {
+    brain.elsewhere = [this](std::move_only_function<void()> work,
+                             std::move_only_function<void()> then) {
+      given.emplace_back(std::move(work), std::move(then));
+    };
+    return brain;
+  }
+  void finish() {
+    auto now = std::exchange(given, {});
+    for (auto& [work, then] : now) {
+      work();
+      then();
+    }
+  }
+};
+
+TEST_F(LoopTest, APlanMadeElsewhereIsTakenByALaterTurn) {
+  fleet.vm(0);
+  Elsewhere elsewhere;
+  Brain brain = once({.kind = ActionKind::kMigrate, .vm = 0, .from = 0, .to = 1});
+  ClusterLoop loop(elsewhere.serve(brain), {});
+  int told = 0;
+  loop.on_thought([&] { ++told; });
+  Turn begun = turn(loop);
+  EXPECT_TRUE(begun.began);
+  EXPECT_FALSE(begun.planned);
+  EXPECT_GT(begun.wake, fleet.time);
+  // However late it is: no second round beside the first.
+  Turn between = turn(loop, 2min);
+  EXPECT_FALSE(between.began);
+  EXPECT_GT(between.wake, fleet.time);
+  ASSERT_EQ(elsewhere.given.size(), 1U);
+  elsewhere.finish();
+  EXPECT_EQ(told, 1);
+  fleet.cluster.vms[0].size.memory = 2048;  // what it was planned from stays as it was
+  Turn taken = turn(loop, 1s);
+  EXPECT_TRUE(taken.planned);
+  EXPECT_THAT(ordered(taken), ElementsAre(kMigrate));
+  EXPECT_EQ(loop.snapshot().vms[0].size.memory, 1024);
+  EXPECT_EQ(loop.kept_snapshot().get(), &loop.snapshot());
+}
+
+TEST_F(LoopTest, APlanForAClusterThatIsNoMoreIsGivenUp) {
+  fleet.vm(0);
+  Elsewhere elsewhere;
+  Brain brain = only_ha();
+  ClusterLoop loop(elsewhere.serve(brain), {});
+  turn(loop);
+  ASSERT_TRUE(loop.is_thinking());
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  EXPECT_THAT(ordered(turn(loop, 5s)), ElementsAre(kStart));
+  // The old round's plan comes to nothing, and a round that knows of the loss takes its place.
+  ASSERT_EQ(elsewhere.given.size(), 2U);
+  auto late = std::move(elsewhere.given.front());
+  elsewhere.given.erase(elsewhere.given.begin());
+  late.first();
+  late.second();
+  EXPECT_FALSE(turn(loop, 1s).planned);
+  elsewhere.finish();
+  EXPECT_TRUE(turn(loop, 1s).planned);
+  EXPECT_EQ(loop.snapshot().vms[0].host, kNone);
+}
+
+// What was planned under settings that a person has changed since is not done.
+TEST_F(LoopTest, APlanOfOldSettingsIsGivenUp) {
+  fleet.vm(0);
+  Elsewhere elsewhere;
+  Brain brain = once({.kind = ActionKind::kMigrate, .vm = 0, .from = 0, .to = 1});
+  ClusterLoop loop(elsewhere.serve(brain), {});
+  turn(loop);
+  ASSERT_TRUE(loop.is_thinking());
+  loop.plan_anew();
+  elsewhere.finish();
+  const Turn next = turn(loop, 1s);
+  EXPECT_FALSE(next.planned);
+  EXPECT_THAT(ordered(next), IsEmpty());
+  EXPECT_TRUE(turn(loop, 10s).began || next.began);
+}
+
+TEST_F(LoopTest, NoRoundBeginsInTheTurnThatTakesAPlan) {
+  fleet.vm(0);
+  Elsewhere elsewhere;
+  Brain brain = only_ha();
+  ClusterLoop loop(elsewhere.serve(brain), {});
+  turn(loop);
+  loop.plan_soon();
+  elsewhere.finish();
+  const Turn taken = turn(loop, 30s);
+  EXPECT_TRUE(taken.planned);
+  EXPECT_FALSE(taken.began);
+  EXPECT_LE(taken.wake, fleet.time);
+  EXPECT_TRUE(turn(loop, 1s).began);
+}
+
+TEST_F(LoopTest, APlanMayComeWhenItsLoopIsGone) {
+  Elsewhere elsewhere;
+  {
+    Brain brain = only_ha();
+    ClusterLoop loop(elsewhere.serve(brain), {});
+    turn(loop);
+  }
+  ASSERT_EQ(elsewhere.given.size(), 1U);
+  elsewhere.finish();
 }
 
 TEST_F(LoopTest, WhatAPersonDecidesIsHeld) {

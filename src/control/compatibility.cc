@@ -15,6 +15,7 @@ void check_host(const model::Host& host, Reasons& out) {
   if (host.link != model::HostLink::kConnected) out.emplace_back("it is not connected");
   if (host.power != model::HostPower::kOn)
     out.push_back(fmt::format("its power is {}", name_of(host.power)));
+  if (host.watch.phase == model::HostPhase::kStopping) out.emplace_back("it is being switched off");
   if (host.admin != model::HostAdmin::kEnabled)
     out.push_back(fmt::format(
         "it is in {}", host.admin == model::HostAdmin::kDraining ? "evacuation" : "maintenance"));
@@ -159,7 +160,8 @@ std::vector<std::string> incompatibilities(const model::Vm& vm, const model::Hos
   check_storage(vm, target, purpose, datastore, world, out);
   check_networks(vm, target, world, out);
   check_hardware(vm, target, purpose, world, out);
-  if (purpose != Purpose::kColdMigrate) check_resources(vm, target, world, out);
+  const bool runs = purpose == Purpose::kStart || purpose == Purpose::kLiveMigrate;
+  if (runs) check_resources(vm, target, world, out);
   return out;
 }
 
@@ -167,6 +169,7 @@ const model::Host* choose_host(const model::Vm& vm, Purpose purpose, const Looku
                                std::vector<std::string>* rejected) {
   const model::Host* best = nullptr;
   Mib best_left{};
+  bool best_alone = false;
   for (const model::Host* host : world.hosts()) {
     bool moving = purpose == Purpose::kLiveMigrate || purpose == Purpose::kColdMigrate;
     if (moving && host->meta.id == vm.host) continue;
@@ -176,6 +179,13 @@ const model::Host* choose_host(const model::Vm& vm, Purpose purpose, const Looku
       continue;
     }
     auto reasons = incompatibilities(vm, *host, purpose, {}, world);
+    // VMs that are to be together leave a host one after the other: each where the first went.
+    bool alone = false;
+    for (BrokenRule& rule : world.broken_rules(vm, *host)) {
+      alone |= moving && rule.together;
+      if (rule.must && purpose != Purpose::kPlace && !(moving && rule.together))
+        reasons.push_back(std::move(rule.text));
+    }
     if (!reasons.empty()) {
       if (rejected != nullptr)
         rejected->push_back(fmt::format("{}: {}", host->meta.name, fmt::join(reasons, ", ")));
@@ -184,11 +194,43 @@ const model::Host* choose_host(const model::Vm& vm, Purpose purpose, const Looku
     Mib left = host->inventory.memory - world.committed(host->meta.id).memory;
     bool better = best == nullptr || left > best_left ||
                   (left == best_left && host->meta.name < best->meta.name);
+    if (best != nullptr && alone != best_alone) better = best_alone;
     if (!better) continue;
     best = host;
     best_left = left;
+    best_alone = alone;
   }
   return best;
+}
+
+std::string_view kept_at_home(const model::Vm& vm) {
+  if (!vm.defined) return {};
+  if (vm.status.state == model::VmState::kSaved) return "its saved memory";
+  if (!vm.status.snapshots.empty()) return "what is known of its snapshots";
+  if (vm.spec.tpm) return "the state of its TPM";
+  if (vm.spec.firmware == model::Firmware::kUefi) return "what its firmware remembers";
+  return {};
+}
+
+bool is_to_be_placed(const model::Vm& vm, const model::Task& task) {
+  if (!task.args.host.empty()) return false;
+  if (task.kind == "vm.create") return task.args.start && vm.host.empty();
+  return task.kind == "vm.start" && !is_running(vm.status.state) &&
+         vm.status.state != model::VmState::kUnknown;
+}
+
+bool waits_for_host(const model::Task& task) {
+  const bool starts = task.kind == "vm.start" || (task.kind == "vm.create" && task.args.start);
+  return starts && task.state == model::TaskState::kQueued && task.started != Time{} &&
+         task.args.host.empty();
+}
+
+std::string_view start_target(const model::Task& task) {
+  if (task.kind != "vm.start" || task.state != model::TaskState::kRunning) return {};
+  for (std::size_t i = task.step; i < task.steps.size(); ++i)
+    if (task.steps[i].kind == model::OpKind::kStart && !task.steps[i].compensation)
+      return task.steps[i].host;
+  return {};
 }
 
 }  // namespace chorok::control

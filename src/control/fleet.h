@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,16 +29,31 @@ struct HostSeen {
   Time heard{};  // when its agent was heard last, if that is known; epoch: it is not
   // Its BMC is known to be its own: what it says of the host is evidence, and it may be told.
   bool bmc_proven = true;
+  // Its agent puts it to standby, and nothing else needs to say that it is there: once it was told
+  // to and is not heard any more, it is. That is no evidence of anything about VMs.
+  bool by_link = false;
   // Others are heard, so that the silence is this host's and not that of whoever listens.
   bool others_heard = true;
 };
 
 // What is said of a host beside what is seen: whether its wake test is asked for.
 struct TestWish {
-  Time asked{};             // epoch: it is not
-  Time bmc_changed{};       // epoch: never
+  Time asked{};                 // epoch: it is not
+  Time bmc_changed{};           // epoch: never
+  bool switchable = false;      // there is something that switches it
+  std::optional<double> draws;  // W, as its BMC said last; none: not known
+  Time drew_at{};               // and when it did
+};
+
+// What people want of a host's power beside what DPM does.
+struct PowerWish {
+  std::string task;  // that switches it by hand, and runs; empty: there is none
+  bool on = false;
+  std::string user;         // who asked for it
   bool switchable = false;  // there is something that switches it
-  double draws = 0;         // W, as its BMC says; 0: not known
+  bool enabled = true;      // neither in maintenance nor on its way there
+  bool excluded = false;    // from DPM
+  std::string excluded_why;
 };
 
 class Fleet {
@@ -59,6 +75,7 @@ class Fleet {
   virtual double needed_memory(Index vm) const = 0;       // MiB that a host must have free for it
 
   virtual TestWish test_wish(Index) const { return {}; }
+  virtual PowerWish power_wish(Index) const { return {}; }
 
   // Everything, demands included, as of now. Valid until the next call; the loop writes into it
   // what it knows beyond what can be seen, and the forecasts.

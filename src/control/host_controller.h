@@ -2,6 +2,10 @@
 // Pure: see view.h.
 #pragma once
 
+#include <span>
+#include <string>
+#include <string_view>
+
 #include "control/view.h"
 
 namespace chorok::control {
@@ -23,6 +27,11 @@ struct HostOutcome {
   std::vector<std::string> cancel_tasks;
   std::vector<model::Event> events;
 };
+
+// What a verb of hosts would do now, in words; the error says what speaks against it. `vms`: that
+// belong to it.
+Result<std::string> foresee_host(std::string_view verb, const model::Host& host,
+                                 std::span<const model::Vm* const> vms);
 
 HostOutcome reconcile_host(const HostInput& input);
 

@@ -46,7 +46,9 @@ class Look {
         failed();
         break;
       case HostPhase::kDown:
-        if (seen_.connected) back("was switched on by somebody else");
+        if (seen_.connected)
+          back(seen_.by_link ? "woke by its timer, or was switched on by somebody else"
+                             : "was switched on by somebody else");
         break;
       case HostPhase::kWaking:
         waking();
@@ -65,6 +67,10 @@ class Look {
     watch_.until = until;
     watch_.tries = 0;
     watch_.told = false;
+    if (phase == HostPhase::kUp) {
+      watch_.off_by = model::HostOffBy::kNobody;
+      watch_.off_user.clear();
+    }
     if (until != Time{}) wait(until);
   }
   void wait(Time until) { out_.wake = std::min(out_.wake, until); }
@@ -197,6 +203,7 @@ class Look {
   void waking() {
     if (seen_.connected) {
       if (watch_.tries == 1) watch_.time_on = now_ - watch_.since;
+      watch_.rest_why.clear();
       event(Event::kHostAwake, fmt::format("{} answers {} after it was switched on", about_.name,
                                            span(now_ - watch_.since)));
       return enter(HostPhase::kUp);
@@ -216,9 +223,22 @@ class Look {
     enter(HostPhase::kDown);
   }
 
+  // Where nobody else can say it, an agent that was told to and is gone for a while: one that only
+  // dials again is back by then. If it was the network alone, a host without VMs draws power that
+  // nobody counts, and answers again.
+  bool is_asleep() {
+    if (seen_.connected) return false;
+    if (seen_.bmc == BmcSays::kOff) return true;
+    if (!seen_.by_link || seen_.answers) return false;
+    const Time quiet = std::max(watch_.heard, watch_.since) + settings_.silent_after;
+    if (now_ < quiet) wait(quiet);
+    return now_ >= quiet;
+  }
+
   void stopping() {
-    if (!seen_.connected && seen_.bmc == BmcSays::kOff) {
+    if (is_asleep()) {
       if (watch_.tries == 1) watch_.time_off = now_ - watch_.since;
+      watch_.rest_why.clear();
       event(Event::kHostAsleep, fmt::format("{} is off", about_.name));
       return enter(HostPhase::kDown);
     }
@@ -262,6 +282,10 @@ std::optional<Command> switch_host(Index index, const SnapshotHost& about, bool 
   watch.phase = on ? HostPhase::kWaking : HostPhase::kStopping;
   watch.since = now;
   watch.tries = 1;
+  if (!on) {
+    watch.off_by = model::HostOffBy::kNobody;  // whoever orders it says who
+    watch.off_user.clear();
+  }
   watch.until = now + 2 * (on ? about.time_on : about.time_off) + settings.margin;
   return Command{.kind = on ? Command::Kind::kPowerOn : Command::Kind::kPowerOff, .host = index};
 }
@@ -283,6 +307,9 @@ void mark(const HostWatch& watch, Time now, const WatchSettings& settings, Snaps
       break;
     case HostPhase::kDown:
       if (host.power != HostPower::kStandby) host.power = HostPower::kOff;
+      if (watch.off_by == model::HostOffBy::kPerson)
+        host.keep_off =
+            fmt::format("{} has switched it off (chorok host power-on)", watch.off_user);
       break;
     case HostPhase::kWaking:
       host.power = HostPower::kWaking;
@@ -301,6 +328,12 @@ void mark(const HostWatch& watch, Time now, const WatchSettings& settings, Snaps
 
 bool failed_lately(const HostWatch& watch, Time now, const WatchSettings& settings) {
   return watch.failed_at != Time{} && now - watch.failed_at < settings.failure_window;
+}
+
+bool is_asleep(const HostWatch& watch) {
+  if (watch.off_by == model::HostOffBy::kNobody || !watch.rest_why.empty()) return false;
+  if (watch.phase == HostPhase::kDown || watch.phase == HostPhase::kStopping) return true;
+  return watch.phase == HostPhase::kWaking && watch.tries == 1;
 }
 
 }  // namespace chorok::control

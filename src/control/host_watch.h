@@ -6,6 +6,9 @@
 //   - its agent's lease has ended: an agent that has not heard from its manager for that long stops
 //     the VMs itself. Slower, but it needs no BMC, and agents that keep leases.
 //
+// A host that its own agent puts to standby (HostSeen::by_link) is down when it was told to go and
+// is not heard any more: what saves energy may believe that, what starts VMs elsewhere never does.
+//
 // docs/states.md draws the table.
 #pragma once
 
@@ -37,6 +40,8 @@ struct WatchSettings {
   Duration rest = std::chrono::hours(1);              // a host that did not obey is left alone
   Duration failure_window = std::chrono::hours(1);    // a failure counts against it so long
   Duration standby = std::chrono::seconds(30);        // a wake test reads what it draws after this
+  // Longer than meters of a thousand hosts take to come round, and never scaled, as they are not.
+  Duration standby_read = std::chrono::seconds(60);  // how long it waits for such a reading
 };
 
 struct WatchStep {
@@ -57,6 +62,10 @@ std::optional<Command> switch_host(Index index, const model::SnapshotHost& about
 
 // Within WatchSettings::failure_window.
 bool failed_lately(const HostWatch& watch, Time now, const WatchSettings& settings);
+
+// It is off on purpose, or on its way there or back, and does as it is told: that it does not
+// answer is as it should be.
+bool is_asleep(const HostWatch& watch);
 
 // Writes into the snapshot's host what is known here and cannot be seen.
 void mark(const HostWatch& watch, Time now, const WatchSettings& settings,

@@ -52,13 +52,13 @@ Result<void> PlanRun::take(policy::Plan plan, const Fleet& fleet,
   return {};
 }
 
-void PlanRun::release(std::span<const std::uint32_t> actions) {
+void PlanRun::resume(std::span<const std::uint32_t> actions) {
   for (const std::uint32_t i : actions) {
-    if (i >= state_.size() || state_[i] != State::kHeld) continue;
-    state_[i] = State::kWaiting;
-    waiting_.push_back(i);
+    if (i >= state_.size() || state_[i] != State::kWaiting) continue;
+    state_[i] = State::kRunning;
+    running_.push_back(i);
   }
-  std::ranges::sort(waiting_);
+  std::erase_if(waiting_, [&](std::uint32_t i) { return state_[i] == State::kRunning; });
 }
 
 PlanRun::State PlanRun::now(const Action& action, const Site& site) const {

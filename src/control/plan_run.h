@@ -38,8 +38,8 @@ class PlanRun {
   Result<void> take(policy::Plan plan, const Fleet& fleet,
                     const std::function<bool(const policy::Action&)>& hold = {});
 
-  // A person has decided for these held ones: they go on like the rest.
-  void release(std::span<const std::uint32_t> actions);
+  // Of a plan just taken: these have begun before.
+  void resume(std::span<const std::uint32_t> actions);
 
   // What the cluster is like while it is carried out.
   struct Site {

@@ -61,6 +61,10 @@ VmState in_transition(const VmView& view, VmState state) {
   bool moves = view.operation->kind == model::OpKind::kMigrate && is_running(view.vm.status.state);
   if (moves && state != VmState::kCrashed && state != VmState::kUnknown)
     return view.vm.status.state;
+  // Gone from its source and not seen at the target yet.
+  const bool between = view.operation->kind == model::OpKind::kMigrate && state == VmState::kOff &&
+                       view.on(view.operation->host) == nullptr;
+  if (between && !happened(view, *view.operation)) return VmState::kUnknown;
   if (view.operation->phase > model::OpPhase::kRunning) return state;
   bool off = state == VmState::kOff || state == VmState::kSaved || state == VmState::kCrashed;
   if (view.operation->kind == model::OpKind::kStart && off) return VmState::kStarting;

@@ -7,6 +7,7 @@
 
 #include "control/compatibility.h"
 #include "control/status.h"
+#include "control/vm_controller.h"
 
 namespace chorok::control {
 namespace {
@@ -119,6 +120,17 @@ Steps clear_stale(const VmView& view, const std::string& host) {
   return steps;
 }
 
+// Where a running VM goes nothing of it is left: a definition there is from then on the sign that
+// the guest has come (see `happened`). Saved memory may be wanted.
+Steps clear_target(const VmView& view, const std::string& target) {
+  Steps steps = clear_stale(view, target);
+  const Sighting* there = view.on(target);
+  const bool off = there != nullptr && (there->instance->state == VmState::kOff ||
+                                        there->instance->state == VmState::kCrashed);
+  if (steps.empty() && off) steps.push_back(step(OpKind::kUndefine, target));
+  return steps;
+}
+
 // A host that does not answer and may run it, other than the one where it is to start.
 const model::Host* may_run_on(const VmView& view, const std::string& start) {
   auto perhaps = [&](const std::string& id) {
@@ -163,8 +175,9 @@ Result<Steps> plan_start(const VmView& view) {
                  there->instance->generation == view.vm.generation;
   if (!current && state != VmState::kSaved) steps.push_back(step(OpKind::kDefine, host));
   steps.push_back(step(OpKind::kStart, host));
-  // What a dead host keeps is tidied when it is back.
-  if (moves && !is_dead(home)) steps.push_back(step(OpKind::kUndefine, view.vm.host));
+  // What a host that does not answer keeps is tidied when it is back.
+  if (moves && home != nullptr && view.world.fresh(home->meta.id))
+    steps.push_back(step(OpKind::kUndefine, view.vm.host));
   return steps;
 }
 
@@ -185,7 +198,11 @@ Result<Steps> plan_delete(const VmView& view) {
   }
   if (runs_somewhere && !view.task->args.force && !view.task->args.hard)
     return fail(Code::kFailedPrecondition, "it is running; stop it first, or delete it with force");
-  if (view.vm.defined || view.on(view.vm.host) != nullptr) clear(view.vm.host, runs_somewhere);
+  // It may run where nobody sees it: while that host is silent no copy takes its disks away.
+  const bool perhaps = view.vm.status.state == VmState::kUnknown && !undefines.empty() &&
+                       !is_dead(view.world.host(view.vm.host));
+  if (view.vm.defined || view.on(view.vm.host) != nullptr)
+    clear(view.vm.host, runs_somewhere || perhaps);
   steps.insert(steps.end(), undefines.begin(), undefines.end());
   return steps;
 }
@@ -257,7 +274,8 @@ Result<Steps> plan_migrate(const VmView& view) {
   auto reasons = incompatibilities(view.vm, *host, purpose, args.datastore, view.world);
   if (!reasons.empty() && !args.force) return not_allowed(*host, reasons);
   auto copies = TRY(disks_to_copy(view.vm, *host, args.datastore, view.world));
-  Steps steps = clear_stale(view, target);
+  const bool live = running || !copies.empty();  // one that is off moves held by QEMU
+  Steps steps = live ? clear_target(view, target) : clear_stale(view, target);
   std::ranges::move(running ? plan_live_move(view, target, !copies.empty())
                             : plan_cold_move(view, target, !copies.empty()),
                     std::back_inserter(steps));
@@ -266,8 +284,9 @@ Result<Steps> plan_migrate(const VmView& view) {
 
 Result<Steps> plan_stop(const VmView& view) {
   // It runs nowhere, and is only not to start again.
-  const bool owed = view.vm.status.owed && view.vm.status.state == VmState::kOff;
-  if (owed || is_dead(view.world.host(view.vm.host))) return Steps{};
+  const bool is_off = view.vm.status.state == VmState::kOff &&
+                      (view.vm.status.owed || view.vm.power == model::VmPower::kOff);
+  if (is_off || is_dead(view.world.host(view.vm.host))) return Steps{};
   bool hard = view.task->args.hard || view.vm.status.state == VmState::kPaused;
   return Steps{step(hard ? OpKind::kDestroy : OpKind::kShutdown, view.vm.host)};
 }
@@ -298,6 +317,15 @@ Result<Steps> plan_steps(const VmView& view) {
     return Steps{step(simple.kind, view.vm.host)};
   }
   return fail(Code::kInternal, fmt::format("no plan for a task of kind '{}'", kind));
+}
+
+std::string move_target(const VmView& view, const Steps& steps) {
+  for (const TaskStep& each : steps)
+    if (each.kind == OpKind::kPrepareDisks) return each.host;
+  for (const TaskStep& each : steps)
+    if (each.kind == OpKind::kMigrate)
+      return target_host(view, Purpose::kLiveMigrate).value_or(std::string());
+  return {};
 }
 
 Steps plan_compensation(const model::Task& task, const VmView& view) {
@@ -464,19 +492,37 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
 
 namespace {
 
+bool was_cleared(const VmView& view, const std::string& host) {
+  return view.task != nullptr && std::ranges::any_of(view.task->steps, [&](const TaskStep& each) {
+           return each.kind == OpKind::kUndefine && each.host == host;
+         });
+}
+
 // The half that executes is the VM. A paused source says nothing by itself: it stands still during
 // the switch-over, and after it, and when the guest was suspended all along.
 std::optional<bool> migrated(const VmView& view, const model::Operation& operation,
                              const Sighting* here) {
   if (here != nullptr && here->instance->state == VmState::kOn) return false;
   const std::string& target = operation.args.migration->host;
-  if (is_dead(view.world.host(target))) return false;
-  if (!view.world.fresh(target)) return std::nullopt;
+  const bool source_dead = is_dead(view.world.host(operation.host));
+  // The source lets go of it last.
+  const bool left = here == nullptr && !source_dead;
   const Sighting* there = view.on(target);
-  if (there == nullptr || there->instance->role == model::InstanceRole::kIncoming) return false;
-  if (there->instance->state == VmState::kOn) return true;
-  // The definition moves last: where it alone is, the guest was, whatever became of it since.
-  return here == nullptr;
+  const bool primary = there != nullptr && there->instance->role == model::InstanceRole::kPrimary;
+  const bool ran = primary && there->instance->state == VmState::kOn;
+  if (is_dead(view.world.host(target))) return left || ran;
+  if (!view.world.fresh(target)) return std::nullopt;
+  if (ran) return true;
+  if (!primary && !left) return false;
+  // What the target told last may be from before: the guest is somewhere.
+  if (!primary && arrival_left(view, operation)) return std::nullopt;
+  if (here == nullptr) return true;
+  const VmState state = there->instance->state;
+  if (state != VmState::kOff && state != VmState::kCrashed) return false;
+  // A definition comes to the target with the guest alone, so the guest has run there and what the
+  // source keeps is old; unless it is what was cleared away there first.
+  if (was_cleared(view, target) && arrival_left(view, operation)) return std::nullopt;
+  return true;
 }
 
 // Of a switch-over that stopped half-way a person has to know; it counts as not happened.
@@ -525,6 +571,12 @@ std::optional<bool> happened(const VmView& view, const model::Operation& operati
     default:
       return false;
   }
+}
+
+std::optional<Duration> arrival_left(const VmView& view, const model::Operation& operation) {
+  const Duration left = kArrivalPatience - (view.now - operation.finished);
+  if (operation.kind != OpKind::kMigrate || left <= Duration{}) return std::nullopt;
+  return left;
 }
 
 }  // namespace chorok::control

@@ -25,6 +25,9 @@ const OpTraits& traits(model::OpKind kind);
 // makes the task fail before anything was touched.
 Result<std::vector<model::TaskStep>> plan_steps(const VmView& view);
 
+// The host that these steps move the VM to; empty: none.
+std::string move_target(const VmView& view, const std::vector<model::TaskStep>& steps);
+
 // What has to be undone when `task` fails or is cancelled at its step in hand.
 std::vector<model::TaskStep> plan_compensation(const model::Task& task, const VmView& view);
 
@@ -34,6 +37,10 @@ Result<model::Operation> make_operation(const VmView& view, const model::TaskSte
 // Whether an operation of unknown outcome happened: yes, no, or not to be known yet (a host must be
 // seen first).
 std::optional<bool> happened(const VmView& view, const model::Operation& operation);
+
+// How long the target of a migration that has ended is still waited for; nullopt: not any more, or
+// it is no migration.
+std::optional<Duration> arrival_left(const VmView& view, const model::Operation& operation);
 
 // What the success of an operation changes in the VM's record.
 void apply_success(model::Vm& vm, const model::Task& task, const model::Operation& operation,

@@ -31,6 +31,12 @@ void apply_medium(model::VmSpec& spec, const model::CdromSpec& cdrom) {
   spec.cdroms.push_back(cdrom);
 }
 
+void mark_stale(model::Vm& vm, const std::string& host) {
+  if (std::ranges::find(vm.status.stale, host) != vm.status.stale.end()) return;
+  vm.status.stale.push_back(host);
+  vm.tidied = {};  // not to wait
+}
+
 // A change of the spec that the host has made already; the definition there is as new as the
 // record.
 template <class F>
@@ -69,6 +75,9 @@ void apply_success(model::Vm& vm, const model::Task& task, const model::Operatio
       break;
     case OpKind::kMigrate:
       vm.host = operation.args.migration->host;
+      // It ended in an error: what its source may keep of the guest is an old copy, whatever
+      // becomes of the guest.
+      if (operation.phase != model::OpPhase::kSucceeded) mark_stale(vm, operation.host);
       if (!operation.args.migration->copy_disks.empty()) {
         change_spec(vm, [&](model::VmSpec& spec) {
           apply_disks(spec, operation.args.migration->copy_disks);

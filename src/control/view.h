@@ -32,6 +32,23 @@ struct Sighting {
   bool fresh = false;  // false: seen before the host was lost
 };
 
+// Where a VM can start.
+struct Placed {
+  const model::Host* host = nullptr;  // null: nowhere now
+  // Nowhere now, and its cluster brings it about by itself: it wakes a host, or others make room.
+  bool later = false;
+  const model::Host* waits_for = nullptr;  // of `later`, where one host is known
+  std::string text;                        // why there, or what stands against it
+};
+
+// A rule that would not hold.
+struct BrokenRule {
+  std::string name;
+  bool must = false;
+  bool together = false;  // it would be without others, which may be on their way too
+  std::string text;       // "rule 'spread' keeps it apart from 'web2', which is there"
+};
+
 // Looks things up by id or name. Answers nullptr where there is none.
 class Lookup {
  public:
@@ -57,6 +74,11 @@ class Lookup {
     std::int32_t migrations = 0;  // in and out
   };
   virtual Committed committed(std::string_view host_id) const = 0;
+  // For a start that names no host. The VM need not have a record yet.
+  virtual Placed place(const model::Vm& vm) const = 0;
+  // The rules that the VM would break on this host, with the others where they are or go now.
+  virtual std::vector<BrokenRule> broken_rules(const model::Vm& vm,
+                                               const model::Host& host) const = 0;
 };
 
 struct VmView {

@@ -59,24 +59,73 @@ class Pass {
   bool begin() {
     if (task_->cancel_requested) {
       finish(TaskState::kCancelled, "cancelled before it began");
+      if (task_->kind == "vm.create" && !vm_.defined) erase_vm();
       return false;
     }
     if (waits_for_first_report(vm_.host) || waits_for_first_report(task_->args.host)) return false;
-    auto steps = plan_steps(view_);
+    if (is_to_be_placed(vm_, *task_) && !find_place()) return false;
+    auto steps =
+        plan_steps(VmView{view_.now, vm_, &*task_, view_.operation, view_.sightings, view_.world});
     if (!steps) {
-      fail_task(steps.error());
-      if (task_->kind == "vm.create") erase_vm();
+      fail_begin(steps.error());
       return false;
     }
     task_->state = TaskState::kRunning;
     task_->started = view_.now;
-    if (task_->kind == "vm.start")
-      vm_.power = model::VmPower::kOn;  // its memory counts from now on
-    if (task_->kind == "vm.stop" && steps->empty()) vm_.power = model::VmPower::kOff;
+    // Its memory counts from now on. One that leaves a host that does not answer counts by its task
+    // until it runs: were it wanted on there, nobody could say that it is off.
     task_->steps = std::move(*steps);
+    const std::string_view starts_on = start_target(*task_);
+    const bool stays = starts_on == vm_.host || vm_.host.empty() || starts_on.empty();
+    if (task_->kind == "vm.start" && (stays || view_.world.fresh(vm_.host)))
+      vm_.power = model::VmPower::kOn;
+    if (task_->kind == "vm.stop" && task_->steps.empty()) vm_.power = model::VmPower::kOff;
     if (task_->kind == "vm.create" && vm_.host.empty() && !task_->steps.empty())
       vm_.host = task_->steps[0].host;
+    if (task_->args.host.empty()) task_->args.host = move_target(view_, task_->steps);
     return true;
+  }
+
+  void fail_begin(const Error& error) {
+    fail_task(error);
+    if (task_->kind == "vm.create") erase_vm();
+  }
+
+  // Names the host where it is to start, or waits for one, as long as its cluster brings one about.
+  bool find_place() {
+    Placed found = view_.world.place(vm_);
+    if (found.host != nullptr) {
+      task_->args.host = found.host->meta.id;
+      if (task_->reason.empty()) task_->reason = std::move(found.text);
+      return true;
+    }
+    const bool waited = task_->started != Time{};
+    if (!found.later && !waited) {
+      fail_begin({Code::kFailedPrecondition, found.text, "/host"});
+      return false;
+    }
+    if (!waited) task_->started = view_.now;
+    const Duration left = task_->started + kHostPatience - view_.now;
+    if (left <= Duration{}) {
+      fail_begin(
+          {Code::kTimeout,
+           fmt::format("no host came for it in {} min: {}",
+                       std::chrono::duration_cast<std::chrono::minutes>(kHostPatience).count(),
+                       found.text),
+           "/host"});
+      return false;
+    }
+    task_->message = waiting_text(found);
+    out_.wake = std::min(left, kLookForHost);
+    return false;
+  }
+
+  static std::string waiting_text(const Placed& found) {
+    if (!found.later) return "waits for a host: " + found.text;
+    if (found.waits_for == nullptr) return "waits until there is room: " + found.text;
+    const bool comes = found.waits_for->power == model::HostPower::kWaking;
+    return fmt::format("waits for '{}', which is {} switched on", found.waits_for->meta.name,
+                       comes ? "being" : "about to be");
   }
 
   bool waits_for_first_report(const std::string& ref) {
@@ -101,7 +150,10 @@ class Pass {
           Error{Code::kNotFound, "the host of this step is no longer in the inventory", {}});
       return;
     }
-    if (is_dead(host)) return skip_dead(step, *host);
+    const bool tidies = task_->kind == "vm.start" && step.kind == model::OpKind::kUndefine &&
+                        !step.compensation && task_->step + 1 == task_->steps.size();
+    const bool is_gone = tidies && host->link != model::HostLink::kConnected;
+    if (is_dead(host) || is_gone) return skip_dead(step, *host);
     if (step.compensation && step.kind == model::OpKind::kResume && !may_resume(step)) return;
     if (clear_half_first(step)) return;
     if (step.retry_at > view_.now) {
@@ -118,6 +170,11 @@ class Pass {
     if (!operation) {
       step_failed(operation.error());
       return;
+    }
+    if (step.kind == model::OpKind::kStart && task_->kind == "vm.start" && !step.compensation) {
+      // From now on it may run there, whoever falls silent.
+      vm_.host = step.host;
+      vm_.power = model::VmPower::kOn;
     }
     ++task_->steps[task_->step].attempt;
     task_->message = fmt::format("{} on '{}'", traits(step.kind).doing, host->meta.name);
@@ -296,6 +353,7 @@ class Pass {
       std::optional<bool> did = happened(view_, operation);
       if (!did) {
         task_->message = "the migration failed; waits to see on which host the guest is";
+        out_.wake = arrival_left(view_, operation);
         return;
       }
       if (*did) return succeeded(operation);
@@ -326,6 +384,7 @@ class Pass {
     if (!did) {
       task_->message = fmt::format("{} was interrupted; waits to see what came of it",
                                    traits(operation.kind).doing);
+      out_.wake = arrival_left(view_, operation);
       return;
     }
     if (*did) {
@@ -390,7 +449,22 @@ class Pass {
     if (task_->kind == "vm.adopt" && !vm_.defined) erase_vm();
   }
 
+  // What a person's task leaves against the rules, and where Chorok's choice went.
   std::string summary() const {
+    const model::Host* host = view_.world.host(vm_.host);
+    std::string more;
+    const bool starts = task_->kind == "vm.start" || task_->kind == "vm.create";
+    const bool placed = starts && vm_.power == model::VmPower::kOn && host != nullptr;
+    if (placed)
+      more = fmt::format("; on '{}'{}{}", host->meta.name, task_->reason.empty() ? "" : ": ",
+                         task_->reason);
+    if (host != nullptr && (placed || (task_->kind == "vm.migrate" && task_->reason.empty())))
+      for (const BrokenRule& rule : view_.world.broken_rules(vm_, *host))
+        more += "; against it: " + rule.text;
+    return done_text() + more;
+  }
+
+  std::string done_text() const {
     if (task_->result.migration && task_->kind == "vm.migrate")
       return fmt::format("moved in {:.2f} s, downtime {:.0f} ms",
                          seconds(task_->result.migration->total),

@@ -28,6 +28,10 @@ inline constexpr Duration kArrivalPatience = std::chrono::seconds(10);
 inline constexpr Duration kFirstReportPatience = std::chrono::seconds(15);
 // A definition that was left behind on another host is cleared away at most this often.
 inline constexpr Duration kTidyEvery = std::chrono::minutes(5);
+// A start that its cluster brings a host about for waits so long, and looks so often. A server
+// boots in some minutes, one that does not is tried again, and then another is woken.
+inline constexpr Duration kHostPatience = std::chrono::minutes(20);
+inline constexpr Duration kLookForHost = std::chrono::seconds(5);
 
 Outcome reconcile_vm(const VmView& view);
 

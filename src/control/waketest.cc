@@ -12,6 +12,9 @@ using model::WakeStage;
 using model::WakeStanding;
 using model::WakeTest;
 
+// Nothing tells of a reading; while one is waited for, it is looked for this often.
+constexpr Duration kLookForReading = std::chrono::seconds(1);
+
 class Step {
  public:
   Step(const TestInput& in, HostWatch& watch) : in_(in), watch_(watch), test_(watch.test) {}
@@ -66,6 +69,7 @@ class Step {
   void switch_to(bool on) {
     out_.command = switch_host(in_.host, in_.about, on, in_.now, in_.settings, watch_);
     if (!out_.command) return;
+    if (!on) watch_.off_by = model::HostOffBy::kTest;
     out_.command->reason = on ? "a wake test: it is to come back" : "a wake test begins";
     out_.wake = watch_.until;
   }
@@ -78,9 +82,15 @@ class Step {
     if (watch_.phase != HostPhase::kDown)
       return end(WakeStanding::kDue, "it was switched on by somebody else meanwhile");
     test_.time_off = in_.now - test_.begun;
-    test_.standby_watts = 0;
+    test_.standby_watts.reset();
     test_.stage = WakeStage::kStandby;
     standby();
+  }
+
+  // Its meter was read when it had been off for a while. A BMC that is asked rarely, or was slow to
+  // answer, has only said yet what the host drew while it was on.
+  bool drawn_off() const {
+    return in_.wish.draws && in_.wish.drew_at >= watch_.since + in_.settings.standby / 2;
   }
 
   void standby() {
@@ -93,7 +103,11 @@ class Step {
         out_.wake = settled;
         return;
       }
-      test_.standby_watts = in_.wish.draws;
+      if (in_.wish.draws && !drawn_off() && in_.now < settled + in_.settings.standby_read) {
+        out_.wake = in_.now + kLookForReading;
+        return;
+      }
+      if (drawn_off()) test_.standby_watts = in_.wish.draws;
       switch_to(true);
       if (!out_.command) return end(WakeStanding::kFailed, "it " + watch_.rest_why);
     }

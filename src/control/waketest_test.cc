@@ -82,6 +82,7 @@ TEST_F(WakeTest, OffAndOnAndMeasured) {
   EXPECT_FALSE(ordered) << "what it draws has not settled";
   now += settings.standby;
   wish.draws = 7.5;
+  wish.drew_at = now;
   turn();
   ASSERT_TRUE(ordered);
   EXPECT_EQ(ordered->kind, Command::Kind::kPowerOn);
@@ -193,6 +194,84 @@ TEST_F(WakeTest, WhereItIsNotRequiredNothingIsKeptOn) {
   ask();
   turn();
   EXPECT_THAT(kept_on(), HasSubstr("under way"));
+}
+
+// Its agent puts it to standby: that it is not heard any more is all that is known.
+TEST_F(WakeTest, ByItsLinkAlone) {
+  seen = {.connected = true, .bmc_proven = false, .by_link = true};
+  ask();
+  turn();
+  ASSERT_EQ(watch.phase, HostPhase::kStopping);
+  now += 10s;
+  seen = {.connected = false, .heard = now, .bmc_proven = false, .by_link = true};
+  EXPECT_EQ(turn().wake, Time::max());
+  EXPECT_EQ(watch.phase, HostPhase::kStopping) << "an agent that only dials again";
+  now += settings.silent_after - 1s;
+  turn();
+  EXPECT_EQ(watch.phase, HostPhase::kStopping);
+  now += 1s;
+  turn();
+  EXPECT_EQ(watch.phase, HostPhase::kDown);
+  EXPECT_EQ(watch.test.stage, WakeStage::kStandby);
+  now += settings.standby;
+  turn();
+  EXPECT_EQ(watch.phase, HostPhase::kWaking);
+  now += 40s;
+  seen = {.connected = true, .bmc_proven = false, .by_link = true};
+  turn();
+  EXPECT_EQ(watch.test.standing, WakeStanding::kPassed);
+  EXPECT_FALSE(watch.test.standby_watts);
+  EXPECT_EQ(watch.test.time_on, 40s);
+}
+
+// Of a thousand hosts a meter is read every 50 s: what it says when the host has been off for 30 s
+// may be what it drew while it was on.
+TEST_F(WakeTest, AReadingFromBeforeIsNotWhatItDrawsInStandby) {
+  ask();
+  turn();
+  now += 12s;
+  wish.draws = 250;
+  wish.drew_at = now - 2s;
+  goes_off();
+  turn();
+  now += settings.standby;
+  const TestStep waits = turn();
+  EXPECT_EQ(watch.test.stage, WakeStage::kStandby);
+  EXPECT_LE(waits.wake, now + 5s) << "nothing tells of a reading";
+  now += 18s;
+  wish.draws = 9;
+  wish.drew_at = now;
+  turn();
+  EXPECT_EQ(watch.test.stage, WakeStage::kWaking);
+  EXPECT_EQ(watch.test.standby_watts, 9);
+}
+
+TEST_F(WakeTest, AMeterThatSaysNothingNewIsNotWaitedForForEver) {
+  wish.draws = 250;
+  wish.drew_at = now;
+  ask();
+  turn();
+  now += 12s;
+  goes_off();
+  turn();
+  now += settings.standby + settings.standby_read;
+  turn();
+  EXPECT_EQ(watch.test.stage, WakeStage::kWaking);
+  EXPECT_FALSE(watch.test.standby_watts);
+}
+
+// One that was not told to go is silent like any other: nothing is known of its VMs, however long.
+TEST_F(WakeTest, ALinkThatEndsIsNoEvidence) {
+  settings.restart = true;
+  settings.leases = false;
+  seen = {.connected = false, .heard = now, .bmc_proven = false, .by_link = true};
+  for (int minute = 0; minute < 120; ++minute) {
+    const WatchStep step = look(0, about, seen, now, settings, watch);
+    EXPECT_FALSE(step.command);
+    EXPECT_FALSE(step.lost_vms);
+    now += 1min;
+  }
+  EXPECT_EQ(watch.phase, HostPhase::kSilent);
 }
 
 }  // namespace

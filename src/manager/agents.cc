@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "control/host_watch.h"
+
 namespace chorok::manager {
 namespace {
 
@@ -266,13 +268,14 @@ void Agents::lost(const std::string& host, const std::string& why) {
 
 void Agents::set_link(const std::string& host, model::HostLink link, const std::string& why) {
   auto record = engine_.inventory().hosts().find(host);
+  const bool ordered = record != nullptr && control::is_asleep(record->watch);
+  if (ordered && link == model::HostLink::kLost) link = model::HostLink::kAsleep;
   if (record == nullptr || record->link == link) return;
   model::Host updated = *record;
   updated.link = link;
   updated.link_since = engine_.now();
   model::Event event;
-  event.kind = "host.lost";
-  const bool ordered = record->watch.phase == model::HostPhase::kStopping;
+  event.kind = ordered ? "host.asleep" : "host.lost";
   event.severity = ordered ? model::Severity::kInfo : model::Severity::kWarning;
   event.subject_kind = "host";
   event.subject = host;
@@ -339,6 +342,26 @@ void Agents::call(const std::string& host, std::string method, std::string param
     return;
   }
   it->second->channel->call(std::move(method), std::move(params), timeout, std::move(reply));
+}
+
+void Agents::put_to_standby(const std::string& host, model::StandbyRequest request,
+                            Done<Result<>> done) {
+  request.term = engine_.term();
+  call(host, "host.standby", json::encode(request), settings_.standby_timeout,
+       [done = std::move(done)](Result<std::string> answer) mutable {
+         if (!answer) return done(Unexpected(std::move(answer).error()));
+         done({});
+       });
+}
+
+void Agents::prepare(const std::string& host, model::PrepareRequest request, Duration limit,
+                     Done<Result<>> done) {
+  request.term = engine_.term();
+  call(host, "host.prepare", json::encode(request), limit,
+       [done = std::move(done)](Result<std::string> answer) mutable {
+         if (!answer) return done(Unexpected(std::move(answer).error()));
+         done({});
+       });
 }
 
 // One timer for all sessions, and none when there are none. It is set for the moment at which the

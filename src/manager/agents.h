@@ -20,6 +20,8 @@ struct AgentsSettings {
   // Agents beat every 2 s; three may be late before the link counts as lost.
   Duration lost_after = std::chrono::seconds(7);
   Duration call_timeout = std::chrono::seconds(10);
+  // It measures once more and writes to its disk before it answers.
+  Duration standby_timeout = std::chrono::seconds(40);
 };
 
 class Agents : public Commander {
@@ -42,6 +44,11 @@ class Agents : public Commander {
   // Asks the agent itself: vm.check, cpu.baseline, stream.open, file.*
   void call(const std::string& host, std::string method, std::string params, Duration timeout,
             ports::Channel::Reply reply);
+  // "host.standby", in this manager's term. An agent that is too old says kUnsupported.
+  void put_to_standby(const std::string& host, model::StandbyRequest request, Done<Result<>> done);
+  // "host.prepare", likewise.
+  void prepare(const std::string& host, model::PrepareRequest request, Duration limit,
+               Done<Result<>> done);
   // Datastores, networks or the cluster's settings changed: every agent is told.
   void config_changed();
   void config_changed(const std::string& host);  // for it alone

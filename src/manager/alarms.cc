@@ -21,6 +21,12 @@ constexpr std::size_t kChangesAtOnce = 60;
 constexpr std::size_t kTrimmedAtOnce = 20;
 constexpr std::string_view kManager = "manager";
 
+// Numbers that drift are no news.
+std::string without_numbers(std::string text) {
+  std::erase_if(text, [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
+  return text;
+}
+
 }  // namespace
 
 std::int64_t next_alarm_sequence(const Inventory& inventory) {
@@ -230,7 +236,11 @@ void Alarms::begin(Turn& turn, const AlarmKind& kind, const Condition& condition
   Alarm alarm = up->second;
   const bool is_worse = condition.severity > alarm.severity;
   const bool is_new = again && at > alarm.seen_at;
-  if (!is_worse && !is_new) return;
+  // What only its state says is said as it is now: another rule may be broken than at first.
+  const bool is_other = kind.state && kind.begins.empty() && alarm.text != condition.text;
+  if (!is_worse && !is_new && !is_other) return;
+  const bool is_news = is_new || without_numbers(alarm.text) != without_numbers(condition.text);
+  if (is_other) alarm.text = condition.text;
   if (is_new) {
     ++alarm.count;
     alarm.seen_at = at;
@@ -241,7 +251,7 @@ void Alarms::begin(Turn& turn, const AlarmKind& kind, const Condition& condition
     alarm.text = condition.text;
     alarm.state = AlarmState::kActive;
   }
-  const bool tell = is_worse || engine_.now() - alarm.changed_at >= settings_.quiet;
+  const bool tell = is_worse || (is_news && engine_.now() - alarm.changed_at >= settings_.quiet);
   turn.put(std::move(alarm), AlarmChange::kChanged, engine_.now(), tell);
 }
 

@@ -189,6 +189,41 @@ TEST_F(AlarmsTest, WhatHoldsIsNotCleared) {
   EXPECT_THAT(cleared.error().message, HasSubstr("acknowledge"));
 }
 
+TEST_F(AlarmsTest, ItsTextIsOfWhatHoldsNow) {
+  c.manager->alarms->stop([](Result<>) {});
+  c.loop().run_for(1s);
+  c.manager->alarms.reset();
+  std::string text = "rule a: vm1 can go nowhere else";
+  const std::string cluster = c.manager->engine.cluster().meta.id;
+  Alarms alarms(c.manager->engine, {.shortages = [&] {
+                  return std::vector<control::Shortage>{{"cluster.unmet", cluster, "it", text}};
+                }});
+  c.loop().run_for(2min);
+  ASSERT_TRUE(is_up("cluster.unmet"));
+  const auto first = find("cluster.unmet");
+  EXPECT_EQ(first->text, text);
+  // Soon after it was told of, only its text is new; then people are told again.
+  text = "rule b: vm2 can go nowhere else";
+  c.loop().run_for(1min);
+  EXPECT_EQ(find("cluster.unmet")->text, text);
+  EXPECT_EQ(find("cluster.unmet")->sequence, first->sequence);
+  c.loop().run_for(5min);
+  text = "host1 is asked for 105.5 of 100 MHz";
+  c.loop().run_for(1min);
+  const auto second = find("cluster.unmet");
+  EXPECT_EQ(second->text, text);
+  EXPECT_GT(second->sequence, first->sequence);
+  EXPECT_EQ(second->change, model::AlarmChange::kChanged);
+  EXPECT_EQ(second->count, 1);
+  EXPECT_EQ(second->id, first->id);
+  // Numbers that drift are shown, and not told.
+  c.loop().run_for(6min);
+  text = "host1 is asked for 107 of 100 MHz";
+  c.loop().run_for(1min);
+  EXPECT_EQ(find("cluster.unmet")->text, text);
+  EXPECT_EQ(find("cluster.unmet")->sequence, second->sequence);
+}
+
 TEST_F(AlarmsTest, TheyAreBounded) {
   AlarmsSettings settings;
   settings.active_max = 10;

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,6 +32,7 @@ class Tickets;
 
 class ClusterDriver;
 class Webhooks;
+class PowerSwitches;
 
 struct ApiSettings {
   bool simulated = false;  // said wherever a person could take the hosts for real ones
@@ -52,12 +54,13 @@ struct ApiSettings {
   // The loops of a cluster, by its id; null where they have not begun. Made by Service.
   std::function<ClusterDriver*(const std::string& cluster)> drivers;
   // What a VM's host was told to give it; null: nothing. Made by Service.
-  std::function<const Enforced*(const std::string& vm)> enforced;
+  std::function<std::optional<Enforced>(const std::string& vm)> enforced;
   // Of what is used; null: asked for it, the API says that there is none.
   const Telemetry* telemetry = nullptr;
   ports::History* history = nullptr;
   ports::PlanLog* plan_log = nullptr;  // null: plans are known for two hours only
   Webhooks* webhooks = nullptr;        // made by Service
+  PowerSwitches* switches = nullptr;   // the hosts' BMCs; null: none has one. Set by Service
   const EnergyAccounts* energy = nullptr;
   std::string calendars_folder;  // of prices and emissions in files; empty: there is none
   // Why a host's meter is not read; empty function: nobody reads any.

@@ -6,8 +6,8 @@
 namespace chorok::manager {
 namespace {
 
-constexpr std::string_view kMethods[] = {"op.start",     "config",    "stream.open",
-                                         "file.receive", "file.list", "file.remove"};
+constexpr std::string_view kMethods[] = {"op.start",  "config",      "stream.open",  "file.receive",
+                                         "file.list", "file.remove", "vm.dirty_rate"};
 
 // An agent as the manager sees one: joins with a token, connects with its certificate, says hello.
 class AgentTest : public ApiTest {
@@ -78,6 +78,10 @@ class AgentTest : public ApiTest {
       net::spawn(loop.executor(), echo(params, std::move(reply)), "agent stream");
     } else if (method == "file.receive") {
       net::spawn(loop.executor(), fetch(params, std::move(reply)), "agent fetch");
+    } else if (method == "vm.dirty_rate") {
+      const auto request = json::decode<model::DirtyRateRequest>(params, {.stored = true}).value();
+      dirty_request = fmt::format("{} {:.0f}s", request.uuid, seconds(request.window));
+      reply(json::encode(model::DirtyRateAnswer{37.5}));
     } else if (method == "file.list") {
       reply(R"({"items":[{"path":"a.iso","size":3}]})");
     } else if (method == "file.remove") {
@@ -122,9 +126,32 @@ class AgentTest : public ApiTest {
   std::unique_ptr<net::HttpClient> agent_client;
   std::shared_ptr<link::RpcChannel> channel;
   std::string stream_kind;
+  std::string dirty_request;
   bool refuse_streams = false;
   bool stream_over = false;
 };
+
+TEST_F(AgentTest, MeasuresADirtyRateForWhoeverAsks) {
+  connect();
+  Changes changes;
+  model::Vm vm = vm_record("vm-1", "web");
+  vm.host = vm.status.host = host;
+  vm.status.state = model::VmState::kOn;
+  changes.put(std::move(vm));
+  commit(std::move(changes));
+  run([&]() -> net::awaitable<void> {
+    model::Observation seen;
+    seen.instances = {{.uuid = "uuid-web", .vm = "vm-1", .state = model::VmState::kOn}};
+    auto told = co_await ask("observe", json::encode(seen));
+    EXPECT_TRUE(told) << told.error().message;
+  });
+  const Reply reply = get("/vms/web/dirty-rate?window=3");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(reply.at("/host_name"), "host1");
+  EXPECT_EQ(std::stod(reply.at("/mib_s")), 37.5);
+  EXPECT_EQ(reply.at("/window"), "3");
+  EXPECT_EQ(dirty_request, "uuid-web 3s");
+}
 
 TEST_F(AgentTest, ItsTelemetryIsHeard) {
   connect();

@@ -51,7 +51,7 @@ net::Async<net::Response> get_cluster_use(Call& call) {
     if (!vms || !call.core.settings.enforced) return;
     enforced->resize(made.vms.size());
     for (std::size_t v = 0; v < made.vms.size(); ++v)
-      if (const Enforced* told = call.core.settings.enforced(made.vms[v])) (*enforced)[v] = *told;
+      (*enforced)[v] = call.core.settings.enforced(made.vms[v]);
   };
   co_return co_await answer_with(
       call,

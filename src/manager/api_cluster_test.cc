@@ -191,6 +191,32 @@ class PlansApiTest : public ClusterApiTest {
   std::unique_ptr<sqlite::SqlitePlanLog> log;
 };
 
+TEST_F(PlansApiTest, WhyTellsWhereAStartWent) {
+  add_hosts();
+  drain("host-sol");
+  wait_for("/vms/web/why", "migrate web");
+  const auto start = [&](std::string id, std::string user, std::string reason) {
+    model::Task task;
+    task.id = std::move(id);
+    task.kind = "vm.start";
+    task.target = "vm-web";
+    task.user = std::move(user);
+    task.reason = std::move(reason);
+    task.state = model::TaskState::kSucceeded;
+    task.started = task.finished = loop.now() + std::chrono::seconds(1);
+    Changes changes;
+    changes.put(std::move(task));
+    commit(std::move(changes));
+  };
+  start("task-9000000001", "kim", "luna: 12 % used there, 60 % on sol");
+  start("task-9000000002", "chorok", "a restart is a round's own decision");
+  const Reply why = get("/vms/web/why");
+  ASSERT_EQ(why.status, 200) << why.body;
+  EXPECT_THAT(why.body, HasSubstr("started: luna: 12 % used there, 60 % on sol"));
+  EXPECT_EQ(why.body.find("a restart is a round's own"), std::string::npos);
+  EXPECT_EQ(get("/hosts/luna/why").body.find("started: luna"), std::string::npos);
+}
+
 TEST_F(PlansApiTest, WhyIsAnsweredFromKeptPlansAfterARestart) {
   add_hosts();
   drain("host-sol");

@@ -100,6 +100,7 @@ net::Async<net::Response> get_host_why(Call& call);
 net::Async<net::Response> get_vm_why(Call& call);
 net::Async<net::Response> get_cluster_snapshot(Call& call);
 net::Async<net::Response> get_cluster_use(Call& call);
+net::Async<net::Response> get_host_bmc(Call& call);
 
 net::Async<net::Response> get_version(Call& call);
 net::Async<net::Response> get_openapi(Call& call);
@@ -117,6 +118,7 @@ net::Async<net::Response> watch(Call& call);
 net::Async<net::Response> get_metrics(Call& call);
 net::Async<net::Response> get_usage(Call& call);
 net::Async<net::Response> vm_stats(Call& call);
+net::Async<net::Response> vm_dirty_rate(Call& call);
 net::Async<net::Response> host_stats(Call& call);
 net::Async<net::Response> get_energy(Call& call);
 net::Async<net::Response> cluster_energy(Call& call);

@@ -30,6 +30,7 @@ class ApiEnergy : public ApiTest {
     changes.put(std::move(host));
     model::Vm vm = vm_record("vm-1", "web");
     vm.meta.labels["owner"] = "anna";
+    vm.meta.labels["vapp"] = "shop";
     changes.put(std::move(vm));
     commit(std::move(changes));
   }
@@ -120,11 +121,15 @@ TEST_F(ApiEnergy, SaysWhatWasDrawnAndWhatItCosts) {
   }
   Reply whole = get("/clusters/" + cluster + "/energy?from=-600&parts=vms,pools");
   EXPECT_EQ(whole.at("/parts/0/kind"), "host");
-  EXPECT_NEAR(number(whole, "/parts/0/joules"), 60'000, 10);
+  const double pending = number(whole, "/parts/0/pending_joules");
+  EXPECT_NEAR(number(whole, "/parts/0/joules") - pending, 60'000, 10);
+  EXPECT_NEAR(number(whole, "/parts/0/joules"), number(whole, "/joules"), 1) << "hosts add up";
+  EXPECT_EQ(whole.at("/parts/0/method"), "hwmon");
   EXPECT_EQ(whole.at("/parts/1/kind"), "pool");
   EXPECT_EQ(whole.at("/parts/2/name"), "web");
   const double vm = number(whole, "/parts/2/joules");
   EXPECT_NEAR(vm + number(whole, "/unused_joules"), 60'000, 60);
+  EXPECT_NEAR(number(whole, "/parts/2/error"), 0.05, 0.01);
   EXPECT_NEAR(number(get("/vms/web/energy?from=-600"), "/joules"), vm, 10);
   const auto refused = [&](const std::string& path, const std::string& body) {
     Reply reply = call("PATCH", path, body);
@@ -138,6 +143,87 @@ TEST_F(ApiEnergy, SaysWhatWasDrawnAndWhatItCosts) {
   EXPECT_THAT(refused("/hosts/one", R"({"power_model":{"curve":"moon"}})"),
               HasSubstr("/power_model/curve"));
   EXPECT_EQ(get("/hosts/one/energy?from=tomorrow").status, 400);
+  EXPECT_EQ(get("/hosts/one/energy?from=--1").status, 400) << "that would be ahead of now";
+}
+
+TEST_F(ApiEnergy, EveryFigureHasASourceAndABand) {
+  measure(31);
+  for (const char* path : {"/hosts/one", "/clusters/default", "/vms/web"}) {
+    Reply reply = get(std::string(path) + "/energy?from=-600&to=-30&step=60");
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.at("/sources/0/method"), "hwmon") << path;
+    EXPECT_EQ(reply.at("/sources/0/source"), "measured") << path;
+    EXPECT_NEAR(number(reply, "/sources/0/joules"), number(reply, "/joules"), 1) << path;
+    for (const char* point : {"/points/0/error", "/points/2/error", "/error"})
+      EXPECT_NEAR(number(reply, point), 0.05, 1e-4) << path << point;
+    EXPECT_NEAR(number(reply, "/measured_for"), 270, 11) << path;
+    EXPECT_NEAR(number(reply, "/watts") * number(reply, "/measured_for"), number(reply, "/joules"),
+                1);
+  }
+}
+
+TEST_F(ApiEnergy, APoolHasWhatIsBelowIt) {
+  for (const char* body : {R"({"meta":{"name":"gold"},"cluster":"default"})",
+                           R"({"meta":{"name":"inner"},"cluster":"default","parent":"gold"})"})
+    ASSERT_EQ(call("POST", "/pools", body).status, 201) << body;
+  Reply moved = call("PATCH", "/vms/web", R"({"pool":"inner"})");
+  ASSERT_LT(moved.status, 300) << moved.body;
+  measure(31);
+  const double vm = number(get("/vms/web/energy?from=-600"), "/joules");
+  ASSERT_GT(vm, 0);
+  Reply gold = get("/pools/gold/energy?from=-600&step=60");
+  EXPECT_NEAR(number(gold, "/joules"), vm, 1) << gold.body;
+  EXPECT_EQ(number(gold, "/direct_joules"), 0);
+  EXPECT_NEAR(number(get("/pools/inner/energy?from=-600"), "/direct_joules"), vm, 1);
+  Reply whole = get("/clusters/default/energy?from=-600&parts=pools");
+  for (const char* part : {"/parts/1", "/parts/2"}) {
+    EXPECT_EQ(whole.at(std::string(part) + "/kind"), "pool");
+    EXPECT_NEAR(number(whole, std::string(part) + "/joules"), vm, 1);
+    const bool is_outer = whole.at(std::string(part) + "/name") == "gold";
+    EXPECT_NEAR(number(whole, std::string(part) + "/direct_joules"), is_outer ? 0 : vm, 1);
+  }
+}
+
+TEST_F(ApiEnergy, ReportsVmsThatAreGone) {
+  measure(31);
+  const double vm = number(get("/vms/web/energy?from=-600"), "/joules");
+  Changes changes;
+  changes.erase<model::Vm>("vm-1");
+  commit(std::move(changes));
+  Reply whole = get("/clusters/default/energy?from=-600&parts=vms");
+  EXPECT_EQ(whole.at("/parts/1/kind"), "vm") << whole.body;
+  EXPECT_EQ(whole.at("/parts/1/name"), "uuid-web");
+  EXPECT_EQ(whole.at("/parts/1/gone"), "true");
+  EXPECT_NEAR(number(whole, "/parts/1/joules"), vm, 1);
+  // Of which of several it was nobody knows: only the sum is left.
+  changes = {};
+  model::Cluster other;
+  other.meta = {.id = "cluster-2", .name = "other"};
+  changes.put(std::move(other));
+  commit(std::move(changes));
+  whole = get("/clusters/default/energy?from=-600&parts=vms");
+  EXPECT_EQ(whole.at("/parts/1/kind"), "other") << whole.body;
+  EXPECT_NEAR(number(whole, "/parts/1/joules"), vm, 60);
+}
+
+TEST_F(ApiEnergy, ACalendarThatIsNotThereIsRefusedAndOneThatGoesIsTold) {
+  measure(31);
+  Reply refused = call("PATCH", "/clusters/default", R"({"energy":{"price":"file:nosuch"}})");
+  EXPECT_EQ(refused.status, 409) << refused.body;
+  EXPECT_THAT(refused.body, HasSubstr("/energy/price"));
+  EXPECT_THAT(refused.body, HasSubstr("there is no calendars/nosuch.csv on the manager"));
+  Changes changes;
+  model::Cluster cluster = *service->engine().inventory().clusters().resolve("default");
+  cluster.energy.price = "file:nosuch";
+  changes.put(std::move(cluster));
+  commit(std::move(changes));
+  for (const char* path : {"/hosts/one", "/clusters/default", "/vms/web"}) {
+    Reply reply = get(std::string(path) + "/energy?from=-600");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_GT(number(reply, "/joules"), 0);
+    EXPECT_THAT(reply.at("/notes/0"), HasSubstr("no price: there is no calendars/nosuch.csv"));
+  }
+  EXPECT_EQ(call("PATCH", "/clusters/default", R"({"energy":{"pue":1.3}})").status, 200);
 }
 
 TEST_F(ApiEnergy, MetersForBilling) {
@@ -149,10 +235,42 @@ TEST_F(ApiEnergy, MetersForBilling) {
   EXPECT_NEAR(number(reply, "/rows/0/memory_gib_hours"), 4 * 300 / 3600.0, 0.01);
   const double kwh = number(reply, "/rows/0/kwh");
   EXPECT_GT(kwh, 0);
-  for (const char* by : {"user", "pool"}) {
+  const Reply whole = get("/vms/web/energy?from=-600");
+  const double whole_measured = number(whole, "/measured");
+  const double whole_error = number(whole, "/error");
+  for (const char* by : {"user", "pool", "vapp", "vm"}) {
     reply = get(std::string("/metering?from=-600&by=") + by);
-    EXPECT_EQ(reply.at("/rows/0/name"), std::string(by) == "user" ? "anna" : "(no pool)");
+    EXPECT_EQ(reply.at("/rows/0/source"), "measured") << "of " << by;
+    EXPECT_EQ(reply.at("/rows/0/method"), "hwmon") << "of " << by;
+    EXPECT_NEAR(number(reply, "/rows/0/measured"), whole_measured, 1e-6);
+    EXPECT_NEAR(number(reply, "/rows/0/error"), whole_error, 1e-6);
+    EXPECT_GT(number(reply, "/rows/0/error"), 0);
+    if (std::string(by) == "vm") continue;
+    EXPECT_EQ(reply.at("/rows/0/name"), std::string(by) == "user"   ? "anna"
+                                        : std::string(by) == "vapp" ? "shop"
+                                                                    : "(no pool)");
     EXPECT_NEAR(number(reply, "/rows/0/kwh"), kwh, 1e-6);
+  }
+  reply = get("/metering?from=-600&by=vapp&cluster=default");
+  EXPECT_EQ(reply.at("/rows/0/cluster"), "default");
+  reply = get("/clusters/default/energy?from=-600&parts=vapps");
+  EXPECT_EQ(reply.at("/parts/1/kind"), "vapp") << reply.body;
+  EXPECT_EQ(reply.at("/parts/1/name"), "shop");
+  EXPECT_NEAR(number(reply, "/parts/1/joules"), kwh * 3.6e6, 1);
+  reply = get("/metering?from=-600&by=user&cluster=default");
+  EXPECT_EQ(reply.status, 400) << reply.body;
+  EXPECT_EQ(reply.at("/field"), "?cluster");
+  EXPECT_THAT(reply.body, HasSubstr("recorded over all clusters together"));
+  // What could not be told in a bill is refused, not left out of it.
+  for (const char* label : {"owner", "vapp"}) {
+    const auto body = [&](std::size_t bytes) {
+      return fmt::format(R"({{"meta":{{"labels":{{"{}":"{}"}}}}}})", label,
+                         std::string(bytes, 'x'));
+    };
+    EXPECT_EQ(call("PATCH", "/vms/web", body(96)).status, 200) << label;
+    reply = call("PATCH", "/vms/web", body(97));
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(reply.at("/field"), std::string("/meta/labels/") + label);
   }
   EXPECT_EQ(get("/metering?month=2026-11").status, 200);
   EXPECT_EQ(get("/metering?month=November").status, 400);
@@ -169,6 +287,7 @@ TEST_F(ApiEnergy, PrometheusGetsWattsAndJoules) {
   for (const char* line :
        {"chorok_host_watts{host=\"one\",id=\"host-1\",source=\"measured\",method=\"hwmon\"} 200\n",
         "chorok_host_energy_joules_total{host=\"one\",id=\"host-1\"} 60000\n",
+        "chorok_host_saved_joules{host=\"one\",id=\"host-1\"} 0\n",
         "# TYPE chorok_vm_energy_joules_total counter\n",
         "chorok_vm_watts{vm=\"web\",id=\"vm-1\"} ", "chorok_energy_sum_violations_total 0\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;

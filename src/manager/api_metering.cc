@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "manager/api_usage.h"
+#include "manager/energy_report.h"
 #include "model/energy.h"
 
 namespace chorok::manager {
@@ -31,12 +32,48 @@ Result<Span> span_of(const Call& call) {
   return Span{from, to};
 }
 
+using Totals = std::map<std::string, HistoryPoint>;
+
+// How well a cluster's energy is known, and so that of whatever used a part of it.
+struct Known {
+  HistoryPoint energy;
+  HistoryPoint meters;
+
+  void tell(model::MeteringRow& row) const {
+    using ports::EnergyMeasure;
+    const double joules = energy.amounts[EnergyMeasure::kTotal];
+    if (joules <= 0) return;
+    row.measured = energy.amounts[EnergyMeasure::kMeasured] / joules;
+    row.error = energy.amounts[EnergyMeasure::kError] / joules;
+    const std::vector<model::EnergySource> sources = sources_of(meters.amounts);
+    if (sources.empty()) return;
+    row.source = sources.front().source;
+    row.method = sources.front().method;
+  }
+};
+
+net::Async<std::map<std::string, Known>> known_of(ports::History& history, Span span) {
+  std::map<std::string, Known> out;
+  for (const bool is_meter : {false, true}) {
+    const std::string prefix = is_meter ? "meter/cluster/" : "energy/cluster/";
+    const Totals totals = CO_TRY(co_await totals_of(history, prefix, span.from, span.to));
+    for (const auto& [series, total] : totals)
+      for (const std::string& cluster : {series.substr(prefix.size()), std::string()}) {
+        HistoryPoint& sum = is_meter ? out[cluster].meters : out[cluster].energy;
+        for (std::size_t i = 0; i < ports::kMeasures; ++i)
+          sum.amounts.values[i] += total.amounts.values[i];
+      }
+  }
+  co_return out;
+}
+
 // Who a series is of. Of what is gone only the id is left.
 struct Rows {
   const Call& call;
   std::string by;
   std::string cluster;  // id; empty: all
   std::map<std::string, std::string> vm_of_uuid;
+  std::map<std::string, Known> known;  // by cluster's id; of all under ""
 
   void index() {
     if (by != "vm") return;
@@ -64,10 +101,14 @@ struct Rows {
         row.name = "(no pool)";
         of = key;
       }
+    } else if (by == "vapp") {
+      of = key.substr(0, key.find('/'));
+      row.id = row.name = key.substr(of.size() + 1);
     } else if (key.empty()) {
       row.name = "(nobody)";
     }
     if (auto found = inventory.clusters().find(of)) row.cluster = found->meta.name;
+    if (auto its = known.find(of); its != known.end()) its->second.tell(row);
     return cluster.empty() || cluster == of;
   }
 };
@@ -79,19 +120,23 @@ net::Async<net::Response> get_metering(Call& call) {
   if (call.caller.role_on("") < model::Role::kViewer)
     co_return fail(Code::kPermissionDenied, "metering is for viewers of the whole inventory");
   const Span span = CO_TRY(span_of(call));
-  Rows rows{.call = call, .by = call.value("by"), .cluster = {}, .vm_of_uuid = {}};
+  Rows rows{.call = call, .by = call.value("by"), .cluster = {}, .vm_of_uuid = {}, .known = {}};
   if (rows.by.empty()) rows.by = "vm";
-  if (rows.by != "vm" && rows.by != "pool" && rows.by != "user")
-    co_return fail(Code::kInvalid, "vm, pool or user", "?by");
+  if (rows.by != "vm" && rows.by != "pool" && rows.by != "vapp" && rows.by != "user")
+    co_return fail(Code::kInvalid, "vm, pool, vapp or user", "?by");
   if (const std::string name = call.value("cluster"); !name.empty()) {
     auto found = call.core.engine.inventory().clusters().resolve(name);
     if (found == nullptr) co_return fail(Code::kNotFound, "there is no such cluster", "?cluster");
     rows.cluster = found->meta.id;
+    if (rows.by == "user")
+      co_return fail(Code::kInvalid,
+                     "what a user used is recorded over all clusters together: leave the cluster "
+                     "out, or ask by vm or pool",
+                     "?cluster");
   }
-  using Totals = Result<std::map<std::string, HistoryPoint>>;
   const std::string prefix = rows.by + "/";
-  const auto totals = CO_TRY(co_await until_done<Totals>(
-      [&](Done<Totals> done) { history->totals(prefix, span.from, span.to, std::move(done)); }));
+  const Totals totals = CO_TRY(co_await totals_of(*history, prefix, span.from, span.to));
+  rows.known = CO_TRY(co_await known_of(*history, span));
   rows.index();
   model::Metering out{.from = span.from, .to = span.to, .by = rows.by};
   for (const auto& [series, total] : totals) {

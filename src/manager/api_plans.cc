@@ -2,6 +2,7 @@
 // back to. Explaining a VM looks at every host once.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "manager/api_core.h"
@@ -25,6 +26,8 @@ Result<const ClusterDriver*> driver_of(const Call& call, const std::string& clus
 
 constexpr std::size_t kLastDefault = 20;
 constexpr std::size_t kLastMax = 1000;
+// What is wanted again in each round is one line: so many rounds are looked at for one, and in all.
+constexpr std::size_t kRepeats = 120, kRawMax = 5000;
 
 Result<std::size_t> last_of(const Call& call) {
   const std::string text = call.value("last");
@@ -75,6 +78,61 @@ void add_enforced(std::vector<std::string>& facts, const Enforced& told) {
   if (!told.problem.empty()) facts.push_back("does not get all of that: " + told.problem);
 }
 
+// What a person may still do about it, or has done.
+void add_recommended(std::vector<std::string>& facts, const ClusterDriver& driver,
+                     const std::string& name) {
+  for (const Recommendation& each : driver.recommendations().list().items) {
+    if (each.vm != name && each.from != name && each.to != name) continue;
+    if (each.state == RecommendationState::kOpen)
+      facts.push_back(
+          fmt::format("recommended, and nobody has applied it: {} ({})", title_of(each), each.id));
+    else if (each.state == RecommendationState::kIgnored)
+      facts.push_back(fmt::format("recommended, and ignored for now: {}", title_of(each)));
+    else
+      facts.push_back(fmt::format("{} has applied: {}; it is {}{}", each.applied_by, title_of(each),
+                                  name_of(each.state),
+                                  each.waits_for.empty() ? "" : ": " + each.waits_for));
+  }
+}
+
+// By its record: why DPM leaves it alone, or who has switched it off.
+void add_power(std::vector<std::string>& facts, const model::Host& host) {
+  if (host.dpm == model::HostDpm::kExcluded)
+    facts.push_back("is excluded from DPM: " +
+                    (host.dpm_reason.empty() ? "nobody has said why" : host.dpm_reason));
+  const model::HostWatch& watch = host.watch;
+  if (watch.phase != model::HostPhase::kDown) return;
+  switch (watch.off_by) {
+    case model::HostOffBy::kPerson:
+      facts.push_back(watch.off_user + " has switched it off: chorok host power-on brings it back");
+      break;
+    case model::HostOffBy::kDpm:
+      facts.push_back("sleeps: DPM has switched it off");
+      break;
+    case model::HostOffBy::kApplied:
+      facts.push_back("sleeps: that was recommended, and a person has applied it");
+      break;
+    case model::HostOffBy::kTest:
+    case model::HostOffBy::kNobody:
+      break;
+  }
+}
+
+// Where its starts went that named no host: between rounds, each by itself.
+void add_starts(std::vector<Decision>& decisions, const Inventory& inventory,
+                const std::string& vm_id, std::size_t limit) {
+  for (const auto& [id, task] : inventory.tasks().all()) {
+    const bool starts = task->kind == "vm.start" || task->kind == "vm.create";
+    if (task->target != vm_id || !starts || task->reason.empty() || task->user == "chorok" ||
+        (task->state != model::TaskState::kRunning && task->state != model::TaskState::kSucceeded))
+      continue;
+    const auto older = std::ranges::find_if(
+        decisions, [&](const Decision& each) { return each.at <= task->started; });
+    decisions.insert(older, {.at = task->started, .text = "started: " + task->reason});
+  }
+  if (decisions.size() > limit) decisions.resize(limit);
+}
+
 // `vm_id` is empty where a host is asked for.
 net::Async<net::Response> why(Call& call, std::string cluster, std::string name,
                               std::string vm_id = {}) {
@@ -82,6 +140,7 @@ net::Async<net::Response> why(Call& call, std::string cluster, std::string name,
   if (record == nullptr) co_return fail(Code::kNotFound, "it belongs to no cluster");
   const ClusterDriver* driver = CO_TRY(driver_of(call, cluster));
   const std::size_t last = CO_TRY(last_of(call));
+  const std::size_t raw = std::min(kRepeats * last, kRawMax);
   const bool is_past = !call.value("at").empty();
   const Time at = CO_TRY(time_parameter(call, "at", call.core.engine.now()));
   const bool has_log = call.core.settings.plan_log != nullptr;
@@ -89,19 +148,38 @@ net::Async<net::Response> why(Call& call, std::string cluster, std::string name,
     co_return fail(Code::kUnsupported, "this manager keeps no plans for long", "?at");
   LiveWhy answer;
   if (!is_past && !driver->plans().empty()) {
-    answer = CO_TRY(why_by(driver->plans().back(), record->meta.name, name));
-    answer.decisions = decisions_about(driver->plans(), name, last);
+    const PlanRecord& newest = driver->plans().back();
+    Result<LiveWhy> known = why_by(newest, record->meta.name, name);
+    std::vector<Decision> starts;
+    add_starts(starts, call.core.engine.inventory(), vm_id, raw);
+    if (!known && starts.empty()) co_return Unexpected(known.error());
+    if (known)
+      answer = std::move(*known);
+    else
+      answer = {.cluster = record->meta.name, .round = newest.number, .at = newest.at};
+    if (!known) {
+      answer.now.kind = "vm";
+      answer.now.name = name;
+      answer.now.facts = {"the newest round did not know it yet"};
+    }
+    answer.decisions = decisions_about(driver->plans(), name, raw);
   } else if (has_log) {
     answer = CO_TRY(co_await past_why(call, *record, name, at));
   } else {
     co_return fail(Code::kUnavailable,
                    "no round has been taken since the manager began; ask again");
   }
-  if (has_log) answer.decisions = CO_TRY(co_await past_decisions(call, cluster, name, at, last));
+  if (has_log) answer.decisions = CO_TRY(co_await past_decisions(call, cluster, name, at, raw));
+  if (!is_past && !vm_id.empty())
+    add_starts(answer.decisions, call.core.engine.inventory(), vm_id, raw);
+  answer.decisions = folded(std::move(answer.decisions), last);
+  if (!is_past) add_recommended(answer.now.facts, *driver, name);
   // What was told to hosts is known of now only.
   if (!is_past && !vm_id.empty() && call.core.settings.enforced)
-    if (const Enforced* told = call.core.settings.enforced(vm_id))
-      add_enforced(answer.now.facts, *told);
+    if (const auto told = call.core.settings.enforced(vm_id)) add_enforced(answer.now.facts, *told);
+  if (!is_past && vm_id.empty())
+    if (const auto host = call.core.engine.inventory().hosts().find_name(name))
+      add_power(answer.now.facts, *host);
   co_return object_response(LiveWhy::type(), &answer);
 }
 
@@ -128,10 +206,7 @@ net::Async<net::Response> get_vm_why(Call& call) {
   const auto object = CO_TRY(find_object(call, *model::find_resource_kind("vm"), call.ref()));
   CO_TRY(may_see_all(call));
   const auto& vm = *static_cast<const model::Vm*>(object.get());
-  const Inventory& inventory = call.core.engine.inventory();
-  const auto host = inventory.hosts().find(vm.host);
-  const std::string cluster =
-      host != nullptr ? inventory.cluster_of(*host).meta.id : inventory.default_cluster().meta.id;
+  const std::string cluster = call.core.engine.inventory().cluster_of(vm).meta.id;
   co_return co_await why(call, cluster, vm.meta.name, vm.meta.id);
 }
 

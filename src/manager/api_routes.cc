@@ -6,6 +6,7 @@
 
 #include "manager/api_core.h"
 #include "manager/cluster_use.h"
+#include "manager/host_bmc.h"
 #include "manager/plan_view.h"
 #include "manager/webhooks.h"
 #include "model/energy.h"
@@ -233,6 +234,10 @@ void special_routes(RouteMaker& make) {
         {"at", "string", "As of then: a time, or -SECONDS before now; from the kept plans."},
         {"last", "integer", "Decisions to show, the newest first; 1 to 1000, default 20."}};
   }
+  route = &make.add("GET", "/api/v1/hosts/{ref}/bmc", "getHostBmc",
+                    "Asks its BMC whether it has power, and what it can do.", get_host_bmc);
+  route->tag = "hosts";
+  document(*route, AnswerForm::kObject, &type_of<HostBmc>());
   route = &make.add("GET", "/api/v1/clusters/{ref}/snapshot", "getClusterSnapshot",
                     "Everything its policies know of it, as text (docs/snapshot.md): `chorok plan` "
                     "reads it.",
@@ -314,6 +319,16 @@ void usage_routes(RouteMaker& make) {
   }
 }
 
+void dirty_rate_route(RouteMaker& make) {
+  Route& route = make.add("GET", "/api/v1/vms/{ref}/dirty-rate", "vmDirtyRate",
+                          "Measures how fast its guest writes to its memory; answers when the "
+                          "window is over.",
+                          vm_dirty_rate);
+  route.tag = "vms";
+  document(route, AnswerForm::kObject, &type_of<model::DirtyRate>());
+  route.query = {{"window", "integer", "Seconds to watch it, 1 to 60; default 1."}};
+}
+
 void energy_routes(RouteMaker& make) {
   const Param from = {"from", "string",
                       "A time, or -SECONDS before now; default an hour before `to`."};
@@ -335,7 +350,8 @@ void energy_routes(RouteMaker& make) {
         to,
         {"step", "number", "Seconds a point; default a round one that makes at most 240."}};
     if (std::string_view(plural) == "clusters")
-      route->query.push_back({"parts", "string", "Also vms and pools: `vms`, `pools` or both."});
+      route->query.push_back(
+          {"parts", "string", "Also those: `vms`, `pools`, `vapps`, with commas between."});
   }
   route = &make.add("GET", "/api/v1/metering", "getMetering",
                     "What VMs, pools or users used, for billing.", get_metering);
@@ -344,7 +360,7 @@ void energy_routes(RouteMaker& make) {
                   from,
                   to,
                   {"utc_offset", "number", "Hours that the month's clock is ahead of UTC."},
-                  {"by", "string", "vm, pool or user; vm if not said."},
+                  {"by", "string", "vm, pool, vapp or user; vm if not said."},
                   {"cluster", "string", "Of this cluster only: name or id."}};
 }
 
@@ -417,6 +433,7 @@ std::vector<Route> make_routes() {
   recommendation_routes(make);
   alarm_routes(make);
   usage_routes(make);
+  dirty_rate_route(make);
   energy_routes(make);
   file_routes(make);
   agent_routes(make);

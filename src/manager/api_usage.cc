@@ -7,6 +7,7 @@
 #include "manager/api_core.h"
 #include "manager/api_usage.h"
 #include "manager/metrics.h"
+#include "model/protocol.h"
 #include "model/usage.h"
 #include "ports/history.h"
 
@@ -18,6 +19,7 @@ constexpr Duration kSpanDefault = std::chrono::hours(1);
 constexpr Duration kStepMin = std::chrono::seconds(1);
 constexpr double kStepsDefault = 240;
 constexpr double kStepsMax = 10'000;
+constexpr int kDirtyWindowMax = 60;
 
 Result<const Telemetry*> telemetry_of(const Call& call) {
   if (call.core.settings.telemetry == nullptr)
@@ -77,7 +79,8 @@ Result<Time> time_parameter(const Call& call, std::string_view name, Time otherw
   if (text.starts_with('-')) {
     double back = 0;
     auto [at, bad] = std::from_chars(text.data() + 1, text.data() + text.size(), back);
-    if (bad == std::errc() && at == text.data() + text.size() && back <= 1e9)
+    // Not another sign: "--1" would be ahead of now.
+    if (bad == std::errc() && at == text.data() + text.size() && back >= 0 && back <= 1e9)
       return call.core.engine.now() - from_seconds(back);
   } else if (auto time = json::parse_time(text)) {
     return *time;
@@ -121,6 +124,14 @@ Result<ports::History*> history_of(const Call& call) {
   return call.core.settings.history;
 }
 
+net::Async<std::map<std::string, ports::HistoryPoint>> totals_of(ports::History& history,
+                                                                 std::string prefix, Time from,
+                                                                 Time to) {
+  using Totals = Result<std::map<std::string, ports::HistoryPoint>>;
+  co_return co_await until_done<Totals>(
+      [&](Done<Totals> done) { history.totals(prefix, from, to, std::move(done)); });
+}
+
 net::Async<net::Response> get_metrics(Call& call) {
   const Telemetry* telemetry = CO_TRY(telemetry_of(call));
   // It names everything there is.
@@ -129,7 +140,7 @@ net::Async<net::Response> get_metrics(Call& call) {
   co_return net::Response::text(
       200,
       metrics_text(call.core.engine, *telemetry, call.core.settings.energy,
-                   call.core.settings.version, call.core.started),
+                   call.core.settings.version, call.core.started, call.core.settings.drivers),
       "text/plain; version=0.0.4; charset=utf-8");
 }
 
@@ -156,6 +167,13 @@ net::Async<net::Response> get_usage(Call& call) {
     out.vms.push_back(*usage);
     out.vms.back().vm = id;
     out.vms.back().name = vm->meta.name;
+    // A size that waits for the next boot is not one that a balloon takes from.
+    const bool waits = std::ranges::any_of(vm->status.pending, [](const std::string& field) {
+      return field.find("memory") != std::string::npos;
+    });
+    if (!waits)
+      out.vms.back().balloon =
+          std::max(0.0, static_cast<double>(vm->spec.memory.value) - usage->memory);
     out.vms.back().host_name = name_of_host(engine, usage->host);
   }
   co_return object_response(model::UsageNow::type(), &out);
@@ -165,6 +183,39 @@ net::Async<net::Response> vm_stats(Call& call) {
   auto object = CO_TRY(find_object(call, *model::find_resource_kind("vm"), call.ref()));
   const auto& vm = *static_cast<const model::Vm*>(object.get());
   co_return co_await stats(call, "vm/" + vm.uuid, vm.meta.id, vm.meta.name);
+}
+
+net::Async<net::Response> vm_dirty_rate(Call& call) {
+  auto object = CO_TRY(find_object(call, *model::find_resource_kind("vm"), call.ref()));
+  const model::Vm vm = *static_cast<const model::Vm*>(object.get());
+  const std::string asked = call.value("window");
+  int window = 1;
+  const auto [end, error] = std::from_chars(asked.data(), asked.data() + asked.size(), window);
+  const bool is_number = asked.empty() || (error == std::errc() && *end == 0);
+  if (!is_number || window < 1 || window > kDirtyWindowMax)
+    co_return fail(Code::kInvalid, fmt::format("whole seconds, 1 to {}", kDirtyWindowMax),
+                   "?window");
+  // Where it is seen to run, which while it moves is not yet where it goes.
+  const std::string host_id = vm.status.host.empty() ? vm.host : vm.status.host;
+  const auto host = call.core.engine.inventory().hosts().find(host_id);
+  if (vm.status.state != model::VmState::kOn || host == nullptr)
+    co_return fail(Code::kFailedPrecondition,
+                   fmt::format("'{}' is {}: only a guest that runs writes to its memory",
+                               vm.meta.name, name_of(vm.status.state)));
+  const model::DirtyRateRequest request{vm.uuid, std::chrono::seconds(window)};
+  const std::string said =
+      CO_TRY(co_await until_done<Result<std::string>>([&, request](Done<Result<std::string>> done) {
+        call.core.agents.call(host->meta.id, "vm.dirty_rate", json::encode(request),
+                              request.window + call.core.settings.agent_timeout, std::move(done));
+      }));
+  const auto answer = CO_TRY(json::decode<model::DirtyRateAnswer>(said, {.stored = true}));
+  const model::DirtyRate out{.vm = vm.meta.id,
+                             .name = vm.meta.name,
+                             .host_name = host->meta.name,
+                             .at = call.core.engine.now(),
+                             .window = request.window,
+                             .mib_s = answer.mib_s};
+  co_return object_response(model::DirtyRate::type(), &out);
 }
 
 net::Async<net::Response> host_stats(Call& call) {
@@ -181,7 +232,7 @@ net::awaitable<net::Response> Api::handle_metrics(net::Request& request) {
   co_return net::Response::text(
       200,
       metrics_text(core_->engine, *core_->settings.telemetry, core_->settings.energy,
-                   core_->settings.version, core_->started),
+                   core_->settings.version, core_->started, core_->settings.drivers),
       "text/plain; version=0.0.4; charset=utf-8");
 }
 

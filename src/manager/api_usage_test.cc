@@ -21,7 +21,9 @@ class ApiUsage : public ApiTest {
     host.inventory.cpu.mhz = Mhz(2000);
     host.inventory.cpu.capacity = Mhz(8000);
     changes.put(std::move(host));
-    changes.put(vm_record("vm-1", "web"));
+    model::Vm web = vm_record("vm-1", "web");
+    web.spec.memory = Mib(1280);
+    changes.put(std::move(web));
     commit(std::move(changes));
   }
   void TearDown() override {
@@ -70,6 +72,8 @@ TEST_F(ApiUsage, SaysWhatIsUsedNow) {
   EXPECT_EQ(reply.at("/vms/0/vm"), "vm-1");
   EXPECT_EQ(reply.at("/vms/0/host_name"), "one");
   EXPECT_EQ(std::stod(reply.at("/vms/0/cpu_mhz")), 1000);
+  EXPECT_EQ(std::stod(reply.at("/vms/0/memory")), 1024);
+  EXPECT_EQ(std::stod(reply.at("/vms/0/balloon")), 256);
   EXPECT_EQ(reply.at("/hosts/0/name"), "one");
   EXPECT_EQ(std::stod(reply.at("/hosts/0/capacity_mhz")), 8000);
   acting = make_user("guest", "elsewhere", "viewer");
@@ -99,6 +103,16 @@ TEST_F(ApiUsage, NamesWhatIsWrongWithAQuestion) {
   EXPECT_EQ(get("/vms/web/stats?step=abc").at("/field"), "?step");
   EXPECT_EQ(get("/vms/web/stats?from=-1000000&step=1").at("/field"), "?step");
   EXPECT_EQ(get("/vms/web/stats?form=-60").status, 400);
+}
+
+TEST_F(ApiUsage, ADirtyRateIsMeasuredOnlyWhereAGuestRuns) {
+  EXPECT_EQ(get("/vms/nobody/dirty-rate").status, 404);
+  EXPECT_EQ(get("/vms/web/dirty-rate?window=0").at("/field"), "?window");
+  EXPECT_EQ(get("/vms/web/dirty-rate?window=61").at("/field"), "?window");
+  EXPECT_EQ(get("/vms/web/dirty-rate?window=5s").at("/field"), "?window");
+  Reply reply = get("/vms/web/dirty-rate");
+  EXPECT_EQ(reply.status, 409) << reply.body;
+  EXPECT_NE(reply.body.find("only a guest that runs"), std::string::npos) << reply.body;
 }
 
 TEST_F(ApiUsage, PrometheusNeedsATokenOrTheLoopback) {

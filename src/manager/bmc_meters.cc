@@ -1,8 +1,7 @@
 #include "manager/bmc_meters.h"
 
 #include "adapters/power/driven_meter.h"
-#include "adapters/power/ipmi.h"
-#include "adapters/redfish/redfish.h"
+#include "manager/bmc_options.h"
 
 namespace chorok::manager {
 
@@ -17,22 +16,9 @@ constexpr std::size_t kThreads = 8;
 // Null: there is none that can be read.
 Result<std::unique_ptr<power::MeterDriver>> driver_of(const model::BmcSpec& spec,
                                                       const std::string& password) {
-  if (spec.driver == "ipmi") {
-    power::IpmiOptions options{.address = spec.address,
-                               .user = spec.user,
-                               .password = password,
-                               .cipher_suite = spec.cipher_suite};
-    if (spec.port != 0) options.port = spec.port;
-    return power::make_ipmi_meter(std::move(options));
-  }
-  if (spec.driver == "redfish") {
-    adapters::redfish::RedfishOptions options{.address = spec.address,
-                                              .user = spec.user,
-                                              .password = password,
-                                              .fingerprint = spec.fingerprint};
-    if (spec.port != 0) options.port = spec.port;
-    return adapters::redfish::make_redfish_meter(std::move(options));
-  }
+  if (spec.driver == "ipmi") return power::make_ipmi_meter(ipmi_options(spec, password));
+  if (spec.driver == "redfish")
+    return adapters::redfish::make_redfish_meter(redfish_options(spec, password));
   return std::unique_ptr<power::MeterDriver>();
 }
 

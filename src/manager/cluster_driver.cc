@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/compatibility.h"
 #include "policy/restart.h"
 
 namespace chorok::manager {
@@ -38,13 +39,14 @@ model::PolicySettings scaled(model::PolicySettings settings, double scale) {
 }
 
 // What the record says of power. A host that does not answer may be in any state.
-HostPower power_of(HostPhase phase, HostPower before) {
+HostPower power_of(HostPhase phase, const model::Host& host) {
+  const bool suspends = host.bmc.standby == model::Standby::kSuspend;
   switch (phase) {
     case HostPhase::kUp:
     case HostPhase::kStopping:
       return HostPower::kOn;
     case HostPhase::kDown:
-      return before == HostPower::kStandby ? before : HostPower::kOff;
+      return suspends || host.power == HostPower::kStandby ? HostPower::kStandby : HostPower::kOff;
     case HostPhase::kWaking:
       return HostPower::kWaking;
     case HostPhase::kSilent:
@@ -54,6 +56,12 @@ HostPower power_of(HostPhase phase, HostPower before) {
       break;
   }
   return HostPower::kUnknown;
+}
+
+// Who sleeps on purpose is not missed.
+model::HostLink link_of(const control::HostWatch& watch, const model::Host& host) {
+  if (host.link == model::HostLink::kConnected) return host.link;
+  return control::is_asleep(watch) ? model::HostLink::kAsleep : model::HostLink::kLost;
 }
 
 // Forecasts come with the loads.
@@ -81,9 +89,10 @@ model::Severity severity_of(LoopEvent::Kind kind) {
 
 }  // namespace
 
-ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& switches,
+ClusterDriver::ClusterDriver(Engine& engine, World& world, PowerSwitches& switches,
                              const VmLoads* loads, std::string cluster, DriverSettings settings)
     : engine_(engine),
+      world_(world),
       switches_(switches),
       cluster_(std::move(cluster)),
       settings_(std::move(settings)),
@@ -96,9 +105,16 @@ ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& 
                     return it == bmcs_.end() ? BmcAnswer{} : it->second.answer;
                   },
               .has_bmc = [this](const std::string& host) { return bmcs_.contains(host); },
+              .draws = settings_.draws,
+              .curve = settings_.curve,
               .time_scale = settings_.time_scale,
               .patience = scaled(settings_.loop, settings_.time_scale).watch.fence_after},
              cluster_),
+      switching_({.engine = engine,
+                  .switches = switches,
+                  .agents = settings_.agents,
+                  .limit = settings_.prepare_limit,
+                  .acted = [this](const std::string& host) { ask_bmc(host); }}),
       loop_(live_brain(), scaled(settings_.loop, settings_.time_scale)),
       recommendations_({.engine = engine,
                         .loop = loop_,
@@ -106,23 +122,32 @@ ClusterDriver::ClusterDriver(Engine& engine, const World& world, PowerSwitches& 
                         .plans = plans_,
                         .cluster = cluster_,
                         .look_soon = [this] { look_soon(); }}) {
-  loop_.on_held([this](const policy::Action& action, const model::Snapshot& snapshot) {
-    return recommendations_.is_approved(action, snapshot);
-  });
+  loop_.brain().elsewhere = settings_.offload;
+  loop_.on_thought([this] { wake_at(engine_.now()); });
   auto watching =
       engine_.watch(engine_.revision(), [this](const Notice& notice) { changed(notice); });
   CHOROK_ASSERT(watching.has_value());  // from now on is never too long ago
   watcher_ = *watching;
+  remember_intents();
   // Agents need a while to find a manager that has just begun.
   control::WatchSettings& watch = loop_.settings().watch;
   watch.fence_not_before = engine_.now() + watch.fence_after;
+  world_.set_eyes(cluster_, this);
   look_soon();
 }
 
 ClusterDriver::~ClusterDriver() {
   *alive_ = false;
+  world_.set_eyes(cluster_, nullptr);
   engine_.unwatch(watcher_);
   engine_.loop().cancel(timer_);
+}
+
+void ClusterDriver::remember_intents() {
+  for (const auto& [id, host] : engine_.inventory().hosts().all())
+    intents_.has_changed(id, ours(host.get()));
+  for (const auto& [id, vm] : engine_.inventory().vms().all())
+    intents_.has_changed(id, ours(vm.get()));
 }
 
 void ClusterDriver::changed(const Notice& notice) {
@@ -130,15 +155,22 @@ void ClusterDriver::changed(const Notice& notice) {
     const auto* host = static_cast<const model::Host*>(notice.object.get());
     members_changed_ |= !fleet_.is_as_seen(notice.id, host);
     if (host != nullptr) bmc_changed(*host);
+    if (intents_.has_changed(notice.id, ours(host))) loop_.plan_soon();
     look_soon();
   } else if (notice.kind == "vm") {
-    members_changed_ |=
-        !fleet_.is_as_seen(notice.id, static_cast<const model::Vm*>(notice.object.get()));
+    const auto* vm = static_cast<const model::Vm*>(notice.object.get());
+    members_changed_ |= !fleet_.is_as_seen(notice.id, vm);
+    if (intents_.has_changed(notice.id, ours(vm))) loop_.plan_soon();
     look_soon();
   } else if (notice.kind == "task" || notice.kind == "operation") {
+    const auto* task =
+        notice.kind == "task" ? static_cast<const model::Task*>(notice.object.get()) : nullptr;
+    // Somebody waits for a host to be woken, or for room.
+    if (task != nullptr && control::waits_for_host(*task)) plan_soon();
     look_soon();
   } else if (notice.kind == "cluster" || notice.kind == "pool" || notice.kind == "rule") {
     members_changed_ = true;
+    loop_.plan_anew();  // nothing is done that was right by what held before
     plan_soon();
   }
 }
@@ -184,8 +216,10 @@ void ClusterDriver::wake_at(Time at) {
 }
 
 // The records, and what was remembered of their hosts and VMs. Between rounds only when somebody
-// has come or gone.
+// has come or gone, and not while a plan is made: where somebody comes or goes all the time it
+// would be given up each time.
 void ClusterDriver::look() {
+  if (loop_.is_thinking()) return;
   if (restored_ && !members_changed_ && !loop_.round_due(engine_.now())) return;
   members_changed_ = false;
   for (const auto& [id, host] : engine_.inventory().hosts().all()) {
@@ -202,6 +236,24 @@ void ClusterDriver::look() {
   loop_.restore(std::move(watches));
 }
 
+void ClusterDriver::complete(ClusterSnapshot& made) const {
+  if (!restored_) return;
+  fleet_.mark_bmcs(made);
+  // VMs may have come since the last look; what is known of hosts is by their order.
+  if (made.hosts != fleet_.host_ids()) return;
+  // A host whose agent has come since the last turn is what its record says: else whoever starts a
+  // VM in that second hears that no host can run it.
+  std::vector<std::pair<Index, model::SnapshotHost>> come;
+  for (Index h = 0; h < made.hosts.size(); ++h) {
+    const model::HostPhase phase = loop_.watches()[h].phase;
+    const bool is_missed =
+        phase == model::HostPhase::kUnknown || phase == model::HostPhase::kSilent;
+    if (is_missed && fleet_.host(h).connected) come.emplace_back(h, made.snapshot.hosts[h]);
+  }
+  loop_.mark_watched(made.snapshot, engine_.now());
+  for (auto& [h, host] : come) made.snapshot.hosts[h] = std::move(host);
+}
+
 void ClusterDriver::turn() {
   soon_ = false;
   const auto cluster = engine_.inventory().clusters().find(cluster_);
@@ -212,14 +264,18 @@ void ClusterDriver::turn() {
   fleet_.begin_turn();
   recommendations_.before_turn();
   Result<control::Turn> turn = loop_.turn(fleet_);
+  fleet_.end_turn();
   if (!turn) {
     log_.error("cluster {}: {}", cluster->meta.name, turn.error().message);
     wake_at(engine_.now() + loop_.settings().round);
     return;
   }
-  if (turn->planned) keep_plan(std::chrono::steady_clock::now() - began);
+  if (turn->began) round_began_ = began;
+  if (turn->planned) keep_plan();
   carry_out(*turn);
+  recommendations_.after_turn();
   ask_bmcs();
+  if (turn->planned && (members_changed_ || !restored_)) look_soon();
   if (turn->wake != Time::max()) wake_at(std::max(turn->wake, settled()));
 }
 
@@ -232,7 +288,7 @@ void ClusterDriver::go_by_schedule(const model::Cluster& cluster) {
   const std::string name = band == nullptr ? std::string() : band->name;
   const std::optional<std::string> before = std::exchange(band_, name);
   if (!before || *before == name) return;
-  loop_.plan_soon();
+  loop_.plan_anew();
   model::Event event;
   event.time = engine_.now();
   event.kind = "cluster.schedule";
@@ -251,11 +307,11 @@ void ClusterDriver::go_by_schedule(const model::Cluster& cluster) {
   engine_.commit(std::move(changes), [](Result<>) {});
 }
 
-void ClusterDriver::keep_plan(Duration took) {
+void ClusterDriver::keep_plan() {
   plans_.push_back({.at = engine_.now(),
                     .number = ++rounds_,
-                    .took = took,
-                    .snapshot = std::make_shared<const model::Snapshot>(loop_.snapshot()),
+                    .took = std::chrono::steady_clock::now() - round_began_,
+                    .snapshot = loop_.kept_snapshot(),
                     .plan = std::make_shared<const policy::Plan>(loop_.plan())});
   std::size_t vms = 0;
   for (const PlanRecord& each : plans_) vms += each.snapshot->vms.size();
@@ -264,6 +320,7 @@ void ClusterDriver::keep_plan(Duration took) {
     vms -= plans_.front().snapshot->vms.size();
     plans_.pop_front();
   }
+  world_.forget_placing();
   recommendations_.after_round();
   if (on_round_) on_round_(plans_.back());
   if (settings_.on_round) settings_.on_round(cluster_, plans_.back());
@@ -282,6 +339,9 @@ void ClusterDriver::carry_out(const control::Turn& turn) {
     model::Event event;
     event.kind = fmt::format("host.{}", name_of(command.kind));
     event.message = command.reason.empty() ? "as the plan in hand has it" : command.reason;
+    if (const std::string by = recommendations_.applied_by({}, fleet_.name_of_host(command.host));
+        !by.empty())
+      event.message += fmt::format(" (applied by {})", by);
     event.subject_kind = "host";
     event.subject = power.back().second;
     event.subject_name = fleet_.name_of_host(command.host);
@@ -298,7 +358,7 @@ void ClusterDriver::carry_out(const control::Turn& turn) {
       look_soon();
       return;
     }
-    for (const auto& [command, host] : power) switch_power(command, host);
+    for (const auto& [command, host] : power) switching_.carry_out(command, host);
   });
 }
 
@@ -331,7 +391,7 @@ void ClusterDriver::add_task(Changes& changes, const Command& command) {
   task.user = "chorok";
   task.reason = fmt::format("{}: {}", name_of(command.why), command.reason);
   if (const std::string by =
-          recommendations_.approved_by(vm->meta.name, fleet_.name_of_host(command.host));
+          recommendations_.applied_by(vm->meta.name, fleet_.name_of_host(command.host));
       !by.empty())
     task.reason += fmt::format(" (applied by {})", by);
   task.created = engine_.now();
@@ -365,71 +425,19 @@ void ClusterDriver::add_watches(ChangeBatches& changes) {
     const auto record = engine_.inventory().hosts().find(fleet_.host_ids()[h]);
     if (record == nullptr) continue;
     control::HostWatch now = loop_.watches()[h];
-    const HostPower power = power_of(now.phase, record->power);
+    const HostPower power = power_of(now.phase, *record);
     control::HostWatch same = now;
     same.heard = record->watch.heard;
-    if (same == record->watch && power == record->power) continue;
+    const model::HostLink link = link_of(now, *record);
+    if (same == record->watch && power == record->power && link == record->link) continue;
+    if (record->watch.phase == HostPhase::kStopping && now.phase == HostPhase::kUp)
+      switching_.give_up(record->meta.id);
     model::Host host = *record;
+    host.link = link;
     host.watch = std::move(now);
     host.power = power;
     changes.next().put(std::move(host));
   }
-}
-
-void ClusterDriver::switch_power(const Command& command, const std::string& host) {
-  const auto record = engine_.inventory().hosts().find(host);
-  ports::PowerSwitch* power = record == nullptr ? nullptr : switches_.find(*record);
-  if (power == nullptr) {
-    log_.warn("host {} is to be switched and has no BMC any more", host);
-    return;
-  }
-  // The first time in order, then as if the plug were pulled. A host without VMs loses nothing.
-  model::PowerAction action = model::PowerAction::kOn;
-  if (command.kind == Command::Kind::kFence) action = model::PowerAction::kOff;
-  if (command.kind == Command::Kind::kPowerOff)
-    action = command.again ? model::PowerAction::kOff : model::PowerAction::kShutdown;
-  if (command.kind == Command::Kind::kPowerOn && command.again) action = model::PowerAction::kCycle;
-  const ports::PowerOrder order{.operation = engine_.new_id("op"),
-                                .term = static_cast<std::int64_t>(engine_.term())};
-  power->act(action, order, [this, alive = alive_, host, action, power](Result<> result) {
-    if (!*alive) return;
-    if (!result && result.error().code == Code::kUnsupported &&
-        action == model::PowerAction::kShutdown) {
-      // No way to ask its system.
-      power->off(
-          {.operation = engine_.new_id("op"), .term = static_cast<std::int64_t>(engine_.term())},
-          [this, alive = alive_, host](Result<> off) {
-            if (*alive) switched(host, "off", std::move(off));
-          });
-      return;
-    }
-    switched(host, std::string(name_of(action)), std::move(result));
-  });
-}
-
-// How it went stands in an event; what follows from it the loops see for themselves.
-void ClusterDriver::switched(const std::string& host, std::string action, Result<> result) {
-  ask_bmc(host);
-  if (result) return;
-  if (const auto record = engine_.inventory().hosts().find(host))
-    tell_of_host(*record, "host.bmc_failed",
-                 fmt::format("its BMC was told '{}': {}", action, result.error().message));
-}
-
-void ClusterDriver::tell_of_host(const model::Host& host, std::string kind, std::string message,
-                                 model::Severity severity) {
-  model::Event event;
-  event.time = engine_.now();
-  event.kind = std::move(kind);
-  event.severity = severity;
-  event.subject_kind = "host";
-  event.subject = host.meta.id;
-  event.subject_name = host.meta.name;
-  event.user = "chorok";
-  event.message = std::move(message);
-  Changes changes;
-  engine_.add_event(changes, std::move(event));
-  engine_.commit(std::move(changes), [](Result<>) {});
 }
 
 Duration ClusterDriver::pace_of(const Bmc& bmc, const control::HostWatch& watch) const {
@@ -444,7 +452,7 @@ void ClusterDriver::ask_bmcs() {
   for (Index h = 0; h < fleet_.host_ids().size() && h < loop_.watches().size(); ++h) {
     const std::string& id = fleet_.host_ids()[h];
     const auto bmc = bmcs_.find(id);
-    if (bmc == bmcs_.end()) continue;
+    if (bmc == bmcs_.end() || !model::has_witness(bmc->second.spec)) continue;
     const Duration pace = pace_of(bmc->second, loop_.watches()[h]);
     if (engine_.now() - bmc->second.asked >= pace)
       ask_bmc(id);
@@ -457,6 +465,7 @@ void ClusterDriver::ask_bmc(const std::string& host) {
   const auto bmc = bmcs_.find(host);
   const auto record = engine_.inventory().hosts().find(host);
   if (bmc == bmcs_.end() || record == nullptr || bmc->second.asking) return;
+  if (!model::has_witness(record->bmc)) return;  // it could say nothing
   ports::PowerSwitch* power = switches_.find(*record);
   if (power == nullptr) return;
   bmc->second.asking = true;
@@ -483,7 +492,7 @@ void ClusterDriver::note_answer(const std::string& host, Bmc& bmc,
   const auto record = engine_.inventory().hosts().find(host);
   if ((!is_back && !is_gone) || record == nullptr) return;
   tell_of_host(
-      *record, is_back ? "host.bmc_answers" : "host.bmc_silent",
+      engine_, *record, is_back ? "host.bmc_answers" : "host.bmc_silent",
       is_back ? "its BMC answers again"
               : fmt::format("its BMC does not say whether it is on: {}", answer.error().message),
       is_back ? model::Severity::kInfo : model::Severity::kWarning);
@@ -503,6 +512,7 @@ void ClusterDriver::bmc_said(const std::string& host, Bmc& bmc, BmcSays says) {
 // Addresses of BMCs are typed by people. One is believed when it has said "on" of a host that
 // answers, and no more when it says "off" of one that goes on answering: it is another's.
 void ClusterDriver::judge_bmc(const model::Host& host, Bmc& bmc) {
+  if (!model::has_witness(host.bmc)) return;  // whatever it said proves nothing
   const bool answers =
       host.link == model::HostLink::kConnected && host.link_since <= bmc.answer.asked;
   if (!answers || bmc.answer.says != BmcSays::kOff) bmc.contradicts = {};
@@ -521,7 +531,7 @@ void ClusterDriver::judge_bmc(const model::Host& host, Bmc& bmc) {
   if (!proven || bmc.answer.asked - bmc.contradicts < settings_.ask_unproven) return;
   loop_.prove_bmc(at, false);
   tell_of_host(
-      host, "host.bmc_contradicts",
+      engine_, host, "host.bmc_contradicts",
       "its BMC says that it is off, and it answers: is it the BMC of another host? What it "
       "says is not believed until it says 'on'");
   look_soon();

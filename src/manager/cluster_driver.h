@@ -13,21 +13,15 @@
 
 #include "base/log.h"
 #include "control/cluster_loop.h"
+#include "manager/host_switching.h"
+#include "manager/intents.h"
 #include "manager/live_fleet.h"
+#include "manager/placer.h"
 #include "manager/plan_record.h"
 #include "manager/recommendations.h"
 #include "model/bmc.h"
-#include "ports/power_switch.h"
 
 namespace chorok::manager {
-
-// The BMCs that are known.
-class PowerSwitches {
- public:
-  virtual ~PowerSwitches() = default;
-  // Null: the host has none. Valid until the next call for this host.
-  virtual ports::PowerSwitch* find(const model::Host& host) = 0;
-};
 
 struct DriverSettings {
   // Agents keep no leases, so that a BMC is the only witness (docs/design/012-cluster-loops.md). An
@@ -46,20 +40,34 @@ struct DriverSettings {
   Duration ask_awake = std::chrono::minutes(10);
   Duration ask_unproven = std::chrono::seconds(30);  // also for how long it must contradict
   std::size_t plans_max = 120;                       // two hours of rounds …
-  std::size_t plans_vms_max = 100'000;  // … with so many VMs in all: 40 MiB; the newest stays
+  std::size_t plans_vms_max = 40'000;  // … with so many VMs in all: 16 MiB; the newest stays
+  // Where rounds are planned, so that the loop's thread answers meanwhile. Empty: within the turn.
+  std::function<void(Work work, Work then)> offload = {};
   // Told of every round of every cluster, when it has been taken.
   std::function<void(const std::string& cluster, const PlanRecord&)> on_round = {};
+  // What a host's BMC has read last, for its wake test; empty: there are no meters.
+  std::function<std::optional<WattsLine::Reading>(const std::string& host)> draws = {};
+  // Its curve as its meters have shown it; empty: nobody measures.
+  std::function<std::optional<model::PowerCurve>(const std::string& host)> curve = {};
+  // Asked to prepare before a host is switched off; empty: nobody is.
+  AgentReach agents = {};
+  // An agent measures once more and writes to its disk; one that hangs holds nothing up for longer.
+  Duration prepare_limit = std::chrono::seconds(15);
 };
 
-class ClusterDriver {
+class ClusterDriver : public ClusterEyes {
  public:
-  ClusterDriver(Engine& engine, const World& world, PowerSwitches& switches, const VmLoads* loads,
+  ClusterDriver(Engine& engine, World& world, PowerSwitches& switches, const VmLoads* loads,
                 std::string cluster, DriverSettings settings = {});
-  ~ClusterDriver();
+  ~ClusterDriver() override;
 
   // Something has changed that the loops look at. A turn follows.
   void look_soon();
   void plan_soon();
+
+  // For placing a VM between rounds.
+  const VmLoads* loads() const override { return fleet_.loads(); }
+  void complete(ClusterSnapshot& made) const override;
 
   const std::string& cluster() const { return cluster_; }
   const std::deque<PlanRecord>& plans() const { return plans_; }
@@ -83,6 +91,13 @@ class ClusterDriver {
   };
 
   void changed(const Notice& notice);
+  void remember_intents();
+  // Null where it is not of this cluster.
+  template <class T>
+  const T* ours(const T* record) const {
+    if (record == nullptr) return nullptr;
+    return engine_.inventory().cluster_of(*record).meta.id == cluster_ ? record : nullptr;
+  }
   void turn();
   void look();
   void wake_at(Time at);
@@ -93,25 +108,24 @@ class ClusterDriver {
   void add_task(Changes& changes, const control::Command& command);
   void add_event(Changes& changes, const control::LoopEvent& event);
   void add_watches(ChangeBatches& changes);
-  void switch_power(const control::Command& command, const std::string& host);
-  void switched(const std::string& host, std::string action, Result<> result);
   void ask_bmcs();
   void ask_bmc(const std::string& host);
   void note_answer(const std::string& host, Bmc& bmc, const Result<model::ChassisPower>& answer);
-  void keep_plan(Duration took);
+  void keep_plan();
   void bmc_changed(const model::Host& host);
   Duration pace_of(const Bmc& bmc, const control::HostWatch& watch) const;
   void bmc_said(const std::string& host, Bmc& bmc, control::BmcSays says);
   void judge_bmc(const model::Host& host, Bmc& bmc);
-  void tell_of_host(const model::Host& host, std::string kind, std::string message,
-                    model::Severity severity = model::Severity::kWarning);
 
   Engine& engine_;
+  World& world_;
   PowerSwitches& switches_;
   std::string cluster_;
   DriverSettings settings_;
   Log log_{"cluster"};
   LiveFleet fleet_;
+  HostSwitching switching_;
+  Intents intents_;
   control::ClusterLoop loop_;
   bool restored_ = false;
   bool members_changed_ = true;  // perhaps, since the last look
@@ -119,6 +133,7 @@ class ClusterDriver {
   std::deque<PlanRecord> plans_;
   Recommendations recommendations_;
   std::int64_t rounds_ = 0;
+  std::chrono::steady_clock::time_point round_began_;
   std::function<void(const PlanRecord&)> on_round_;
   std::optional<std::string> band_;  // of the schedule, that holds; empty: none does
   TimerId timer_ = 0;

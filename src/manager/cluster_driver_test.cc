@@ -7,10 +7,10 @@
 
 #include <cmath>
 
-#include "manager/seeds_cluster.h"
+#include "manager/driven_cluster.h"
+#include "model/snapshot_text.h"
 #include "policy/named_plan.h"
 #include "policy/planner.h"
-#include "sim/fake_bmc.h"
 
 namespace chorok::manager {
 namespace {
@@ -20,135 +20,20 @@ using model::TaskState;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-// What every VM is measured to use: the test says so.
-class SaidLoads final : public VmLoads {
- public:
-  const VmLoad* find(const std::string& vm, const model::PolicySettings&) const override {
-    const auto it = loads.find(vm);
-    return it == loads.end() ? nullptr : &it->second;
-  }
-  void say(const std::string& vm, double mhz) {
-    loads[vm] = {.cpu = steady(mhz), .memory = steady(200), .consumed = 300};
-  }
-  static model::Demand steady(double amount) {
-    return {.now = amount, .mean = amount, .peak = amount, .expected = amount, .upper = amount};
-  }
-  std::map<std::string, VmLoad> loads;
-};
-
-class Driver : public ::testing::Test, public PowerSwitches {
+class Driver : public ::testing::Test, public DrivenCluster {
  protected:
-  explicit Driver(int hosts = 3) : c(1, hosts, {}) {
-    c.loop().advance_until([&] { return c.all_connected(); }, 30s);
-    c.loop().run_for(1s);
-    for (auto& node : c.nodes) {
-      sim::BmcMachine machine{
-          .boot = [this,
-                   &node = *node] { c.loop().after(60s, [this, &node] { c.power_on(node); }); },
-          .cut = [this, &node = *node] { c.power_off(node); },
-          .ask_to_stop =
-              [this, &node = *node] {
-                c.loop().after(20s, [this, &node] {
-                  c.power_off(node);
-                  bmcs[node.id]->stopped();
-                });
-              },
-          .draws = [] { return Watts(100); }};
-      bmcs[node->id] = std::make_unique<sim::FakeBmc>(c.loop(), std::move(machine),
-                                                      sim::BmcSettings{.host = node->name});
-    }
-  }
-  ports::PowerSwitch* find(const model::Host& host) override {
-    const auto it = bmcs.find(host.meta.id);
-    return it == bmcs.end() ? nullptr : it->second.get();
-  }
+  explicit Driver(int hosts = 3) : DrivenCluster(1, {}, hosts) {}
 
-  void settle(std::function<void(model::PolicySettings&)> change) {
-    model::Cluster cluster = c.manager->engine.cluster();
-    change(cluster.settings);
-    Changes changes;
-    changes.put(std::move(cluster));
-    c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
-    c.loop().run_for(1s);
-  }
-  void drive() {
-    driver = std::make_unique<ClusterDriver>(c.manager->engine, c.manager->world, *this, &loads,
-                                             c.manager->engine.cluster().meta.id, settings);
-  }
-  // Three VMs, each on a host of its own.
-  void three_vms(double mhz) {
-    for (int i = 0; i < 3; ++i) {
-      const std::string name = "vm" + std::to_string(i);
-      const auto task = create(name);
-      ASSERT_TRUE(task) << task.error().message;
-      c.wait(*task);
-      c.loop().run_for(2s);
-      model::TaskArgs args;
-      args.host = c.nodes[static_cast<std::size_t>(i)]->id;
-      if (c.vm(name)->host != args.host) c.wait(*c.verb("migrate", name, args));
-      c.loop().run_for(2s);
-      ASSERT_EQ(c.vm(name)->host, args.host);
-      loads.say(c.vm(name)->meta.id, mhz);
-    }
-  }
-  // Of half a host's cores: two that ask for all of it fill a host.
-  Result<std::string> create(const std::string& name) {
-    model::Vm vm;
-    vm.meta.name = name;
-    vm.spec.vcpus = c.inventory().hosts().all().begin()->second->inventory.cpu.online / 2;
-    vm.spec.memory = Mib{1024};
-    vm.spec.disks.push_back({.name = "root", .datastore = "shared", .size = Mib{2048}});
-    return c.ask([&](Answered done) {
-      c.manager->requests.create(c.admin(), "vm", json::encode(vm), true, {}, std::move(done));
+  // From now on every round's snapshot is planned again, to the same plan.
+  void replay_each_round() {
+    driver->on_round([this](const PlanRecord& record) {
+      ++rounds;
+      const policy::Plan again = policy::plan_cluster(*record.snapshot);
+      EXPECT_EQ(json::encode(policy::named(again, *record.snapshot)),
+                json::encode(policy::named(*record.plan, *record.snapshot)));
     });
   }
-  static void automatic(model::PolicySettings& of) {
-    of.power.automation = model::Automation::kFull;
-    of.balance.automation = model::Automation::kFull;
-    of.power.require_wake_test = false;
-  }
-  std::string wake_test(const std::string& host) {
-    const auto task = c.ask([&](Answered done) {
-      c.manager->requests.verb(c.admin(), *model::find_verb("host", "wake-test"), host, {}, {},
-                               std::move(done));
-    });
-    EXPECT_TRUE(task) << task.error().message;
-    return task.value_or("");
-  }
-  std::string answer(const std::string& task) const {
-    const auto found = c.inventory().tasks().find(task);
-    return fmt::format("{}: {}", name_of(found->state), found->message);
-  }
-  const model::WakeTest& tested(const std::string& host) const {
-    return c.inventory().hosts().resolve(host)->watch.test;
-  }
-  std::string kept_on(const std::string& host) const {
-    for (const model::SnapshotHost& each : driver->plans().back().snapshot->hosts)
-      if (each.name == host) return each.keep_on;
-    return "no such host";
-  }
-
-  int hosts_on() const {
-    return static_cast<int>(
-        std::ranges::count_if(bmcs, [](const auto& bmc) { return bmc.second->has_power(); }));
-  }
-  std::string events() const {
-    std::string all;
-    for (const auto& [id, event] : c.inventory().events().all())
-      all += fmt::format("{} {} {}\n", event->kind, event->subject_name, event->message);
-    return all;
-  }
-  void all_still_run() {
-    for (int i = 0; i < 3; ++i)
-      EXPECT_EQ(c.vm("vm" + std::to_string(i))->status.state, model::VmState::kOn) << events();
-    EXPECT_THAT(c.fake.world.violations(), ::testing::IsEmpty());
-  }
-
-  SeedsCluster c;
-  DriverSettings settings;
-  SaidLoads loads;
-  std::map<std::string, std::unique_ptr<sim::FakeBmc>> bmcs;
-  std::unique_ptr<ClusterDriver> driver;
+  int rounds = 0;
 };
 
 TEST_F(Driver, LoadFallsHostsGoOffLoadRisesTheyComeBack) {
@@ -229,15 +114,34 @@ TEST_F(Driver, EveryRoundReplaysByteForByte) {
   three_vms(200);
   settle([&](auto& s) { automatic(s); });
   drive();
-  int rounds = 0;
-  driver->on_round([&](const PlanRecord& record) {
-    ++rounds;
-    const policy::Plan again = policy::plan_cluster(*record.snapshot);
-    EXPECT_EQ(json::encode(policy::named(again, *record.snapshot)),
-              json::encode(policy::named(*record.plan, *record.snapshot)));
-  });
+  replay_each_round();
   c.loop().run_for(1h);
   EXPECT_GE(rounds, 60);
+}
+
+// As with a worker thread that takes two seconds for a plan; a VM comes every three.
+TEST_F(Driver, RoundsPlannedElsewhereDoTheSameAndSurviveNewcomers) {
+  three_vms(200);
+  settle([&](auto& s) { automatic(s); });
+  settings.offload = [this](Work work, Work then) {
+    c.loop().after(2s, [work = std::move(work), then = std::move(then)]() mutable {
+      work();
+      then();
+    });
+  };
+  drive();
+  replay_each_round();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(create("new" + std::to_string(i)));
+    c.loop().run_for(3s);
+  }
+  EXPECT_GE(rounds, 5);
+  EXPECT_EQ(driver->fleet().vm_ids().size(), 23U);
+  for (int i = 0; i < 20; ++i) c.wait(*c.verb("stop", "new" + std::to_string(i), {}));
+  c.loop().run_for(3h);
+  EXPECT_EQ(hosts_on(), 1) << events();
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(c.vm("vm" + std::to_string(i))->status.state, model::VmState::kOn);
 }
 
 TEST_F(Driver, AHostThatDoesNotWakeIsLeftAloneAndAnotherIsWoken) {
@@ -286,109 +190,22 @@ TEST_F(Driver, AHostWithoutBmcStaysOnAndTheReasonIsKnown) {
   EXPECT_THAT(driver->plans().back().snapshot->hosts[0].keep_on, HasSubstr("no BMC"));
 }
 
-TEST_F(Driver, AHostIsSwitchedOffOnlyWhenItHasProvedThatItComesBack) {
+TEST_F(Driver, PlansReckonWithWhatMetersHaveShown) {
   three_vms(200);
-  settle([&](auto& s) {
-    automatic(s);
-    s.power.require_wake_test = true;
-  });
-  drive();
-  c.loop().run_for(3h);
-  EXPECT_EQ(hosts_on(), 3) << events();
-  EXPECT_THAT(kept_on("host1"), HasSubstr("its wake test is due"));
-
-  // VMs run there: refused. Once they are moved away it is done.
-  EXPECT_THAT(answer(wake_test("host1")), HasSubstr("VMs run on it"));
-  const auto drained = c.ask([&](Answered done) {
-    c.manager->requests.verb(c.admin(), *model::find_verb("host", "maintenance"), "host1", {}, {},
-                             std::move(done));
-  });
-  ASSERT_TRUE(drained);
-  c.wait(*drained);
-  const std::string test = wake_test("host1");
-  c.loop().run_for(20min);
-  EXPECT_THAT(answer(test), HasSubstr("succeeded: passed")) << events();
-  EXPECT_EQ(tested("host1").standing, model::WakeStanding::kPassed);
-  EXPECT_GE(tested("host1").time_on, 60s);
-  EXPECT_GE(tested("host1").time_off, 20s);
-  EXPECT_EQ(hosts_on(), 3);
-  const auto enabled = c.ask([&](Answered done) {
-    c.manager->requests.verb(c.admin(), *model::find_verb("host", "enable"), "host1", {}, {},
-                             std::move(done));
-  });
-  ASSERT_TRUE(enabled);
-  c.loop().run_for(3h);
-  EXPECT_EQ(hosts_on(), 2) << "host1 alone may go off\n" << events();
-  all_still_run();
-}
-
-TEST_F(Driver, WakeTestsOfAllHostsGoOneAfterTheOtherAndOutliveTheManager) {
+  model::PowerCurve metered{.name = "metered"};
+  for (std::size_t i = 0; i < 11; ++i) metered.watts[i] = 120 + 20.0 * static_cast<double>(i);
+  settings.curve = [&](const std::string& host) {
+    return host == c.nodes[0]->id ? std::optional(metered) : std::nullopt;
+  };
   settle([&](auto& s) { automatic(s); });
-  settle([&](auto& s) { s.power.automation = model::Automation::kOff; });
   drive();
-  bmcs[c.nodes[1]->id]->faults().wake_fails = true;
-  for (const char* host : {"host1", "host2", "host3"}) wake_test(host);
-  int least = 3;
-  for (int i = 0; i < 30; ++i) {
-    c.loop().run_for(1min);
-    least = std::min(least, hosts_on());
-    if (i % 4 != 1) continue;
-    driver.reset();
-    c.kill_manager();
-    c.start_manager();
-    ASSERT_TRUE(c.loop().advance_until([&] { return c.manager_ready(); }, 60s));
-    drive();
+  c.loop().run_for(5min);
+  const model::Snapshot& seen = *driver->plans().back().snapshot;
+  for (const model::SnapshotHost& host : seen.hosts) {
+    const model::PowerCurve& curve = seen.curves[host.curve];
+    EXPECT_EQ(curve == metered, host.name == "host1") << host.name << " " << curve.name;
+    if (host.name == "host1") EXPECT_EQ(host.boot_energy, 220 * seconds(host.time_on));
   }
-  EXPECT_GE(least, 1);
-  EXPECT_EQ(tested("host1").standing, model::WakeStanding::kPassed) << events();
-  EXPECT_EQ(tested("host2").standing, model::WakeStanding::kFailed) << events();
-  EXPECT_EQ(tested("host3").standing, model::WakeStanding::kPassed) << events();
-  for (const auto& [id, task] : c.inventory().tasks().all())
-    EXPECT_TRUE(task->finished_state()) << task->kind << " " << task->message;
-}
-
-TEST_F(Driver, AHostMayBeExcludedWithAReason) {
-  three_vms(200);
-  settle([&](auto& s) { automatic(s); });
-  Changes changes;
-  model::Host host = *c.inventory().hosts().resolve("host2");
-  host.dpm = model::HostDpm::kExcluded;
-  host.dpm_reason = "the licence server's dongle";
-  changes.put(std::move(host));
-  c.manager->engine.commit(std::move(changes), [](Result<>) {});
-  drive();
-  c.loop().run_for(3h);
-  EXPECT_EQ(hosts_on(), 1);
-  EXPECT_TRUE(bmcs[c.nodes[1]->id]->has_power());
-  EXPECT_THAT(kept_on("host2"), HasSubstr("excluded from DPM: the licence server's dongle"));
-}
-
-TEST_F(Driver, AScheduleGathersByNightAndSpreadsByDay) {
-  three_vms(200);
-  settle([&](auto& s) {
-    automatic(s);
-    s.power.automation = model::Automation::kOff;
-  });
-  // The clock of the test: an hour from now it is night, for four hours.
-  const double hour = seconds(c.loop().now().time_since_epoch()) / 3600;
-  model::Cluster cluster = c.manager->engine.cluster();
-  cluster.schedule.bands.push_back({.name = "night",
-                                    .from_hour = std::fmod(hour + 1, 24),
-                                    .to_hour = std::fmod(hour + 5, 24),
-                                    .dpm = model::Automation::kFull});
-  cluster.schedule.bands.push_back({.name = "day", .dpm = model::Automation::kOff});
-  Changes changes;
-  changes.put(std::move(cluster));
-  c.manager->engine.commit(std::move(changes), [](Result<>) {});
-  drive();
-  c.loop().run_for(55min);
-  EXPECT_EQ(hosts_on(), 3);
-  c.loop().run_for(3h);
-  EXPECT_EQ(hosts_on(), 1) << events();
-  EXPECT_THAT(events(), HasSubstr("'night' of the schedule begins"));
-  c.loop().run_for(2h);
-  EXPECT_THAT(events(), HasSubstr("'day' of the schedule begins"));
-  all_still_run();
 }
 
 // A transaction of the store takes a hundred keys.

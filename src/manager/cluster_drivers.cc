@@ -2,7 +2,7 @@
 
 namespace chorok::manager {
 
-ClusterDrivers::ClusterDrivers(Engine& engine, const World& world, PowerSwitches& switches,
+ClusterDrivers::ClusterDrivers(Engine& engine, World& world, PowerSwitches& switches,
                                const VmLoads* loads, DriverSettings settings)
     : engine_(engine),
       world_(world),

@@ -11,7 +11,7 @@ namespace chorok::manager {
 
 class ClusterDrivers {
  public:
-  ClusterDrivers(Engine& engine, const World& world, PowerSwitches& switches, const VmLoads* loads,
+  ClusterDrivers(Engine& engine, World& world, PowerSwitches& switches, const VmLoads* loads,
                  DriverSettings settings);
   ~ClusterDrivers();
 
@@ -22,7 +22,7 @@ class ClusterDrivers {
   void match();
 
   Engine& engine_;
-  const World& world_;
+  World& world_;
   PowerSwitches& switches_;
   const VmLoads* loads_;
   DriverSettings settings_;

@@ -24,6 +24,8 @@ std::string only_there(std::string_view datastore, std::string_view host_id) {
   return fmt::format("{}@{}", datastore, host_id);
 }
 
+constexpr std::string_view kHome = "what it keeps";
+
 std::string text_of(std::string_view cpu, const std::vector<std::string>& datastores,
                     const std::vector<std::string>& networks) {
   std::string text(cpu);
@@ -97,8 +99,12 @@ void ClusterNeeds::add_disk(model::Requirement& needs, const model::Vm& vm,
   needs.datastores.push_back(there_alone ? only_there(name, vm.host) : std::move(name));
 }
 
-Index ClusterNeeds::need(const model::Vm& vm, const model::Host* source) {
+Index ClusterNeeds::need(const model::Vm& vm, const model::Host* source, bool at_home) {
   model::Requirement needs;
+  if (at_home) {
+    home_ = true;
+    needs.datastores.push_back(only_there(kHome, vm.host));
+  }
   Hardware below = hardware(vm, source);
   needs.cpu = below.name();
   for (const model::DiskSpec& disk : vm.spec.disks) add_disk(needs, vm, disk);
@@ -142,6 +148,7 @@ Index ClusterNeeds::offer(const model::Host& host) {
     if (local_ && !datastore->shared)
       has_it.datastores.push_back(only_there(datastore->meta.name, host.meta.id));
   }
+  if (home_) has_it.datastores.push_back(only_there(kHome, host.meta.id));
   for (const model::NetworkReach& reach : host.networks) {
     const auto network = inventory_.networks().find(reach.network);
     if (reach.reachable && network != nullptr) has_it.networks.push_back(network->meta.name);

@@ -21,7 +21,8 @@ class ClusterNeeds {
 
   // The index of what this VM needs. `source`: the host it runs on, which a live migration starts
   // from; null for one that does not run.
-  model::Index need(const model::Vm& vm, const model::Host* source);
+  // `at_home`: it can start on its own host only, whatever its disks are on.
+  model::Index need(const model::Vm& vm, const model::Host* source, bool at_home = false);
   // Why a live migration is not to be planned, by its disks; empty: it may be.
   std::string pinned(const model::Vm& vm) const;
   // After all VMs: the index of what this host offers.
@@ -57,6 +58,7 @@ class ClusterNeeds {
   std::unordered_map<std::string, model::Index> requirement_of_;  // by its text
   std::unordered_map<std::string, model::Index> offer_of_;
   std::map<std::string, Hardware> hardware_;  // asked for by some VM, by name
+  bool home_ = false;                         // some VM can start at home only
   bool local_ = false;                        // some VM's disks are on one host alone
 };
 

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "control/autostart.h"
+#include "control/compatibility.h"
 #include "control/steps.h"
 #include "manager/cluster_needs.h"
 #include "manager/energy.h"
@@ -62,11 +64,7 @@ class Maker {
  public:
   Maker(const Inventory& inventory, const model::Cluster& cluster, Time now,
         const SnapshotOptions& options)
-      : inventory_(inventory),
-        cluster_(cluster),
-        options_(options),
-        needs_(inventory, cluster),
-        is_default_(&cluster == &inventory.default_cluster()) {
+      : inventory_(inventory), cluster_(cluster), options_(options), needs_(inventory, cluster) {
     s_.now = now;
     s_.revision = options.revision;
     s_.cluster = cluster.meta.name;
@@ -85,6 +83,14 @@ class Maker {
     s_.requirements = needs_.take_requirements();
     s_.offers = needs_.take_offers();
     return std::move(out_);
+  }
+
+  // One VM that waits for a host, and what it needs.
+  std::pair<SnapshotVm, model::Requirement> one(const model::Vm& vm) {
+    find_hosts();
+    add_pools();
+    SnapshotVm out = shaped(vm, {VmRun::kWaiting, kNone, {}});
+    return {out, std::move(needs_.take_requirements()[out.requirement])};
   }
 
  private:
@@ -112,10 +118,17 @@ class Maker {
     }
     // A move is under way from its task's beginning to its end, whatever step it is at.
     for (const auto& [id, task] : inventory_.tasks().all()) {
-      if (task->finished_state() || task->kind != "vm.migrate" || task->args.host.empty()) continue;
+      if (task->finished_state()) continue;
+      if (control::waits_for_host(*task)) waiting_.insert(task->target);
+      if (const auto target = control::start_target(*task); !target.empty())
+        starts_[task->target] = host_index(std::string(target));
+      if (task->kind != "vm.migrate") continue;
+      const bool only_disks = task->args.host.empty() && !task->args.datastore.empty();
+      if (only_disks) continue;
+      // Of one that is to leave for maintenance, where to is chosen when it begins.
       const auto host = inventory_.hosts().resolve(task->args.host);
-      if (host != nullptr && host_index(host->meta.id) != kNone)
-        moves_[task->target] = {.to = host_index(host->meta.id), .since = task->created};
+      const Index to = host == nullptr ? kNone : host_index(host->meta.id);
+      moves_[task->target] = {.to = to, .since = task->created};
     }
   }
 
@@ -153,18 +166,20 @@ class Maker {
 
   // ---- VMs
 
-  // A VM whose host is gone is the default cluster's.
   bool is_here(const model::Vm& vm) const {
-    if (host_index(vm.host) != kNone) return true;
-    return is_default_ && inventory_.hosts().find(vm.host) == nullptr;
+    return host_index(vm.host) != kNone || &inventory_.cluster_of(vm) == &cluster_;
   }
 
   void add_vms() {
-    s_.vms.reserve(inventory_.vms().size());
-    const model::Vm* instead = options_.vm;
+    const std::size_t most = inventory_.vms().size() + 1;
+    s_.vms.reserve(most);
+    out_.vms.reserve(most);
+    records_.reserve(most);
+    vm_of_.reserve(most);
+    const model::Vm* instead = options_.waiting != nullptr ? options_.waiting : options_.vm;
     for (const auto& [name, vm] : inventory_.vms().by_name())
       if ((instead == nullptr || instead->meta.id != vm->meta.id) && is_here(*vm)) add_vm(vm);
-    if (instead != nullptr && is_here(*instead))
+    if (instead != nullptr && (instead == options_.waiting || is_here(*instead)))
       add_vm(std::make_shared<const model::Vm>(*instead));
   }
 
@@ -183,6 +198,9 @@ class Maker {
     const bool wanted = vm.power == model::VmPower::kOn;
     const VmState state = vm.status.state;
     const bool runs = control::is_running(state) || (state == VmState::kUnknown && wanted);
+    if (!runs && waiting_.contains(vm.meta.id)) return {VmRun::kWaiting, kNone, {}};
+    if (const auto start = starts_.find(vm.meta.id); !runs && start != starts_.end())
+      if (start->second != kNone) return {VmRun::kOn, start->second, "it is about to start there"};
     if (home == kNone) return {wanted ? VmRun::kWaiting : VmRun::kOff, kNone, {}};
     if (runs) {
       const Index seen = host_index(vm.status.host);
@@ -215,7 +233,15 @@ class Maker {
 
   void add_vm(const VmPtr& record) {
     const model::Vm& vm = *record;
-    const Place place = place_of(vm);
+    const bool waits = options_.waiting != nullptr && options_.waiting->meta.id == vm.meta.id;
+    SnapshotVm out = shaped(vm, waits ? Place{VmRun::kWaiting, kNone, {}} : place_of(vm));
+    vm_of_.emplace(vm.meta.id, static_cast<Index>(s_.vms.size()));
+    out_.vms.push_back(vm.meta.id);
+    records_.push_back(record);
+    s_.vms.push_back(std::move(out));
+  }
+
+  SnapshotVm shaped(const model::Vm& vm, const Place& place) {
     const HostPtr home =
         place.host == kNone ? inventory_.hosts().find(vm.host) : hosts_[place.host];
     SnapshotVm out;
@@ -224,7 +250,9 @@ class Maker {
     out.host = place.run == VmRun::kOn ? place.host : kNone;
     if (const auto pool = pool_of_.find(vm.pool); pool != pool_of_.end()) out.pool = pool->second;
     const bool live = place.run == VmRun::kOn && place.pinned.empty();
-    out.requirement = needs_.need(vm, live ? home.get() : nullptr);
+    const bool starts_here = place.run == VmRun::kWaiting && waiting_.contains(vm.meta.id) &&
+                             home != nullptr && !control::kept_at_home(vm).empty();
+    out.requirement = needs_.need(vm, live ? home.get() : nullptr, starts_here);
     out.vcpus = std::max(1, vm.spec.vcpus);
     out.size = {out.vcpus * core_mhz(home.get()), static_cast<double>(vm.spec.memory.value)};
     out.overhead = overhead_of(vm.spec);
@@ -245,16 +273,13 @@ class Maker {
         out.moved_from = host_index(from->meta.id);
     }
     add_load(vm, out);
-    vm_of_[vm.meta.id] = static_cast<Index>(s_.vms.size());
-    out_.vms.push_back(vm.meta.id);
-    records_.push_back(record);
-    s_.vms.push_back(std::move(out));
+    return out;
   }
 
   void add_load(const model::Vm& vm, SnapshotVm& out) const {
     if (out.run == VmRun::kOff) return;
     const VmLoad* known =
-        options_.loads == nullptr ? nullptr : options_.loads->find(vm.meta.id, s_.settings);
+        options_.loads == nullptr ? nullptr : options_.loads->find(vm, s_.settings);
     const bool paused = vm.status.state == VmState::kPaused;
     const VmLoad load = known != nullptr ? *known : unmeasured(out, paused);
     out.cpu_demand = load.cpu;
@@ -294,6 +319,7 @@ class Maker {
     out.power = host.power;
     out.link = host.link;
     out.admin = host.admin;
+    out.enabled_since = host.enabled_since;
     double foreign = 0;
     for (const model::Instance& guest : host.foreign)
       if (control::is_running(guest.state)) foreign += static_cast<double>(guest.memory.value);
@@ -325,13 +351,7 @@ class Maker {
   }
 
   Index curve(const model::Host& host, std::int32_t cores) {
-    if (host.power_model != model::PowerModel{}) {
-      model::PowerCurve own = curve_of(host).watts;
-      const auto same = std::ranges::find(s_.curves, own);
-      if (same != s_.curves.end()) return static_cast<Index>(same - s_.curves.begin());
-      s_.curves.push_back(std::move(own));
-      return static_cast<Index>(s_.curves.size() - 1);
-    }
+    if (host.power_model != model::PowerModel{}) return put_curve(s_, curve_of(host).watts);
     const auto [it, fresh] = curve_of_.try_emplace(cores, static_cast<Index>(s_.curves.size()));
     if (fresh) s_.curves.push_back(modelled_curve(cores));
     return it->second;
@@ -386,21 +406,22 @@ class Maker {
   const model::Cluster& cluster_;
   const SnapshotOptions& options_;
   ClusterNeeds needs_;
-  bool is_default_;
   ClusterSnapshot out_;
   model::Snapshot& s_ = out_.snapshot;
   std::vector<HostPtr> hosts_;
   std::vector<VmPtr> records_;
   std::unordered_map<std::string, Index> host_of_;
-  std::unordered_map<std::string, Index> vm_of_;
+  std::unordered_map<std::string_view, Index> vm_of_;  // names of records_
   std::unordered_map<std::string, Index> pool_of_;
   std::map<std::int32_t, Index> curve_of_;
   std::unordered_map<std::string, Table<model::Operation>::Ptr> operations_;  // by VM
   struct Move {
-    Index to = kNone;
+    Index to = kNone;  // not chosen yet
     Time since{};
   };
-  std::unordered_map<std::string, Move> moves_;  // by VM: tasks that have not ended
+  std::unordered_map<std::string, Move> moves_;    // by VM: tasks that have not ended
+  std::unordered_set<std::string> waiting_;        // VMs whose start waits for a host
+  std::unordered_map<std::string, Index> starts_;  // by VM: where a start that is under way goes
 };
 
 }  // namespace
@@ -421,6 +442,19 @@ VmLoad unmeasured(const SnapshotVm& vm, bool paused) {
           .cpu_when_moved = cpu};
 }
 
+Index put_curve(model::Snapshot& snapshot, model::PowerCurve curve) {
+  const std::string name = curve.name;
+  for (int other = 2;; ++other) {
+    const auto same = std::ranges::find(snapshot.curves, curve.name, &model::PowerCurve::name);
+    if (same == snapshot.curves.end()) {
+      snapshot.curves.push_back(std::move(curve));
+      return static_cast<Index>(snapshot.curves.size() - 1);
+    }
+    if (*same == curve) return static_cast<Index>(same - snapshot.curves.begin());
+    curve.name = fmt::format("{}.{}", name, other);
+  }
+}
+
 Index index_of(const std::vector<std::string>& ids, std::string_view id) {
   const auto it = std::ranges::find(ids, id);
   return it == ids.end() ? kNone : static_cast<Index>(it - ids.begin());
@@ -431,6 +465,27 @@ ClusterSnapshot make_snapshot(const Inventory& inventory, const std::string& clu
   const auto record = inventory.clusters().find(cluster);
   CHOROK_ASSERT(record != nullptr);
   return Maker(inventory, *record, now, options).run();
+}
+
+Index put_waiting(ClusterSnapshot& made, const Inventory& inventory, const std::string& cluster,
+                  const model::Vm& vm, const SnapshotOptions& options,
+                  const std::unordered_map<std::string, Index>& known) {
+  const auto record = inventory.clusters().find(cluster);
+  CHOROK_ASSERT(record != nullptr);
+  auto [out, needs] = Maker(inventory, *record, made.snapshot.now, options).one(vm);
+  if (out.pool >= made.snapshot.pools.size()) out.pool = kNone;  // it is newer
+  auto& requirements = made.snapshot.requirements;
+  const auto same = std::ranges::find(requirements, needs);
+  out.requirement = static_cast<Index>(same - requirements.begin());
+  if (same == requirements.end()) requirements.push_back(std::move(needs));
+  const auto place = known.find(vm.meta.id);
+  if (place != known.end()) {
+    made.snapshot.vms[place->second] = std::move(out);
+    return place->second;
+  }
+  made.vms.push_back(vm.meta.id);
+  made.snapshot.vms.push_back(std::move(out));
+  return static_cast<Index>(made.vms.size() - 1);
 }
 
 model::PowerCurve modelled_curve(std::int32_t cores) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "control/view.h"
@@ -33,8 +34,7 @@ class VmLoads {
  public:
   virtual ~VmLoads() = default;
   // Null: nothing is known. Forecasts are as far ahead and as sure as the settings say.
-  virtual const VmLoad* find(const std::string& vm_id,
-                             const model::PolicySettings& settings) const = 0;
+  virtual const VmLoad* find(const model::Vm& vm, const model::PolicySettings& settings) const = 0;
 };
 // Of CPU a quarter of its size, give or take as much again, as policy/whatif takes it of VMs that
 // nobody has seen run; of memory, half of it in use and all of it held. All gaps. A paused VM asks
@@ -49,6 +49,9 @@ struct ClusterSnapshot {
   std::vector<std::string> pools;
   std::vector<std::string> rules;
 };
+// The index of such a curve among those of the snapshot, which it joins if there is none. Another
+// one of its name makes it NAME.2: a snapshot's names are each one's own. O(curves).
+model::Index put_curve(model::Snapshot& snapshot, model::PowerCurve curve);
 // The index of an id in one of these lists; kNone when it is not there. O(n).
 model::Index index_of(const std::vector<std::string>& ids, std::string_view id);
 
@@ -61,10 +64,18 @@ struct SnapshotOptions {
   // As if these records were there, or were so: what somebody wants to make or change.
   const model::Pool* pool = nullptr;
   const model::Vm* vm = nullptr;
+  // This one as if it waited for a host, of whatever cluster it is.
+  const model::Vm* waiting = nullptr;
 };
 // The cluster must be there. Passes model::check.
 ClusterSnapshot make_snapshot(const Inventory& inventory, const std::string& cluster, Time now,
                               const SnapshotOptions& options = {});
+// Puts a VM that waits for a host into a snapshot that was made before, in place of its record of
+// then or behind all others. Answers its index. `known`: indices of the VMs there. O(hosts).
+model::Index put_waiting(ClusterSnapshot& made, const Inventory& inventory,
+                         const std::string& cluster, const model::Vm& vm,
+                         const SnapshotOptions& options,
+                         const std::unordered_map<std::string, model::Index>& known);
 
 // ---- What is assumed while nobody measures it.
 

@@ -123,6 +123,11 @@ class Records : public control::Lookup {
   bool fresh(std::string_view id) const override { return id != stale; }
   std::vector<const model::Host*> hosts() const override { return {}; }
   Committed committed(std::string_view) const override { return {}; }
+  control::Placed place(const model::Vm&) const override { return {}; }
+  std::vector<control::BrokenRule> broken_rules(const model::Vm&,
+                                                const model::Host&) const override {
+    return {};
+  }
 
   static constexpr Time kNow = Time{std::chrono::hours(500'000)};
   Inventory inventory;
@@ -190,6 +195,24 @@ TEST(ClusterSnapshot, ReadsBackFromItsText) {
   const auto back = model::read_snapshot(*text);
   ASSERT_TRUE(back) << back.error().field << back.error().message;
   EXPECT_EQ(*model::write_snapshot(*back), *text);
+}
+
+TEST(ClusterSnapshot, CurvesOfTheirOwnHaveNamesOfTheirOwn) {
+  Records records;
+  for (const auto& [name, idle] : {std::pair{"a", 80.0}, {"b", 90.0}, {"c", 80.0}}) {
+    model::Host host = Records::host_record(name);
+    host.power_model.watts.assign(11, idle);
+    put(records.inventory, host);
+  }
+  const ClusterSnapshot made = records.make();
+  EXPECT_EQ(made.snapshot.curves.size(), 2U);
+  EXPECT_EQ(made.snapshot.hosts[0].curve, made.snapshot.hosts[2].curve);
+  EXPECT_EQ(made.snapshot.curves[made.snapshot.hosts[1].curve].at(0), 90);
+  const auto text = model::write_snapshot(made.snapshot);
+  ASSERT_TRUE(text) << text.error().message;
+  const auto back = model::read_snapshot(*text);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->curves, made.snapshot.curves);
 }
 
 TEST(ClusterSnapshot, HostsThatAreLostOrNotKnownTakeNothing) {
@@ -281,6 +304,35 @@ TEST(ClusterSnapshot, WhatIsUnderWayIsCounted) {
   const policy::Plan plan = policy::plan_place(s);
   ASSERT_EQ(plan.actions.size(), 1U);
   EXPECT_EQ(made.vms[plan.actions[0].vm], "vm-waiting");
+}
+
+// As maintenance asks for it: where to is chosen when the move begins.
+TEST(ClusterSnapshot, AVmThatIsToLeaveIsUnderWayBeforeItsTargetIsChosen) {
+  Records records;
+  model::Host leaving = Records::host_record("a");
+  leaving.admin = model::HostAdmin::kDraining;
+  put(records.inventory, leaving);
+  records.add_host("b");
+  model::Vm web = Records::running("web", "a");
+  web.status.task = "task-1";
+  put(records.inventory, web);
+  model::Task task;
+  task.id = "task-1";
+  task.kind = "vm.migrate";
+  task.target = "vm-web";
+  put(records.inventory, task);
+  const ClusterSnapshot made = records.make();
+  ASSERT_EQ(made.snapshot.operations.size(), 1U);
+  EXPECT_EQ(made.snapshot.operations[0].from, 0U);
+  EXPECT_EQ(made.snapshot.operations[0].to, kNone);
+  EXPECT_TRUE(model::check(made.snapshot));
+  const policy::Plan plan = policy::plan_cluster(made.snapshot);
+  EXPECT_THAT(plan.actions, IsEmpty());
+  EXPECT_TRUE(plan.violations.empty()) << plan.violations[0].text;
+  // One that only moves disks stays, and that is told.
+  task.args.datastore = "nfs";
+  put(records.inventory, task);
+  EXPECT_EQ(policy::plan_cluster(records.make().snapshot).violations.size(), 1U);
 }
 
 TEST(ClusterSnapshot, HoldsItsOwnClusterAlone) {

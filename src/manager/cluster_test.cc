@@ -154,8 +154,11 @@ TEST_F(Cluster, MaintenanceEmptiesAHostAndEnableTakesItBack) {
   done(host_verb("maintenance"));
   for (const auto& [id, vm] : c.inventory().vms().all()) EXPECT_NE(vm->host, host);
   EXPECT_EQ(c.inventory().hosts().find(host)->admin, model::HostAdmin::kMaintenance);
+  EXPECT_EQ(c.inventory().hosts().find(host)->enabled_since, Time{});
+  const Time before = c.loop().now();
   done(host_verb("enable"));
   EXPECT_EQ(c.inventory().hosts().find(host)->admin, model::HostAdmin::kEnabled);
+  EXPECT_GE(c.inventory().hosts().find(host)->enabled_since, before);
   EXPECT_THAT(c.check_settled(), ::testing::IsEmpty());
 }
 
@@ -282,6 +285,26 @@ TEST_F(Cluster, ACancelledMigrationLeavesTheVmWhereItWas) {
   EXPECT_EQ(c.vm("big")->host, before);
   EXPECT_EQ(state("big"), VmState::kOn);
   EXPECT_THAT(c.check_settled(), ::testing::IsEmpty());
+}
+
+// DRS is partial in a new cluster and full in policies without one: "full" was lost on the way.
+TEST_F(Cluster, WhatItIsSetToOutlivesTheManager) {
+  using model::Automation;
+  for (const Automation each :
+       {Automation::kOff, Automation::kManual, Automation::kPartial, Automation::kFull}) {
+    model::Cluster cluster = c.manager->engine.cluster();
+    cluster.settings.balance.automation = cluster.settings.power.automation = each;
+    Changes changes;
+    changes.put(std::move(cluster));
+    c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
+    c.loop().run_for(std::chrono::seconds(1));
+    c.kill_manager();
+    c.start_manager();
+    ASSERT_TRUE(
+        c.loop().advance_until([&] { return c.manager_ready(); }, std::chrono::seconds(60)));
+    EXPECT_EQ(c.manager->engine.cluster().settings.balance.automation, each);
+    EXPECT_EQ(c.manager->engine.cluster().settings.power.automation, each);
+  }
 }
 
 TEST_F(Cluster, AManagerThatIsKilledInAMigrationFinishesItAfterwards) {

@@ -17,8 +17,8 @@ namespace chorok::manager {
 // What every VM is measured to use: the test says so.
 class SaidLoads final : public VmLoads {
  public:
-  const VmLoad* find(const std::string& vm, const model::PolicySettings&) const override {
-    const auto it = loads.find(vm);
+  const VmLoad* find(const model::Vm& vm, const model::PolicySettings&) const override {
+    const auto it = loads.find(vm.meta.id);
     return it == loads.end() ? nullptr : &it->second;
   }
   void say(const std::string& vm, double mhz) {
@@ -32,8 +32,8 @@ class SaidLoads final : public VmLoads {
 
 class DrivenCluster : public PowerSwitches {
  public:
-  explicit DrivenCluster(std::uint64_t seed = 1, sim::WorldSettings world = {})
-      : c(seed, 3, std::move(world)) {
+  explicit DrivenCluster(std::uint64_t seed = 1, sim::WorldSettings world = {}, int hosts = 3)
+      : c(seed, hosts, std::move(world)) {
     c.loop().advance_until([&] { return c.all_connected(); }, std::chrono::seconds(30));
     c.loop().run_for(std::chrono::seconds(1));
     for (auto& node : c.nodes) {
@@ -67,6 +67,12 @@ class DrivenCluster : public PowerSwitches {
     return it == bmcs.end() ? nullptr : it->second.get();
   }
 
+  Result<std::string> host_verb(std::string_view name, const std::string& host) {
+    return c.ask([&](Answered done) {
+      c.manager->requests.verb(c.admin(), *model::find_verb("host", name), host, {}, {},
+                               std::move(done));
+    });
+  }
   void settle(std::function<void(model::PolicySettings&)> change) {
     model::Cluster cluster = c.manager->engine.cluster();
     change(cluster.settings);
@@ -75,7 +81,25 @@ class DrivenCluster : public PowerSwitches {
     c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
     c.loop().run_for(std::chrono::seconds(1));
   }
+  // Its agents, whichever manager they belong to now.
+  AgentReach reach() {
+    return {.is_connected =
+                [this](const std::string& host) {
+                  return c.manager != nullptr && c.manager->agents.connected(host);
+                },
+            .put_to_standby =
+                [this](const std::string& host, const model::StandbyRequest& request,
+                       Done<Result<>> done) {
+                  c.manager->agents.put_to_standby(host, request, std::move(done));
+                },
+            .prepare =
+                [this](const std::string& host, const model::PrepareRequest& request,
+                       Duration limit, Done<Result<>> done) {
+                  c.manager->agents.prepare(host, request, limit, std::move(done));
+                }};
+  }
   void drive() {
+    if (!settings.agents.is_connected) settings.agents = reach();
     driver = std::make_unique<ClusterDriver>(c.manager->engine, c.manager->world, *this, &loads,
                                              c.manager->engine.cluster().meta.id, settings);
   }
@@ -109,6 +133,7 @@ class DrivenCluster : public PowerSwitches {
   static void automatic(model::PolicySettings& of) {
     of.power.automation = model::Automation::kFull;
     of.balance.automation = model::Automation::kFull;
+    of.power.require_wake_test = false;
   }
   int hosts_on() const {
     return static_cast<int>(

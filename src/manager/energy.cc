@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "manager/cluster_snapshot.h"
+#include "manager/energy_report.h"
 #include "manager/telemetry.h"
 #include "model/curves.h"
 #include "policy/energy_share.h"
@@ -20,13 +22,15 @@ constexpr Duration kSmallGap = std::chrono::seconds(1);
 constexpr std::size_t kVmsMax = 200'000;
 constexpr Duration kSweep = std::chrono::hours(1);
 constexpr Duration kForget = std::chrono::hours(24);
+// Meters of a large cluster are asked in turn, every few seconds.
+constexpr Duration kMeterNews = std::chrono::minutes(1);
 // What is known of a curve: written down for this host, of a machine like it, of the usual machine.
 constexpr double kErrorOwn = 0.1, kErrorNamed = 0.2, kErrorUsual = 0.35;
 
 bool is_off(const model::Host& host) {
   const bool no_power =
       host.power == model::HostPower::kOff || host.power == model::HostPower::kStandby;
-  return host.link == model::HostLink::kLost &&
+  return host.link != model::HostLink::kConnected &&
          (no_power || host.watch.phase == model::HostPhase::kDown);
 }
 
@@ -98,6 +102,7 @@ EnergyAccount EnergyAccounts::take(const model::Host& host, HostState& state,
   if (span.off) out.standby = out.drawn.joules;
   // Against the same host idling all that time: boots and shutdowns are in what it drew.
   if (is_rested(host)) out.saved = idle - out.drawn.joules;
+  state.saved += out.saved;
   return out;
 }
 
@@ -182,6 +187,7 @@ void EnergyAccounts::note(HostState& state, const EnergyAccount& account,
          .error = drawn.joules > 0 ? drawn.error / drawn.joules : 0,
          .idle = state.meter.idle(),
          .joules = state.joules,
+         .saved = state.saved,
          .off = account.standby > 0,
          .estimated = drawn.estimated > 0,
          .source = drawn.source,
@@ -200,20 +206,39 @@ void EnergyAccounts::note(HostState& state, const EnergyAccount& account,
   }
 }
 
+double parts_of(const EnergyAccount& account) {
+  return std::accumulate(account.vms.begin(), account.vms.end(), account.unused);
+}
+
+bool adds_up(const EnergyAccount& account) {
+  return std::abs(parts_of(account) - account.drawn.joules) <=
+         kInvariant * std::max(account.drawn.joules, 1.0);
+}
+
 void EnergyAccounts::check(HostState& state, const model::Host& host,
                            const EnergyAccount& account) {
-  double sum = account.unused;
-  for (const double each : account.vms) sum += each;
-  const double off = std::abs(sum - account.drawn.joules);
-  if (off <= kInvariant * std::max(account.drawn.joules, 1.0)) return;
+  if (adds_up(account)) return;
   ++violations_;
   if (state.complained) return;
   state.complained = true;
   const std::string words =
       fmt::format("the energy of host {} is {:.1f} J, its VMs' and the unused are {:.1f} J",
-                  host.meta.name, account.drawn.joules, sum);
+                  host.meta.name, account.drawn.joules, parts_of(account));
   log_.error("{}", words);
   if (violated_) violated_(host.meta.id, words);
+}
+
+std::optional<WattsLine::Reading> EnergyAccounts::metered(const std::string& id) const {
+  auto it = hosts_.find(id);
+  if (it == hosts_.end()) return std::nullopt;
+  const WattsLine::Reading* last = it->second.meter.wall().last();
+  if (last == nullptr || engine_.now() - last->at > kMeterNews) return std::nullopt;
+  return *last;
+}
+
+std::optional<model::PowerCurve> EnergyAccounts::learned_curve(const std::string& id) const {
+  auto it = hosts_.find(id);
+  return it == hosts_.end() ? std::nullopt : it->second.meter.learned();
 }
 
 std::vector<EnergyAccount> EnergyAccounts::absent() {
@@ -232,7 +257,7 @@ std::vector<EnergyAccount> EnergyAccounts::absent() {
       continue;
     }
     const bool off = is_off(*host);
-    const bool lost = host->link == model::HostLink::kLost;
+    const bool lost = host->link != model::HostLink::kConnected;
     // An agent that comes back tells what its VMs did meanwhile.
     const Duration patience = off ? settings_.off_every : lost ? settings_.lost : settings_.silent;
     const Time since = off ? state.until : std::max({state.until, state.seen, began_});
@@ -272,7 +297,9 @@ EnergyCursor EnergyAccounts::cursor(const std::string& host) const {
 
 void EnergyAccounts::restore(const std::string& id, const EnergyCursor& cursor) {
   if (cursor.until == Time{}) return;
-  HostState& state = hosts_[id];
+  // What its meter has taught is by its curve.
+  const auto host = engine_.inventory().hosts().find(id);
+  HostState& state = host != nullptr ? state_of(*host) : hosts_[id];
   state.until = std::min(cursor.until, engine_.now());
   state.seen = engine_.now();
   state.joules = cursor.joules;
@@ -294,8 +321,13 @@ std::vector<ports::HistoryUse> EnergyAccounts::uses(const EnergyAccount& account
   use.amounts[EnergyMeasure::kStandby] = account.standby;
   use.amounts[EnergyMeasure::kSaved] = account.saved;
   out.push_back(use);
-  use.series = "energy/cluster/" + engine_.inventory().cluster_of(*host).meta.id;
+  const std::string& cluster = engine_.inventory().cluster_of(*host).meta.id;
+  use.series = "energy/cluster/" + cluster;
   out.push_back(std::move(use));
+  const Drawn& drawn = account.drawn;
+  const auto sources = by_source(drawn.source, drawn.method, drawn.joules, drawn.estimated);
+  out.push_back({.series = "meter/host/" + account.host, .amounts = sources});
+  out.push_back({.series = "meter/cluster/" + cluster, .amounts = sources});
   return out;
 }
 

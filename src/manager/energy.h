@@ -54,6 +54,11 @@ struct EnergyAccount {
   std::vector<double> vms;  // J, in the consumption's order
 };
 
+// What its VMs used and what nobody did, in J.
+double parts_of(const EnergyAccount& account);
+// The invariant: the parts are what the host drew, within 0.1 % (or a thousandth of a joule).
+bool adds_up(const EnergyAccount& account);
+
 class EnergyAccounts {
  public:
   explicit EnergyAccounts(const Engine& engine, EnergyAccountsSettings settings = {});
@@ -82,6 +87,7 @@ class EnergyAccounts {
     double error = 0;   // fraction
     double idle = 0;    // watts without load
     double joules = 0;  // ever
+    double saved = 0;   // since this process began; less where switching it off cost more
     bool off = false;
     bool estimated = false;
     model::WattSource source{};
@@ -94,6 +100,10 @@ class EnergyAccounts {
     double joules = 0;  // since this process began
   };
   const HostNow* host(const std::string& id) const;
+  // Its BMC's newest reading, of the last minute; none: there is no meter, or it does not answer.
+  std::optional<WattsLine::Reading> metered(const std::string& id) const;
+  // Its curve as its meters have shown it; none: they have not, yet.
+  std::optional<model::PowerCurve> learned_curve(const std::string& id) const;
   const VmNow* vm(const std::string& uuid) const;
   // Accounts whose parts did not make the whole.
   std::int64_t violations() const { return violations_; }
@@ -108,6 +118,7 @@ class EnergyAccounts {
     Time until{};
     Time seen{};  // when it told last, or was restored
     double joules = 0;
+    double saved = 0;
     HostNow now;
     bool complained = false;
   };

@@ -49,29 +49,50 @@ void add(model::EnergyCost& sum, const model::EnergyCost& more) {
 
 void finish(const Tariff& tariff, model::EnergySeries& out) {
   out.kwh = out.joules / kJoulesPerKwh;
-  const double elapsed = seconds(out.to - out.from);
-  out.watts = elapsed > 0 ? out.joules / elapsed : 0;
   out.pue = tariff.pue;
   out.facility = {out.it.kwh * tariff.pue, out.it.money * tariff.pue, out.it.co2_kg * tariff.pue};
 }
 
+Duration length_of(const model::EnergySeries& series, const model::EnergyPoint& point) {
+  return std::min(point.at + series.step, series.to) - point.at;
+}
+
+// The step that a time is in, made where there is none yet.
+model::EnergyPoint& point_at(model::EnergySeries& series, Time time) {
+  const Time at = series.from + series.step * ((time - series.from) / series.step);
+  auto place = std::ranges::lower_bound(series.points, at, {}, &model::EnergyPoint::at);
+  if (place == series.points.end() || place->at != at)
+    place = series.points.insert(place, {.at = at});
+  return *place;
+}
+
 }  // namespace
 
-Result<> check_energy(const model::EnergySettings& settings) {
+Result<> check_energy(const model::EnergySettings& settings, const model::EnergySettings* before,
+                      const FindCalendar& find) {
   struct Part {
     const std::string& name;
     const model::Calendar& own;
     bool is_carbon;
     std::string field;
+    const std::string* before;
   };
-  for (const Part& part : {Part{settings.price, settings.own_price, false, "price"},
-                           Part{settings.carbon, settings.own_carbon, true, "carbon"}}) {
+  for (const Part& part : {Part{settings.price, settings.own_price, false, "price",
+                                before == nullptr ? nullptr : &before->price},
+                           Part{settings.carbon, settings.own_carbon, true, "carbon",
+                                before == nullptr ? nullptr : &before->carbon}}) {
     if (auto good = model::check(part.own); !good)
       return fail(Code::kInvalid, good.error().message,
                   "/energy/own_" + part.field + good.error().field);
-    if (part.name.empty() || part.name.starts_with(kFile)) continue;
-    if (auto known = model::find_calendar(part.name, part.is_carbon); !known)
-      return fail(Code::kInvalid, known.error().message, "/energy/" + part.field);
+    if (part.name.empty()) continue;
+    Result<> known;
+    if (!part.name.starts_with(kFile)) {
+      if (auto found = model::find_calendar(part.name, part.is_carbon); !found)
+        known = Unexpected(found.error());
+    } else if (find && (part.before == nullptr || *part.before != part.name)) {
+      known = find(part.name, part.is_carbon);
+    }
+    if (!known) return fail(Code::kInvalid, known.error().message, "/energy/" + part.field);
   }
   return {};
 }
@@ -101,18 +122,25 @@ Result<model::Calendar> CalendarBook::find(const std::string& name, bool is_carb
   return calendar;
 }
 
-Result<Tariff> CalendarBook::tariff(const model::EnergySettings& settings) {
-  Tariff out;
-  out.pue = std::max(1.0, settings.pue);
-  if (is_given(settings.own_price))
-    out.price = settings.own_price;
-  else if (!settings.price.empty())
-    out.price = TRY(find(settings.price, false));
-  if (is_given(settings.own_carbon))
-    out.carbon = settings.own_carbon;
-  else if (!settings.carbon.empty())
-    out.carbon = TRY(find(settings.carbon, true));
-  return out;
+Tariff CalendarBook::tariff(const model::EnergySettings& settings,
+                            std::vector<std::string>& notes) {
+  auto choose = [&](const model::Calendar& own, const std::string& name, bool is_carbon) {
+    std::optional<model::Calendar> out;
+    if (is_given(own)) {
+      out = own;
+    } else if (!name.empty()) {
+      auto found = find(name, is_carbon);
+      if (found)
+        out = std::move(*found);
+      else
+        notes.push_back(fmt::format("no {}: {} (energy.{} is {})", is_carbon ? "CO2" : "price",
+                                    found.error().message, is_carbon ? "carbon" : "price", name));
+    }
+    return out;
+  };
+  return {.price = choose(settings.own_price, settings.price, false),
+          .carbon = choose(settings.own_carbon, settings.carbon, true),
+          .pue = std::max(1.0, settings.pue)};
 }
 
 void summarize(const SeriesInput& input, const Tariff& tariff, model::EnergySeries& out) {
@@ -126,12 +154,10 @@ void summarize(const SeriesInput& input, const Tariff& tariff, model::EnergySeri
     const Time end = std::min(each.at + input.points_step, input.to);
     add(out.it, cost_of(joules, each.at, end, tariff));
     out.joules += joules;
-    const auto number = (each.at - input.from) / input.step;
-    const Time at = input.from + input.step * number;
-    if (out.points.empty() || out.points.back().at != at) out.points.push_back({.at = at});
-    model::EnergyPoint& point = out.points.back();
+    model::EnergyPoint& point = point_at(out, each.at);
     point.joules += joules;
     point.measured += each.measured;
+    point.covered += std::min(each.measured, end - each.at);
     if (input.is_share) continue;
     const double saved = each.amounts[EnergyMeasure::kSaved];
     add(out.saved, cost_of(saved, each.at, end, tariff));
@@ -146,14 +172,11 @@ void summarize(const SeriesInput& input, const Tariff& tariff, model::EnergySeri
     point.error += each.amounts[EnergyMeasure::kError];
   }
   for (model::EnergyPoint& point : out.points) {
-    const double length = seconds(std::min(point.at + input.step, input.to) - point.at);
-    // Of one host or VM, what of the step there are accounts of.
-    const double known = std::min(length, seconds(point.measured));
-    const double over = known > 0 ? known : length;
-    point.watts = point.joules / over;
-    point.unused_watts /= over;
+    point.covered = std::min(point.covered, length_of(out, point));
+    const double over = seconds(point.covered);
+    if (over > 0) point.watts = point.joules / over;
+    if (over > 0) point.unused_watts /= over;
     point.error = point.joules > 0 ? point.error / point.joules : 0;
-    out.peak_watts = std::max(out.peak_watts, point.watts);
   }
   if (out.joules > 0 && !input.is_share) {
     out.measured = measured / out.joules;
@@ -167,20 +190,140 @@ void summarize(const SeriesInput& input, const Tariff& tariff, model::EnergySeri
   }
   if (tariff.carbon) out.carbon_source = tariff.carbon->source;
   finish(tariff, out);
+  conclude(out);
 }
 
-void add_pending(double joules, double measured, double estimated, double error,
-                 const Tariff& tariff, model::EnergySeries& out) {
-  if (joules <= 0) return;
+void conclude(model::EnergySeries& out) {
+  out.measured_for = {};
+  out.peak_watts = 0;
+  for (const model::EnergyPoint& point : out.points) {
+    out.measured_for += point.covered;
+    out.peak_watts = std::max(out.peak_watts, point.watts);
+  }
+  const double over = seconds(out.measured_for);
+  out.watts = over > 0 ? out.joules / over : 0;
+}
+
+void add_pending(const Pending& pending, const Tariff& tariff, model::EnergySeries& out) {
+  if (pending.joules <= 0 || pending.to <= pending.from) return;
   const double before = out.joules;
-  const double all = before + joules;
-  out.pending_joules += joules;
+  const double all = before + pending.joules;
+  out.pending_joules += pending.joules;
   out.joules = all;
-  out.measured = (out.measured * before + measured) / all;
-  out.estimated = (out.estimated * before + estimated) / all;
-  out.error = (out.error * before + error) / all;
-  add(out.it, cost_of(joules, out.to, out.to, tariff));
+  out.measured = (out.measured * before + pending.measured) / all;
+  out.estimated = (out.estimated * before + pending.estimated) / all;
+  out.error = (out.error * before + pending.error) / all;
+  add(out.it, cost_of(pending.joules, pending.from, pending.to, tariff));
   finish(tariff, out);
+  const Duration whole = pending.to - pending.from;
+  for (Time at = pending.from; at < pending.to;) {
+    model::EnergyPoint& point = point_at(out, at);
+    const Time end = std::min(point.at + out.step, pending.to);
+    const double part = seconds(end - at) / seconds(whole);
+    const double joules = point.joules + pending.joules * part;
+    const double unused = point.unused_watts * seconds(point.covered);
+    point.error = (point.error * point.joules + pending.error * part) / joules;
+    point.joules = joules;
+    point.measured += end - at;
+    point.covered = std::min(point.covered + (end - at), length_of(out, point));
+    point.watts = joules / seconds(point.covered);
+    point.unused_watts = unused / seconds(point.covered);
+    at = end;
+  }
+  conclude(out);
+}
+
+bool is_partial(const model::EnergySeries& series, const model::EnergyPoint& point) {
+  const double length = seconds(length_of(series, point));
+  if (length <= 0) return false;
+  const double hosts = seconds(point.measured) / length;
+  return seconds(point.covered) < 0.98 * length ||
+         std::abs(hosts - std::round(hosts)) > 0.02 * std::max(1.0, hosts);
+}
+
+void refine(const std::vector<HostStep>& hosts, model::EnergyPoint& point) {
+  double watts = 0, unused = 0, longest = 0;
+  for (const HostStep& host : hosts) {
+    if (host.measured <= 0) continue;
+    watts += host.joules / host.measured;
+    unused += host.unused / host.measured;
+    longest = std::max(longest, host.measured);
+  }
+  if (longest <= 0) return;
+  point.watts = watts;
+  point.unused_watts = unused;
+  point.covered = from_seconds(longest);
+}
+
+void take_from_cluster(const model::EnergySeries& cluster, bool is_pool, model::EnergySeries& out) {
+  out.measured = cluster.measured;
+  out.estimated = cluster.estimated;
+  out.error = cluster.error;
+  out.sources = cluster.sources;
+  for (model::EnergySource& each : out.sources) each.joules = each.share * out.joules;
+  for (model::EnergyPoint& point : out.points) {
+    auto theirs = std::ranges::lower_bound(cluster.points, point.at, {}, &model::EnergyPoint::at);
+    const bool known = theirs != cluster.points.end() && theirs->at == point.at;
+    point.error = known ? theirs->error : cluster.error;
+    if (!is_pool || !known || theirs->covered <= Duration{}) continue;
+    point.covered = theirs->covered;
+    point.watts = point.joules / seconds(point.covered);
+  }
+  conclude(out);
+}
+
+namespace {
+
+// Where a source's joules stand in a "meter/…" series; never renumbered, since files keep them.
+struct SourceSlot {
+  model::WattSource source;
+  model::MeterMethod method;
+  bool estimated = false;
+};
+constexpr SourceSlot kSlots[] = {
+    {model::WattSource::kModelled, model::MeterMethod::kModel},
+    {model::WattSource::kMeasured, model::MeterMethod::kRapl},
+    {model::WattSource::kMeasured, model::MeterMethod::kIpmiDcmi},
+    {model::WattSource::kMeasured, model::MeterMethod::kRedfish},
+    {model::WattSource::kMeasured, model::MeterMethod::kHwmon},
+    {model::WattSource::kSimulated, model::MeterMethod::kModel},
+    {model::WattSource::kModelled, model::MeterMethod::kModel, true},
+};
+static_assert(std::size(kSlots) <= ports::kMeasures);
+
+}  // namespace
+
+ports::HistoryAmounts by_source(model::WattSource source, model::MeterMethod method, double joules,
+                                double estimated) {
+  ports::HistoryAmounts out;
+  estimated = std::clamp(estimated, 0.0, std::max(0.0, joules));
+  for (std::size_t i = 0; i < std::size(kSlots); ++i) {
+    const SourceSlot& slot = kSlots[i];
+    // A BMC that is simulated is no other source than a simulated host.
+    const bool same =
+        slot.source == source && (source != model::WattSource::kMeasured || slot.method == method);
+    if (slot.estimated)
+      out.values[i] += estimated;
+    else if (same)
+      out.values[i] += joules - estimated;
+  }
+  return out;
+}
+
+std::vector<model::EnergySource> sources_of(const ports::HistoryAmounts& amounts) {
+  std::vector<model::EnergySource> out;
+  double all = 0;
+  for (std::size_t i = 0; i < std::size(kSlots); ++i) {
+    if (amounts.values[i] <= 0) continue;
+    all += amounts.values[i];
+    out.push_back({.source = kSlots[i].source,
+                   .method = kSlots[i].method,
+                   .estimated = kSlots[i].estimated,
+                   .joules = amounts.values[i]});
+  }
+  for (model::EnergySource& each : out) each.share = each.joules / all;
+  std::ranges::sort(out, std::ranges::greater{}, &model::EnergySource::joules);
+  return out;
 }
 
 Result<std::pair<Time, Time>> month_of(std::string_view text, double utc_offset_h) {

@@ -6,6 +6,8 @@
 
 #include "manager/energy_watch.h"
 #include "manager/memory_history.h"
+#include "manager/metrics.h"
+#include "manager/promtool.h"
 #include "manager/recorder.h"
 #include "manager/seeds_cluster.h"
 #include "sim/fake_bmc.h"
@@ -146,6 +148,37 @@ TEST_F(EnergyTest, IsTheIntegralOfTheMetersAndWhollyDivided) {
   EXPECT_EQ(host->method, model::MeterMethod::kIpmiDcmi);
 }
 
+TEST_F(EnergyTest, MetricsOfItPassPrometheusOwnCheck) {
+  c.loop().run_for(minutes(5));
+  const std::string all =
+      metrics_text(c.manager->engine, c.manager->telemetry, &*accounts, "1.2.3", c.loop().now());
+  for (const char* family :
+       {"chorok_host_watts{host=", "chorok_host_energy_joules_total{host=",
+        "chorok_vm_watts{vm=\"web\"", "chorok_energy_sum_violations_total 0\n"})
+    EXPECT_NE(all.find(family), std::string::npos) << family << "\n" << all;
+  if (!has_promtool())
+    GTEST_SKIP() << "promtool is not installed (Debian: prometheus): the metrics are not checked";
+  EXPECT_EQ(promtool_says(all), 0);
+}
+
+TEST(EnergyAccount, AddsUpWithinAThousandth) {
+  EnergyAccount account;
+  account.drawn.joules = 1000;
+  account.vms = {300, 200};
+  account.unused = 500;
+  EXPECT_TRUE(adds_up(account));
+  account.unused = 500.9;
+  EXPECT_TRUE(adds_up(account));
+  account.unused = 501.1;
+  EXPECT_FALSE(adds_up(account));
+  account.unused = 498.9;
+  EXPECT_FALSE(adds_up(account));
+  account = {};  // a host that draws nothing
+  EXPECT_TRUE(adds_up(account));
+  account.vms = {0.01};
+  EXPECT_FALSE(adds_up(account));
+}
+
 TEST_F(EnergyTest, OnceThoughManagersAndAgentsDieAndVmsMove) {
   for (int i = 0; i < 12; ++i) {
     c.loop().run_for(minutes(3));
@@ -180,8 +213,10 @@ TEST_F(EnergyTest, OnceThoughManagersAndAgentsDieAndVmsMove) {
 TEST_F(EnergyTest, GoesOnWithoutAMeterByWhatItTaught) {
   c.loop().run_for(minutes(20));
   const double before = counted(), before_truth = all_truth();
+  EXPECT_TRUE(accounts->metered(c.nodes[0]->id));
   for (auto& [id, bmc] : bmcs) bmc->faults().unreachable = true;
   c.loop().run_for(minutes(30));
+  EXPECT_FALSE(accounts->metered(c.nodes[0]->id)) << "what it said half an hour ago";
   const double grown = counted() - before;
   EXPECT_NEAR(grown, all_truth() - before_truth, grown * 0.1);
   EXPECT_NE(watch->problem(c.nodes[0]->id), "");
@@ -217,6 +252,7 @@ TEST_F(EnergyTest, AHostThatIsKeptOffSavesWhatItWouldIdle) {
   EXPECT_NEAR(history.sum(series, EnergyMeasure::kTotal) - before, 10 * 3600, 10 * 3600 * 0.2);
   EXPECT_GT(history.sum(series, EnergyMeasure::kStandby), 9 * 3600);
   EXPECT_TRUE(accounts->host(node->id)->off);
+  EXPECT_NEAR(accounts->metered(node->id).value_or(WattsLine::Reading()).watts, 10, 1);
 }
 
 }  // namespace

@@ -81,33 +81,50 @@ void Enforcement::wake_at(Time at) {
   });
 }
 
-const Enforced* Enforcement::find(const std::string& vm_id) const {
-  const auto vm = sources_.engine.inventory().vms().find(vm_id);
-  if (vm == nullptr) return nullptr;
+void Enforcement::Entry::set_problem(std::string problem) {
+  if (words == nullptr && problem.empty()) return;
+  if (words == nullptr) words = std::make_unique<Words>();
+  words->problem = std::move(problem);
+  if (words->problem.empty() && words->cpu_why.empty()) words = nullptr;
+}
+
+std::optional<Enforced> Enforcement::find(const std::string& vm_id) const {
+  const Inventory& inventory = sources_.engine.inventory();
+  const auto vm = inventory.vms().find(vm_id);
+  if (vm == nullptr) return std::nullopt;
   const auto host = hosts_.find(vm->status.host.empty() ? vm->host : vm->status.host);
-  if (host == hosts_.end()) return nullptr;
-  const auto entry = host->second.vms.find(vm_id);
-  return entry == host->second.vms.end() ? nullptr : &entry->second.shown;
+  if (host == hosts_.end()) return std::nullopt;
+  const auto found = host->second.vms.find(vm_id);
+  if (found == host->second.vms.end()) return std::nullopt;
+  const Entry& entry = found->second;
+  const auto record = inventory.hosts().find(host->first);
+  const model::VmEnforcement wire = on_the_wire({}, entry.setting);
+  Enforced out{.host = record == nullptr ? std::string() : record->meta.name,
+               .shares = wire.shares,
+               .limit = wire.limit.value,
+               .memory = wire.memory.value,
+               .in_force = entry.in_force};
+  if (entry.words != nullptr) {
+    out.cpu_why = entry.words->cpu_why;
+    out.memory_why = entry.words->memory_why;
+    out.problem = entry.words->problem;
+  }
+  if (out.cpu_why.empty()) out.cpu_why = policy::unlimited_cpu_sentence(entry.setting, out.host);
+  if (out.memory_why.empty()) out.memory_why = policy::kKeepsMemory;
+  return out;
 }
 
 void Enforcement::round() {
   last_ = sources_.engine.now();
   const Inventory& inventory = sources_.engine.inventory();
-  std::map<std::string, Entries> wishes;  // by host
-  for (const auto& [id, cluster] : inventory.clusters().all()) add_cluster(id, wishes);
+  std::set<std::string> told;  // hosts
+  for (const auto& [id, cluster] : inventory.clusters().all()) enforce(id, told);
   std::erase_if(hosts_, [&](const auto& each) {
     return !each.second.asking && inventory.hosts().find(each.first) == nullptr;
   });
-  bool any = false;
-  for (auto& [id, of_host] : wishes) {
-    const auto host = inventory.hosts().find(id);
-    if (host == nullptr) continue;
-    any = true;
-    tell(*host, hosts_[id], std::move(of_host));
-  }
   for (auto& [id, state] : hosts_)
-    if (!wishes.contains(id)) state.vms.clear();
-  if (any) wake_at(last_ + settings_.round);
+    if (!told.contains(id)) state.vms.clear();
+  if (!told.empty()) wake_at(last_ + settings_.round);
 }
 
 // What each VM's host does of what it was told.
@@ -120,7 +137,7 @@ std::vector<policy::Before> Enforcement::before(const ClusterSnapshot& made) con
     if (host == hosts_.end()) continue;
     const auto entry = host->second.vms.find(made.vms[v]);
     // Where something failed, a guest may have all of its memory.
-    if (entry == host->second.vms.end() || !entry->second.shown.problem.empty()) continue;
+    if (entry == host->second.vms.end() || entry->second.has_problem()) continue;
     const policy::Setting& setting = entry->second.setting;
     all[v].limit = setting.limit;
     if (setting.memory > 0) all[v].held_back = std::max(0.0, vm.size.memory - setting.memory);
@@ -128,45 +145,65 @@ std::vector<policy::Before> Enforcement::before(const ClusterSnapshot& made) con
   return all;
 }
 
-void Enforcement::add_cluster(const std::string& cluster,
-                              std::map<std::string, Entries>& wishes) const {
+void Enforcement::enforce(const std::string& cluster, std::set<std::string>& hosts) {
+  const Inventory& inventory = sources_.engine.inventory();
   const ClusterSnapshot made =
-      make_snapshot(sources_.engine.inventory(), cluster, sources_.engine.now(),
+      make_snapshot(inventory, cluster, sources_.engine.now(),
                     {.loads = sources_.loads,
                      .world = &sources_.world,
                      .revision = static_cast<std::int64_t>(sources_.engine.revision())});
   const std::vector<policy::Before> told = before(made);
   const policy::Enforcement enforced = policy::enforce(made.snapshot, {.before = told});
+  std::vector<std::vector<Wish>> wishes(made.hosts.size());
   for (const policy::Setting& setting : enforced.settings) {
-    const auto vm = sources_.engine.inventory().vms().find(made.vms[setting.vm]);
-    if (vm == nullptr || vm->uuid.empty()) continue;
-    Entry entry{.uuid = vm->uuid, .setting = setting};
-    entry.shown.host = made.snapshot.hosts[setting.host].name;
-    entry.shown.cpu_why = policy::cpu_sentence(made.snapshot, setting);
-    entry.shown.memory_why = policy::memory_sentence(made.snapshot, setting);
-    wishes[made.hosts[setting.host]].insert_or_assign(vm->meta.id, std::move(entry));
+    auto vm = inventory.vms().find(made.vms[setting.vm]);
+    if (vm != nullptr && !vm->uuid.empty())
+      wishes[setting.host].push_back({.vm = std::move(vm), .setting = &setting});
+  }
+  for (Index h = 0; h < made.hosts.size(); ++h) {
+    const auto host = inventory.hosts().find(made.hosts[h]);
+    if (wishes[h].empty() || host == nullptr) continue;
+    hosts.insert(host->meta.id);
+    HostState& state = hosts_[host->meta.id];
+    std::ranges::sort(wishes[h], {},
+                      [](const Wish& wish) -> const std::string& { return wish.vm->meta.id; });
+    tell(*host, state, keep(made.snapshot, wishes[h], state.vms));
   }
 }
 
-// Small changes are left for later, so that a host at rest hears nothing.
-void Enforcement::tell(const model::Host& host, HostState& state, Entries wishes) {
+// Small changes are left for later, so that a host at rest hears nothing: then an entry stays as it
+// was told. Answers what is to be told.
+std::vector<model::VmEnforcement> Enforcement::keep(const model::Snapshot& snapshot,
+                                                    const std::vector<Wish>& wishes,
+                                                    Entries& entries) {
   std::vector<model::VmEnforcement> wire;
-  for (auto& [id, entry] : wishes) {
-    if (const auto before = state.vms.find(id); before != state.vms.end()) {
-      if (!policy::worth_telling(before->second.setting, entry.setting))
-        std::swap(entry, before->second);
-      else
-        entry.shown.problem = std::move(before->second.shown.problem);
+  wire.reserve(wishes.size());
+  Entries before = std::exchange(entries, {});
+  for (const Wish& wish : wishes) {
+    auto node = before.extract(wish.vm->meta.id);
+    if (node.empty() || policy::worth_telling(node.mapped().setting, *wish.setting)) {
+      Entry entry{.setting = *wish.setting};
+      if (entry.setting.limit > 0 || entry.setting.memory > 0)
+        entry.words = std::make_unique<Words>(
+            Words{.cpu_why = policy::cpu_sentence(snapshot, entry.setting),
+                  .memory_why = policy::memory_sentence(snapshot, entry.setting)});
+      if (!node.empty() && node.mapped().has_problem())
+        entry.set_problem(std::move(node.mapped().words->problem));
+      wire.push_back(on_the_wire(wish.vm->uuid, entry.setting));
+      entries.insert_or_assign(entries.end(), wish.vm->meta.id, std::move(entry));
+    } else {
+      wire.push_back(on_the_wire(wish.vm->uuid, node.mapped().setting));
+      entries.insert(entries.end(), std::move(node));
     }
-    wire.push_back(on_the_wire(entry.uuid, entry.setting));
-    entry.shown.shares = wire.back().shares;
-    entry.shown.limit = wire.back().limit.value;
-    entry.shown.memory = wire.back().memory.value;
   }
+  return wire;
+}
+
+void Enforcement::tell(const model::Host& host, HostState& state,
+                       std::vector<model::VmEnforcement> wire) {
   const bool same = wire == state.told && state.in_force && host.link_since == state.link_since;
   if (host.link_since != state.link_since) state.too_old = false;
-  state.vms = std::move(wishes);
-  for (auto& [id, entry] : state.vms) entry.shown.in_force = same;
+  for (auto& [id, entry] : state.vms) entry.in_force = same;
   if (same || state.asking || state.too_old || host.link != model::HostLink::kConnected) return;
   state.told = std::move(wire);
   state.in_force = false;
@@ -192,19 +229,19 @@ void Enforcement::answered(const std::string& host, Result<std::string> answer) 
     state.too_old = said.error().code == Code::kUnsupported;
     log_.warn("host {} was not told what its VMs are to get: {}", host, said.error().message);
     for (auto& [id, entry] : state.vms)
-      entry.shown.problem = state.too_old ? std::string(kTooOld) : said.error().message;
+      entry.set_problem(state.too_old ? std::string(kTooOld) : said.error().message);
     return;
   }
   state.in_force = true;
   bool all_told = true;
   for (auto& [id, entry] : state.vms) {
-    const auto wire = std::ranges::find(state.told, entry.uuid, &model::VmEnforcement::uuid);
-    entry.shown.in_force =
-        wire != state.told.end() && *wire == on_the_wire(entry.uuid, entry.setting);
-    all_told = all_told && entry.shown.in_force;
-    entry.shown.problem.clear();
-    for (const model::EnforceProblem& problem : said->problems)
-      if (problem.uuid == entry.uuid) entry.shown.problem = problem.message;
+    const auto vm = sources_.engine.inventory().vms().find(id);
+    const std::string uuid = vm == nullptr ? std::string() : vm->uuid;
+    const auto wire = std::ranges::find(state.told, uuid, &model::VmEnforcement::uuid);
+    entry.in_force = wire != state.told.end() && *wire == on_the_wire(uuid, entry.setting);
+    all_told = all_told && entry.in_force;
+    const auto problem = std::ranges::find(said->problems, uuid, &model::EnforceProblem::uuid);
+    entry.set_problem(problem == said->problems.end() ? std::string() : problem->message);
   }
   // Meanwhile something else was wanted.
   if (!all_told || state.vms.size() != state.told.size()) look_soon();

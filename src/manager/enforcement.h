@@ -11,6 +11,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,15 +49,24 @@ class Enforcement {
   Enforcement(const Enforcement&) = delete;
   Enforcement& operator=(const Enforcement&) = delete;
 
-  // What the VM's present host was told of it; null: nothing. Valid until the next round.
-  const Enforced* find(const std::string& vm_id) const;
+  // What the VM's present host was told of it; none: nothing.
+  std::optional<Enforced> find(const std::string& vm_id) const;
   void look_soon();
 
  private:
+  // Of the few that are limited, or not well: of 20,000 VMs hardly one says more than its weight.
+  struct Words {
+    std::string cpu_why;
+    std::string memory_why;
+    std::string problem;
+  };
   struct Entry {
-    std::string uuid;
     policy::Setting setting;  // its indices mean nothing any more
-    Enforced shown;
+    std::unique_ptr<Words> words;
+    bool in_force = false;
+
+    bool has_problem() const { return words != nullptr && !words->problem.empty(); }
+    void set_problem(std::string problem);
   };
   using Entries = std::map<std::string, Entry, std::less<>>;  // by VM
   struct HostState {
@@ -67,10 +78,18 @@ class Enforcement {
     Time link_since{};
   };
 
+  // Of one host, as the policy wants it now; each VM once, by id.
+  struct Wish {
+    std::shared_ptr<const model::Vm> vm;
+    const policy::Setting* setting = nullptr;
+  };
+
   void round();
-  void add_cluster(const std::string& cluster, std::map<std::string, Entries>& wishes) const;
+  void enforce(const std::string& cluster, std::set<std::string>& hosts);
   std::vector<policy::Before> before(const ClusterSnapshot& made) const;
-  void tell(const model::Host& host, HostState& state, Entries wishes);
+  static std::vector<model::VmEnforcement> keep(const model::Snapshot& snapshot,
+                                                const std::vector<Wish>& wishes, Entries& entries);
+  void tell(const model::Host& host, HostState& state, std::vector<model::VmEnforcement> wire);
   void answered(const std::string& host, Result<std::string> answer);
   void wake_at(Time at);
 

@@ -86,10 +86,14 @@ TEST_F(EnforcementTest, TwoToOneToOneOnOneHost) {
   EXPECT_NEAR(mhz[0], 10000, 300);
   EXPECT_NEAR(mhz[1], 5000, 300);
   EXPECT_NEAR(mhz[2], 5000, 300);
-  const Enforced* of = enforcement->find(c.vm("a")->meta.id);
-  ASSERT_NE(of, nullptr);
+  const std::optional<Enforced> of = enforcement->find(c.vm("a")->meta.id);
+  ASSERT_TRUE(of);
   EXPECT_TRUE(of->in_force);
   EXPECT_EQ(of->limit, 0) << "no limit anywhere: it may use what is free";
+  EXPECT_EQ(of->host, c.vm("a")->status.host_name);
+  EXPECT_EQ(of->cpu_why, "counts " + std::to_string(of->shares) + " when CPU is short on " +
+                             of->host + ", and may use all that is free");
+  EXPECT_EQ(of->memory_why, "keeps all of its memory");
 }
 
 TEST_F(EnforcementTest, APoolOverTwoHostsGetsWhatTheTreeSays) {
@@ -104,8 +108,8 @@ TEST_F(EnforcementTest, APoolOverTwoHostsGetsWhatTheTreeSays) {
   EXPECT_NEAR(mhz[0], 12000, 300);
   EXPECT_NEAR(mhz[1], 6000, 300);
   EXPECT_NEAR(mhz[2], 6000, 300);
-  const Enforced* of = enforcement->find(c.vm("c")->meta.id);
-  ASSERT_NE(of, nullptr);
+  const std::optional<Enforced> of = enforcement->find(c.vm("c")->meta.id);
+  ASSERT_TRUE(of);
   EXPECT_EQ(of->host, c.vm("c")->status.host_name);
   EXPECT_THAT(of->cpu_why, HasSubstr("its part of the 24000 MHz that pool gold is limited to"));
   // Who sleeps leaves his part to the others, wherever they are, and has it back when he wakes.

@@ -134,7 +134,7 @@ void Engine::ensure_cluster(Done<Result<>> done) {
   // No agent has said hello yet: what was connected is not known to be.
   for (const auto& [id, host] : inventory_.hosts().all()) {
     model::Host lost = *host;
-    lost.link = model::HostLink::kLost;
+    if (lost.link == model::HostLink::kConnected) lost.link = model::HostLink::kLost;
     if (lost.cluster.empty() && inventory_.clusters().size() > 0)
       lost.cluster = inventory_.default_cluster().meta.id;
     changes.put_volatile(std::move(lost));

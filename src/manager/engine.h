@@ -34,8 +34,9 @@ struct EngineSettings {
   // minute would be half a million; whoever must keep more reads them out (`chorok audit ls`).
   std::size_t audit_max = 20'000;
   Duration audit_age = std::chrono::days(365);
-  std::size_t watch_backlog =
-      20'000;  // changes a watcher may fall behind before it must list again
+  // Changes a watcher may fall behind before it must list again. Each keeps its version of a record
+  // alive, 3 KiB and more: 15 MiB in all.
+  std::size_t watch_backlog = 5'000;
 };
 
 // Where new ids come from: random in production, counted in tests.

@@ -1,5 +1,7 @@
 #include "manager/host_meter.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -16,6 +18,7 @@ constexpr double kIdleLoad = 0.05;  // below it a host idles
 constexpr double kIdleSeconds = 120;
 constexpr double kFade = 0.02;   // of a new pair, once there are many
 constexpr double kPairsMin = 6;  // before what was learned is used
+constexpr double kRatioSteps = 20;
 // What is further off than this is a meter that stumbled, unless it goes on.
 constexpr double kOutlier = 0.3;
 constexpr double kHoldError = 0.5;
@@ -212,6 +215,18 @@ void HostMeter::see(const std::vector<model::PowerReading>& local) {
 double HostMeter::idle() const {
   if (idle_ > 0) return idle_;
   return curve_.watts.at(0) * (ratio_.count >= kPairsMin ? ratio_.mean : 1);
+}
+
+std::optional<model::PowerCurve> HostMeter::learned() const {
+  const bool knows_its_curve = !curve_.watts.name.empty();
+  if (ratio_.count < kPairsMin || !knows_its_curve) return std::nullopt;
+  const double ratio = std::max(std::round(ratio_.mean * kRatioSteps), 1.0) / kRatioSteps;
+  if (ratio == 1 && curve_.watts.measured) return std::nullopt;
+  model::PowerCurve out = curve_.watts;
+  for (double& watts : out.watts) watts *= ratio;
+  out.measured = true;
+  out.name += fmt::format(".x{:.2f}", ratio);
+  return out;
 }
 
 HostMeter::Cursor HostMeter::cursor() const {

@@ -82,6 +82,9 @@ class HostMeter {
   Drawn peek(const Span& span) const;
   // What it draws without load.
   double idle() const;
+  // Its curve as meters have shown it: the ratio in steps of a twentieth, so that it changes
+  // rarely, and standby as it was. None until they have spoken often enough.
+  std::optional<model::PowerCurve> learned() const;
 
   Cursor cursor() const;
   void restore(const Cursor& cursor);

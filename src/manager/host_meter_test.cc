@@ -19,6 +19,7 @@ class HostMeterTest : public testing::Test {
     HostMeter::Curve curve;
     for (std::size_t i = 0; i < 11; ++i) curve.watts.watts[i] = 100 + 10.0 * i;
     curve.watts.standby = 8;
+    curve.watts.name = "book";
     meter.set_curve(curve);
   }
   double truth(double load) const { return 1.25 * (100 + 100 * load); }
@@ -69,6 +70,30 @@ TEST_F(HostMeterTest, AModelHasLearnedFromTheMeterThatFails) {
   EXPECT_NEAR(drawn.joules, truth(0.8) * 10, truth(0.8) * 10 * 0.05);
   EXPECT_LT(drawn.error / drawn.joules, 0.15) << "it knows that it is better than a book";
   EXPECT_EQ(drawn.measured, 0);
+}
+
+TEST_F(HostMeterTest, ItsCurveIsWhatItsMeterHasShown) {
+  EXPECT_FALSE(meter.learned()) << "nobody has said anything yet";
+  for (int i = 0; i < 60; ++i) step(i / 12 % 5 * 0.2, true);
+  const auto learned = meter.learned();
+  ASSERT_TRUE(learned);
+  EXPECT_NEAR(learned->at(0), 125, 0.01);
+  EXPECT_NEAR(learned->at(0.9), truth(0.9), 0.01);
+  EXPECT_EQ(learned->standby, 8);
+  EXPECT_TRUE(learned->measured);
+  EXPECT_EQ(learned->name, "book.x1.25") << "a name that snapshots can hold";
+  lie = 1.01;  // within a step: the same curve, so that plans do not change with each reading
+  for (int i = 0; i < 60; ++i) step(0.5, true);
+  EXPECT_EQ(meter.learned(), learned);
+}
+
+// As when a manager has come back and nothing was read yet.
+TEST_F(HostMeterTest, ACurveIsTaughtOnlyOnceThereIsOne) {
+  for (int i = 0; i < 60; ++i) step(i / 12 % 5 * 0.2, true);
+  ASSERT_TRUE(meter.learned());
+  HostMeter restored;
+  restored.restore(meter.cursor());
+  EXPECT_FALSE(restored.learned()) << "no watts at any load";
 }
 
 TEST_F(HostMeterTest, ProcessorsAreScaledToTheWall) {

@@ -1,5 +1,8 @@
 #include "manager/http_offload.h"
 
+#include <malloc.h>
+
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -9,11 +12,20 @@
 
 namespace chorok::manager {
 
+namespace {
+
+// What was freed among what stays, as after many VMs were made at once, goes back to the system
+// only when it is asked for: a tenth of a manager of 20,000 VMs, in some 10 ms.
+constexpr auto kTrimEvery = std::chrono::minutes(2);
+
+}  // namespace
+
 struct OffloadPool::Shared {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::pair<Work, Work>> queue;
   std::size_t idle = 0;
+  std::chrono::steady_clock::time_point trimmed = std::chrono::steady_clock::now();
   bool is_stopping = false;
   std::vector<std::thread> threads;
 };
@@ -51,6 +63,12 @@ void OffloadPool::work() {
     job();
     job = nullptr;
     loop_.post(std::move(then));
+    lock.lock();
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shared_->trimmed < kTrimEvery) continue;
+    shared_->trimmed = now;
+    lock.unlock();
+    ::malloc_trim(0);
     lock.lock();
   }
 }

@@ -1,5 +1,6 @@
-// Two threads for work that would hold up the I/O thread (password hashes: 20 ms and 19 MiB each,
-// so no more than two at a time). They start with the first work and sleep without it.
+// Two threads for work that would hold up the I/O thread: password hashes (20 ms and 19 MiB each,
+// so no more than two at a time) and clusters' rounds. They start with the first work and sleep
+// without it; now and then, after work, freed memory is given back to the system.
 #pragma once
 
 #include <memory>

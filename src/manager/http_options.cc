@@ -1,6 +1,7 @@
 #include "manager/http_options.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -112,6 +113,11 @@ void sd_notify(std::string_view state) {
   (void)::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL,
                  reinterpret_cast<const sockaddr*>(&to), size);
   ::close(fd);
+}
+
+void tune_allocator() {
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 }  // namespace chorok::manager

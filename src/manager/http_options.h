@@ -46,4 +46,9 @@ Result<ListenAddress> parse_listen(std::string_view text);
 // Tells systemd (or whoever set NOTIFY_SOCKET) how far we are; does nothing without it.
 void sd_notify(std::string_view state);
 
+// Before the first thread. Answers, snapshots and password hashes are tens of MiB for a moment:
+// from 1 MiB on each is a mapping of its own, which the system has back when it is freed, and not a
+// hole between small blocks that live. Two arenas serve the threads, which mostly wait.
+void tune_allocator();
+
 }  // namespace chorok::manager

@@ -2,6 +2,7 @@
 
 #include "crypto/random.h"
 #include "crypto/x509.h"
+#include "manager/energy_report.h"
 #include "manager/http_await.h"
 #include "manager/http_webhook.h"
 #include "manager/plan_view.h"
@@ -31,7 +32,9 @@ Service::Service(net::AsioLoop& loop, ports::Store& store, const Pki& pki, Servi
       offload_(loop),
       engine_(loop, store, or_random(settings_.ids), settings_.engine) {}
 
-Service::~Service() = default;
+Service::~Service() {
+  if (settings_.switches != nullptr) settings_.switches->reach_agents({});
+}
 
 net::Async<> Service::start() {
   CO_TRY(
@@ -79,20 +82,8 @@ void Service::watch_energy() {
 }
 
 void Service::tell_violation(const std::string& id, const std::string& words) {
-  auto host = engine_.inventory().hosts().find(id);
-  if (host == nullptr) return;
-  model::Event event;
-  event.time = engine_.now();
-  event.kind = "host.energy-sum";
-  event.severity = model::Severity::kError;
-  event.message = words;
-  event.subject_kind = "host";
-  event.subject = id;
-  event.subject_name = host->meta.name;
-  event.user = "chorok";
-  Changes changes;
-  engine_.add_event(changes, std::move(event));
-  engine_.commit(std::move(changes), [](const Result<>&) {});
+  if (const auto host = engine_.inventory().hosts().find(id))
+    tell_of_host(engine_, *host, "host.energy_sum", words, model::Severity::kError);
 }
 
 void Service::take_telemetry(const std::string& host, const model::TelemetryBatch& batch,
@@ -112,6 +103,18 @@ void Service::make_alarms() {
       std::make_unique<Webhooks>(engine_, http_webhook_post(loop_.executor()), settings_.unseal);
 }
 
+// Of hosts that their own agents switch off, and that are prepared for their power to go.
+AgentReach Service::reach() {
+  return {
+      .is_connected = [this](const std::string& host) { return agents_->connected(host); },
+      .put_to_standby =
+          [this](const std::string& host, const model::StandbyRequest& request,
+                 Done<Result<>> done) { agents_->put_to_standby(host, request, std::move(done)); },
+      .prepare =
+          [this](const std::string& host, const model::PrepareRequest& request, Duration limit,
+                 Done<Result<>> done) { agents_->prepare(host, request, limit, std::move(done)); }};
+}
+
 void Service::make_enforcement() {
   auto tell = [this](const std::string& host, std::string params, ports::Channel::Reply reply) {
     agents_->call(host, "enforce", std::move(params), settings_.enforcement.timeout,
@@ -129,6 +132,12 @@ void Service::make_parts() {
   reconciler_ = std::make_unique<Reconciler>(engine_, *world_, *agents_);
   agents_->connect(*reconciler_);
   PowerSwitches& switches = settings_.switches != nullptr ? *settings_.switches : no_switches_;
+  switches.reach_agents(reach());
+  settings_.clusters.agents = reach();
+  settings_.clusters.draws = [this](const std::string& host) { return energy_->metered(host); };
+  settings_.clusters.curve = [this](const std::string& host) {
+    return energy_->learned_curve(host);
+  };
   settings_.api.plan_log = settings_.plan_log;
   if (settings_.plan_log != nullptr)
     settings_.clusters.on_round = [log = settings_.plan_log, told = settings_.clusters.on_round](
@@ -136,6 +145,7 @@ void Service::make_parts() {
       if (told) told(cluster, record);
       log->append(logged(cluster, record), [](Result<>) {});
     };
+  settings_.clusters.offload = offload_.offload();
   clusters_ = std::make_unique<ClusterDrivers>(engine_, *world_, switches, telemetry_.get(),
                                                settings_.clusters);
   make_alarms();
@@ -148,13 +158,24 @@ void Service::make_parts() {
     accounts_->hash(std::move(password), std::move(done));
   };
   identities.seal = settings_.seal;
+  identities.has_switch = [&switches](const model::Host& host) {
+    return switches.find(host) != nullptr;
+  };
+  identities.can_reach = [&switches](const model::BmcSpec& bmc) { return switches.can_reach(bmc); };
+  identities.calendar = [folder = settings_.api.calendars_folder](const std::string& name,
+                                                                  bool is_carbon) -> Result<> {
+    auto found = CalendarBook(folder).find(name, is_carbon);
+    if (!found) return Unexpected(found.error());
+    return {};
+  };
   requests_ = std::make_unique<Requests>(engine_, *world_, *agents_, std::move(identities));
   ApiSettings api = settings_.api;
+  api.switches = &switches;
   api.drivers = [this](const std::string& cluster) -> ClusterDriver* {
     return clusters_ == nullptr ? nullptr : clusters_->find(cluster);
   };
   api.enforced = [this](const std::string& vm) {
-    return enforcement_ == nullptr ? nullptr : enforcement_->find(vm);
+    return enforcement_ == nullptr ? std::nullopt : enforcement_->find(vm);
   };
   api.offload = offload_.offload();
   api.webhooks = webhooks_.get();

@@ -92,6 +92,7 @@ class Service {
   void make_alarms();
   void make_enforcement();
   void watch_energy();
+  AgentReach reach();
   void tell_violation(const std::string& host, const std::string& words);
 
   net::AsioLoop& loop_;

@@ -18,8 +18,10 @@ const model::Cluster& Inventory::cluster_of(const model::Host& host) const {
 }
 
 const model::Cluster& Inventory::cluster_of(const model::Vm& vm) const {
-  const auto host = hosts().find(vm.host);
-  return host == nullptr ? default_cluster() : cluster_of(*host);
+  if (const auto host = hosts().find(vm.host); host != nullptr) return cluster_of(*host);
+  const auto pool = pools().find(vm.pool);
+  const auto cluster = pool == nullptr ? nullptr : clusters().find(pool->cluster);
+  return cluster == nullptr ? default_cluster() : *cluster;
 }
 
 Table<model::Pool>::Ptr Inventory::pool_of(const model::Vm& vm) const {

@@ -187,7 +187,8 @@ class Inventory {
   const model::Cluster& default_cluster() const;
   // Those of a host or VM that says none, or one that is gone, are the default one's.
   const model::Cluster& cluster_of(const model::Host& host) const;
-  // By its host; the pool it is in may be another's until somebody moves it.
+  // By its host; the pool it is in may be another's until somebody moves it. Without a host, by
+  // its pool.
   const model::Cluster& cluster_of(const model::Vm& vm) const;
   // Its pool, if that is in its cluster.
   Table<model::Pool>::Ptr pool_of(const model::Vm& vm) const;

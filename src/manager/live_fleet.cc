@@ -29,16 +29,12 @@ bool hosts_others(const model::Host& host) {
       host.foreign, [](const model::Instance& guest) { return control::is_running(guest.state); });
 }
 
-// The same curve with what was measured while the host was off, in whole watts: hosts share them.
+// The same curve with what was measured while the host was off, in whole watts.
 model::Index with_standby(model::Snapshot& snapshot, model::Index curve, double watts) {
   model::PowerCurve like = snapshot.curves[curve];
   like.standby = std::round(watts);
-  like.name += fmt::format(", {:.0f} W off", watts);
-  const auto known = std::ranges::find(snapshot.curves, like);
-  if (known != snapshot.curves.end())
-    return static_cast<model::Index>(known - snapshot.curves.begin());
-  snapshot.curves.push_back(std::move(like));
-  return static_cast<model::Index>(snapshot.curves.size() - 1);
+  like.name += fmt::format(".off{:.0f}", watts);
+  return put_curve(snapshot, std::move(like));
 }
 
 }  // namespace
@@ -58,6 +54,7 @@ bool LiveFleet::look() {
   ClusterSnapshot next = make();
   const bool others = next.hosts != seen_.hosts || next.vms != seen_.vms;
   seen_ = std::move(next);
+  looked_ = true;
   mark_bmcs(seen_);
   if (!others) return false;
   host_index_.clear();
@@ -89,10 +86,14 @@ void LiveFleet::begin_turn() {
   busy_.clear();
   awaited_.clear();
   tests_.clear();
+  by_hand_.clear();
   for (const auto& [id, task] : sources_.engine.inventory().tasks().all()) {
     if (task->finished_state()) continue;
     if (task->kind == "host.wake-test" && task->state == model::TaskState::kRunning)
       tests_[task->target] = task->created;
+    const bool on = task->kind == "host.power-on";
+    if ((on || task->kind == "host.power-off") && task->state == model::TaskState::kRunning)
+      by_hand_[task->target] = {.task = id, .on = on, .user = task->user, .excluded_why = {}};
     if (task->target_kind != "vm") continue;
     busy_.insert(task->target);
     if (task->args.host.empty()) continue;
@@ -104,7 +105,7 @@ void LiveFleet::begin_turn() {
     const HostPtr host = record(h);
     if (host == nullptr || !is_expected(*host)) continue;
     ++expected;
-    lost += host->link == model::HostLink::kLost ? 1 : 0;
+    lost += host->link != model::HostLink::kConnected ? 1 : 0;
   }
   if (2 * lost > expected) most_silent_ = now();
 }
@@ -125,13 +126,15 @@ control::HostSeen LiveFleet::host(Index h) const {
   const bool answers = host->link == model::HostLink::kConnected;
   BmcAnswer bmc = sources_.bmc(id);
   // What was so before it was heard last says nothing of what is now.
-  if (!answers && bmc.asked < host->link_since) bmc.says = BmcSays::kSilent;
+  const bool witness = model::has_witness(host->bmc);
+  if (!witness || (!answers && bmc.asked < host->link_since)) bmc.says = BmcSays::kSilent;
   return {.connected = answers && sources_.world.fresh(id),
           .answers = answers,
           .bmc = bmc.says,
           // Once the link is lost nothing that its agent could have heard came later than that.
           .heard = answers ? Time{} : host->link_since,
-          .bmc_proven = host->watch.bmc_proven && sources_.has_bmc(id),
+          .bmc_proven = witness && host->watch.bmc_proven && sources_.has_bmc(id),
+          .by_link = model::sleeps_by_agent(host->bmc),
           .others_heard = most_silent_ == Time{} || now() - most_silent_ > sources_.patience};
 }
 
@@ -168,10 +171,24 @@ control::TestWish LiveFleet::test_wish(Index h) const {
   const HostPtr host = record(h);
   if (host == nullptr) return {};
   const auto asked = tests_.find(seen_.hosts[h]);
+  const auto read = sources_.draws ? sources_.draws(seen_.hosts[h]) : std::nullopt;
   return {.asked = asked == tests_.end() ? Time{} : asked->second,
           .bmc_changed = host->bmc_changed,
           .switchable = sources_.has_bmc(seen_.hosts[h]),
-          .draws = sources_.draws ? sources_.draws(seen_.hosts[h]) : 0};
+          .draws = read ? std::optional(read->watts) : std::nullopt,
+          .drew_at = read ? read->at : Time{}};
+}
+
+control::PowerWish LiveFleet::power_wish(Index h) const {
+  const HostPtr host = record(h);
+  if (host == nullptr) return {};
+  const auto asked = by_hand_.find(seen_.hosts[h]);
+  control::PowerWish wish = asked == by_hand_.end() ? control::PowerWish{} : asked->second;
+  wish.switchable = sources_.has_bmc(seen_.hosts[h]);
+  wish.enabled = host->admin == model::HostAdmin::kEnabled;
+  wish.excluded = host->dpm == model::HostDpm::kExcluded;
+  wish.excluded_why = host->dpm_reason;
+  return wish;
 }
 
 double LiveFleet::free_memory(Index h) const {
@@ -182,8 +199,8 @@ double LiveFleet::free_memory(Index h) const {
 }
 
 model::Snapshot& LiveFleet::snapshot() {
-  // Who has looked just now need not again; whoever comes later sees the records of then.
-  if (seen_.snapshot.now != now()) {
+  // Who has looked in this turn need not again: it is as dear as the look was.
+  if (!std::exchange(looked_, true)) {
     ClusterSnapshot next = make();
     // Indices stand until the next look, which is on its way.
     if (next.hosts != seen_.hosts || next.vms != seen_.vms) return seen_.snapshot;
@@ -205,6 +222,10 @@ std::string LiveFleet::kept_on(const model::Host& host) const {
 void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
   for (Index h = 0; h < made.hosts.size(); ++h) {
     model::SnapshotHost& host = made.snapshot.hosts[h];
+    // What a host draws decides whether it pays to switch it off: its own meter knows best.
+    if (sources_.curve)
+      if (auto curve = sources_.curve(made.hosts[h]))
+        host.curve = put_curve(made.snapshot, std::move(*curve));
     if (!sources_.has_bmc(made.hosts[h])) continue;
     host.keep_on.clear();
     host.keep_off.clear();
@@ -218,12 +239,13 @@ void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
     };
     host.time_on = of(watch.time_on, host.time_on);
     host.time_off = of(watch.time_off, host.time_off);
-    if (watch.test.standby_watts > 0)
-      host.curve = with_standby(made.snapshot, host.curve, watch.test.standby_watts);
+    if (watch.test.standby_watts)
+      host.curve = with_standby(made.snapshot, host.curve, *watch.test.standby_watts);
     const model::PowerCurve& curve = made.snapshot.curves[host.curve];
     host.boot_energy = curve.at(0.5) * seconds(host.time_on);
     host.shutdown_energy = curve.at(0) * seconds(host.time_off);
     host.keep_on = kept_on(*stored);
+    if (stored->dpm == model::HostDpm::kExcluded) host.keep_off = host.keep_on;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "control/fleet.h"
 #include "manager/cluster_snapshot.h"
 #include "manager/engine.h"
+#include "manager/watts_line.h"
 #include "manager/world.h"
 
 namespace chorok::manager {
@@ -30,8 +32,10 @@ class LiveFleet final : public control::Fleet {
     const VmLoads* loads = nullptr;
     std::function<BmcAnswer(const std::string& host)> bmc;
     std::function<bool(const std::string& host)> has_bmc;
-    // W by the BMC's meter; 0 where it has none.
-    std::function<double(const std::string& host)> draws = {};
+    // What the BMC's meter has read last; none where there is no such meter, or it does not answer.
+    std::function<std::optional<WattsLine::Reading>(const std::string& host)> draws = {};
+    // Its curve as its meters have shown it; none: the one that its record names.
+    std::function<std::optional<model::PowerCurve>(const std::string& host)> curve = {};
     double time_scale = 1;  // what is assumed of boots is so much shorter
     // After most hosts were silent the others have so long to be heard again.
     Duration patience{};
@@ -53,7 +57,10 @@ class LiveFleet final : public control::Fleet {
   bool is_as_seen(const std::string& id, const model::Vm* vm) const;
   // Before each turn: what is under way, and who is silent. O(tasks + hosts).
   void begin_turn();
+  // What was looked at holds no more: whatever comes now may change it.
+  void end_turn() { looked_ = false; }
 
+  const VmLoads* loads() const { return sources_.loads; }
   const std::vector<std::string>& host_ids() const { return seen_.hosts; }
   const std::vector<std::string>& vm_ids() const { return seen_.vms; }
   std::string name_of_host(Index host) const { return seen_.snapshot.hosts[host].name; }
@@ -70,7 +77,10 @@ class LiveFleet final : public control::Fleet {
   bool empty(Index host) const override;
   double free_memory(Index host) const override;
   control::TestWish test_wish(Index host) const override;
+  control::PowerWish power_wish(Index host) const override;
   double needed_memory(Index vm) const override { return seen_.snapshot.vms[vm].size.memory; }
+  // As it was looked at last.
+  const model::Snapshot& seen() const { return seen_.snapshot; }
   // Of the members of the last look.
   model::Snapshot& snapshot() override;
 
@@ -84,11 +94,13 @@ class LiveFleet final : public control::Fleet {
   Sources sources_;
   std::string cluster_;
   ClusterSnapshot seen_;
+  bool looked_ = false;  // within this turn, so that `seen_` is as the records are
   std::unordered_map<std::string, Index> host_index_;
   std::unordered_map<std::string, Index> vm_index_;
   std::set<std::string, std::less<>> busy_;         // VMs with a task that has not ended
   std::set<std::string, std::less<>> awaited_;      // hosts that such a task goes to
   std::map<std::string, Time, std::less<>> tests_;  // hosts whose wake test is asked for, and when
+  std::map<std::string, control::PowerWish, std::less<>> by_hand_;  // hosts that a task switches
   Time most_silent_{};  // more than half of those that should answer were
 };
 

@@ -434,6 +434,7 @@ Result<int> dispatch(std::span<const std::string_view> args) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  chorok::manager::tune_allocator();
   std::vector<std::string_view> args(argv + 1, argv + argc);
   auto result = chorok::manager::dispatch(args);
   if (result) return *result;

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 
 #include "manager/alarms.h"
+#include "manager/cluster_driver.h"
 
 namespace chorok::manager {
 namespace {
@@ -40,7 +42,7 @@ constexpr Family<VmUsage> kVmFamilies[] = {
      [](const VmUsage& u) { return u.ready_mhz; }},
     {"chorok_vm_vcpus", "Virtual CPUs online.",
      [](const VmUsage& u) { return static_cast<double>(u.vcpus); }},
-    {"chorok_vm_memory_bytes", "Memory that the guest has.",
+    {"chorok_vm_memory_bytes", "Memory that the guest has: its balloon takes the rest.",
      [](const VmUsage& u) { return u.memory * kMib; }},
     {"chorok_vm_memory_active_bytes", "Memory that the guest works with.",
      [](const VmUsage& u) { return u.active * kMib; }},
@@ -56,8 +58,6 @@ constexpr Family<VmUsage> kVmFamilies[] = {
      [](const VmUsage& u) { return u.net_received; }},
     {"chorok_vm_network_sent_bytes_per_second", "Sent by its NICs.",
      [](const VmUsage& u) { return u.net_sent; }},
-    {"chorok_vm_dirty_bytes_per_second", "Memory that the guest writes; 0 while it is not known.",
-     [](const VmUsage& u) { return u.dirty_mib_s * kMib; }},
 };
 
 constexpr Family<HostUsage> kHostFamilies[] = {
@@ -95,6 +95,26 @@ void vm_families(MetricsText& text, const Engine& engine, const Telemetry& telem
       text.sample({{"vm", each.vm->meta.name}, {"id", each.vm->meta.id}, {"host", each.host}},
                   family.value(*each.usage));
   }
+  bool is_first = true;
+  for (const Seen& each : seen) {
+    if (!each.usage->dirty_known) continue;  // a 0 would say that it writes nothing
+    if (is_first)
+      text.family("chorok_vm_dirty_bytes_per_second", "gauge",
+                  "Memory that the guest writes, as measured last.");
+    is_first = false;
+    text.sample({{"vm", each.vm->meta.name}, {"id", each.vm->meta.id}, {"host", each.host}},
+                each.usage->dirty_mib_s * kMib);
+  }
+  is_first = true;
+  for (const Seen& each : seen) {
+    const auto size = static_cast<double>(each.vm->spec.memory.value);
+    if (is_first)
+      text.family("chorok_vm_memory_balloon_bytes", "gauge",
+                  "Memory that the balloon has taken from the guest.");
+    is_first = false;
+    text.sample({{"vm", each.vm->meta.name}, {"id", each.vm->meta.id}, {"host", each.host}},
+                std::max(0.0, size - each.usage->memory) * kMib);
+  }
 }
 
 void host_families(MetricsText& text, const Engine& engine, const Telemetry& telemetry) {
@@ -115,6 +135,11 @@ void host_families(MetricsText& text, const Engine& engine, const Telemetry& tel
   for (const auto& [id, host] : hosts)
     text.sample({{"host", host->meta.name}, {"id", id}},
                 host->link == model::HostLink::kConnected ? 1 : 0);
+  text.family("chorok_host_power", "gauge", "1 for the state that the host's power is in.");
+  for (const auto& [id, host] : hosts)
+    for (const EnumValue& state : type_of<model::HostPower>().values)
+      text.sample({{"host", host->meta.name}, {"id", id}, {"state", state.name}},
+                  static_cast<std::int64_t>(host->power) == state.value ? 1 : 0);
   text.family("chorok_host_cpu_capacity_mhz", "gauge", "CPU that the host has for VMs.");
   for (const auto& [id, host] : hosts)
     text.sample({{"host", host->meta.name}, {"id", id}},
@@ -146,6 +171,12 @@ void energy_families(MetricsText& text, const Engine& engine, const EnergyAccoun
   for (const auto& [id, host] : hosts)
     if (const HostNow* now = energy.host(id))
       text.sample({{"host", host->meta.name}, {"id", id}}, now->joules);
+  // No counter: what was saved shrinks where switching cost more than it won.
+  text.family("chorok_host_saved_joules", "gauge",
+              "Saved by keeping the host off, against its idling; since the manager began.");
+  for (const auto& [id, host] : hosts)
+    if (const HostNow* now = energy.host(id))
+      text.sample({{"host", host->meta.name}, {"id", id}}, now->saved);
   const auto& vms = engine.inventory().vms().all();
   text.family("chorok_vm_watts", "gauge", "The VM's part of what its host draws.");
   for (const auto& [id, vm] : vms)
@@ -158,6 +189,23 @@ void energy_families(MetricsText& text, const Engine& engine, const EnergyAccoun
   text.family("chorok_energy_sum_violations_total", "counter",
               "Accounts whose VMs and unused did not make the host's energy within 0.1 %.");
   text.sample({}, static_cast<double>(energy.violations()));
+}
+
+// How the clusters' rounds go.
+void round_families(MetricsText& text, const Engine& engine, const DriverOf& drivers) {
+  std::vector<std::pair<std::string, const PlanRecord*>> last;
+  for (const auto& [id, cluster] : engine.inventory().clusters().all())
+    if (const ClusterDriver* driver = drivers(id); driver != nullptr && !driver->plans().empty())
+      last.emplace_back(cluster->meta.name, &driver->plans().back());
+  if (last.empty()) return;
+  text.family("chorok_cluster_rounds_total", "counter", "Rounds that the cluster was planned in.");
+  for (const auto& [name, plan] : last)
+    text.sample({{"cluster", name}}, static_cast<double>(plan->number));
+  text.family("chorok_cluster_round_seconds", "gauge", "How long its last round took.");
+  for (const auto& [name, plan] : last) text.sample({{"cluster", name}}, seconds(plan->took));
+  text.family("chorok_cluster_round_timestamp_seconds", "gauge", "When its last round was.");
+  for (const auto& [name, plan] : last)
+    text.sample({{"cluster", name}}, seconds(plan->at.time_since_epoch()));
 }
 
 void manager_families(MetricsText& text, const Engine& engine, std::string_view version,
@@ -210,9 +258,11 @@ void MetricsText::sample(const Labels& labels, double value) {
 }
 
 std::string metrics_text(const Engine& engine, const Telemetry& telemetry,
-                         const EnergyAccounts* energy, std::string_view version, Time started) {
+                         const EnergyAccounts* energy, std::string_view version, Time started,
+                         const DriverOf& drivers) {
   MetricsText text;
   manager_families(text, engine, version, started);
+  if (drivers) round_families(text, engine, drivers);
   host_families(text, engine, telemetry);
   vm_families(text, engine, telemetry);
   if (energy != nullptr) energy_families(text, engine, *energy);

@@ -2,6 +2,7 @@
 // times twenty series would have to be kept in step with what we have anyway.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "manager/telemetry.h"
 
 namespace chorok::manager {
+
+class ClusterDriver;
 
 // Families in the order of their first sample; each with its help and type, once.
 class MetricsText {
@@ -26,8 +29,11 @@ class MetricsText {
   std::string name_;
 };
 
-// `energy` may be null.
+// By a cluster's id; null: it has none.
+using DriverOf = std::function<const ClusterDriver*(const std::string& cluster)>;
+// `energy` may be null, `drivers` empty.
 std::string metrics_text(const Engine& engine, const Telemetry& telemetry,
-                         const EnergyAccounts* energy, std::string_view version, Time started);
+                         const EnergyAccounts* energy, std::string_view version, Time started,
+                         const DriverOf& drivers = nullptr);
 
 }  // namespace chorok::manager

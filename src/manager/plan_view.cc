@@ -4,12 +4,16 @@
 
 #include <map>
 #include <ranges>
+#include <string_view>
+#include <utility>
 
 #include "base/json.h"
 
 namespace chorok::manager {
 
 namespace {
+
+constexpr std::string_view kRecommended = "recommended: ";
 
 using policy::Action;
 using policy::ActionKind;
@@ -64,7 +68,8 @@ policy::Plan indexed(const policy::NamedPlan& named, const model::Snapshot& snap
                   .gain = each.gain_j,
                   .cost = each.cost_j,
                   .after = each.after,
-                  .delay = each.delay};
+                  .delay = each.delay,
+                  .recommended = each.recommended};
     for (const policy::NamedAlternative& other : each.alternatives)
       action.alternatives.push_back({index(hosts, other.host), other.why, other.value});
     out.actions.push_back(std::move(action));
@@ -81,16 +86,18 @@ std::string sentence_of(const model::Snapshot& snapshot, const Action& action) {
     return index == model::kNone ? std::string("nowhere") : snapshot.hosts[index].name;
   };
   const std::string why = fmt::format("{}: {}", name_of(action.why), action.reason);
+  const std::string_view by = control::is_for_person(action, snapshot) ? kRecommended : "";
   switch (action.kind) {
     case ActionKind::kMigrate:
-      return fmt::format("migrate {} from {} to {}: {}", snapshot.vms[action.vm].name,
+      return fmt::format("{}migrate {} from {} to {}: {}", by, snapshot.vms[action.vm].name,
                          host(action.from), host(action.to), why);
     case ActionKind::kStart:
-      return fmt::format("start {} on {}: {}", snapshot.vms[action.vm].name, host(action.to), why);
+      return fmt::format("{}start {} on {}: {}", by, snapshot.vms[action.vm].name, host(action.to),
+                         why);
     case ActionKind::kPowerOn:
-      return fmt::format("switch {} on: {}", host(action.to), why);
+      return fmt::format("{}switch {} on: {}", by, host(action.to), why);
     case ActionKind::kPowerOff:
-      return fmt::format("switch {} off: {}", host(action.to), why);
+      return fmt::format("{}switch {} off: {}", by, host(action.to), why);
   }
   return why;
 }
@@ -137,6 +144,33 @@ std::vector<Decision> decisions_about(const std::deque<PlanRecord>& plans, const
                        .at = record.at,
                        .text = sentence_of(*record.snapshot, action)});
     }
+  return out;
+}
+
+// The same action; its reason has numbers that differ from round to round.
+std::vector<Decision> folded(std::vector<Decision> decisions, std::size_t limit) {
+  const auto what = [](std::string_view text) {
+    const std::size_t after = text.starts_with(kRecommended) ? kRecommended.size() : 0;
+    return text.substr(0, text.find(": ", after));
+  };
+  std::vector<Decision> out;
+  std::vector<std::size_t> last;  // by entry of `out`: which round said it last
+  std::size_t round = 0;
+  Time at{};
+  for (Decision& each : decisions) {
+    if (std::exchange(at, each.at) != each.at) ++round;
+    std::size_t i = 0;
+    while (i < out.size() && !(last[i] + 1 == round && what(out[i].text) == what(each.text))) ++i;
+    if (i < out.size()) {
+      ++out[i].rounds;
+      out[i].since = each.at;
+      last[i] = round;
+    } else if (out.size() < limit) {
+      each.since = each.at;
+      out.push_back(std::move(each));
+      last.push_back(round);
+    }
+  }
   return out;
 }
 
@@ -197,7 +231,10 @@ const Type& Decision::type() {
       describe<Decision>("Decision", "Something that was decided about a VM or host.")
           .field("round", &Decision::round, "")
           .field("at", &Decision::at, "")
-          .field("text", &Decision::text, "", {.max_length = 4096});
+          .field("text", &Decision::text, "", {.max_length = 4096})
+          .field("rounds", &Decision::rounds,
+                 "How many in a row say the same; `round` is the last.")
+          .field("since", &Decision::since, "When the first of them was taken.");
   return kType;
 }
 const Type& LiveWhy::type() {

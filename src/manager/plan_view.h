@@ -27,11 +27,14 @@ struct LivePlan {
   static const Type& type();
 };
 
-// A round in which something was decided about the one that is asked for.
+// What was decided, or recommended, about the one that is asked for: in a round, or in several that
+// say the same one after the other.
 struct Decision {
-  std::int64_t round = 0;
+  std::int64_t round = 0;  // the newest of them
   Time at{};
   std::string text;
+  std::int64_t rounds = 1;
+  Time since{};  // when the oldest of them was taken
   static const Type& type();
 };
 
@@ -48,7 +51,9 @@ LivePlan live_plan(const ClusterDriver& driver, const std::string& cluster);
 // By one round, without the decisions of others. kUnavailable: the round did not know it.
 Result<LiveWhy> why_by(const PlanRecord& record, const std::string& cluster,
                        const std::string& name);
-// What was decided about it, newest first, at most `limit`.
+// What speaks the same in one round after the other, once. Newest first, as they come.
+std::vector<Decision> folded(std::vector<Decision> decisions, std::size_t limit);
+// What was decided about it, newest first, at most `limit`; not folded.
 std::vector<Decision> decisions_about(const std::deque<PlanRecord>& plans, const std::string& name,
                                       std::size_t limit);
 

@@ -18,7 +18,6 @@ using policy::ActionKind;
 using PlanState = control::PlanRun::State;
 
 constexpr int kRoundsOfLife = 5;
-constexpr Duration kApprovedFor = std::chrono::hours(1);
 constexpr Duration kIgnoredFor = std::chrono::hours(1);
 
 bool is_power(ActionKind kind) {
@@ -27,6 +26,26 @@ bool is_power(ActionKind kind) {
 
 std::string name_of_host(const model::Snapshot& snapshot, Index host) {
   return host == kNone ? std::string() : snapshot.hosts[host].name;
+}
+
+Recommendation item_in(const PlanRecord& round, std::size_t index) {
+  const model::Snapshot& snapshot = *round.snapshot;
+  const Action& action = round.plan->actions[index];
+  return {.id = {},
+          .priority = action.priority,
+          .kind = action.kind,
+          .vm = action.vm == kNone ? std::string() : snapshot.vms[action.vm].name,
+          .from = name_of_host(snapshot, action.from),
+          .to = name_of_host(snapshot, action.to),
+          .why = action.why,
+          .reason = action.reason,
+          .gain_j = action.gain,
+          .gain_over = gain_over(action, snapshot.settings),
+          .cost_j = action.cost,
+          .expires = {},
+          .after = {},
+          .applied_by = {},
+          .waits_for = {}};
 }
 
 struct IdParts {
@@ -57,6 +76,16 @@ std::optional<IdParts> parts_of(std::string_view id) {
 
 }  // namespace
 
+Recommendations::Recommendations(Parts parts)
+    : parts_(std::move(parts)),
+      applied_({.engine = parts_.engine,
+                .loop = parts_.loop,
+                .fleet = parts_.fleet,
+                .plans = parts_.plans,
+                .tell = [this](std::string kind, std::string message, const std::string& user) {
+                  tell(std::move(kind), std::move(message), user);
+                }}) {}
+
 Time Recommendations::expires() const {
   return parts_.plans.back().at + (kRoundsOfLife * parts_.loop.settings().round);
 }
@@ -65,34 +94,18 @@ std::string Recommendations::id_of(std::size_t index) const {
   return fmt::format("rec-{}-{}-{}", parts_.engine.term(), parts_.plans.back().number, index + 1);
 }
 
-std::string Recommendations::key_of(const Action& action, const model::Snapshot& snapshot) {
-  const std::string vm = action.vm == kNone ? std::string() : snapshot.vms[action.vm].name;
-  return fmt::format("{} {} {} {}", name_of(action.kind), vm, name_of_host(snapshot, action.from),
-                     name_of_host(snapshot, action.to));
+Recommendation Recommendations::item_of(std::size_t index) const {
+  Recommendation out = item_in(parts_.plans.back(), index);
+  out.id = id_of(index);
+  return out;
 }
 
-RecommendationState Recommendations::state_of(std::size_t index) const {
-  const model::Snapshot& snapshot = *parts_.plans.back().snapshot;
-  switch (parts_.loop.states()[index]) {
-    case PlanState::kHeld: {
-      const auto ignored = ignored_.find(key_of(plan().actions[index], snapshot));
-      return ignored != ignored_.end() && ignored->second > parts_.engine.now()
-                 ? RecommendationState::kIgnored
-                 : RecommendationState::kOpen;
-    }
-    case PlanState::kWaiting:
-      return RecommendationState::kWaiting;
-    case PlanState::kRunning:
-      return RecommendationState::kRunning;
-    case PlanState::kDone:
-      return RecommendationState::kDone;
-    case PlanState::kFailed:
-      break;
-  }
-  return RecommendationState::kFailed;
+bool Recommendations::is_ignored(std::size_t index) const {
+  const auto ignored = ignored_.find(title_of(item_of(index)));
+  return ignored != ignored_.end() && ignored->second > parts_.engine.now();
 }
 
-// Held ones, and those that somebody has applied.
+// What was applied, then what the newest round leaves to people beside that.
 RecommendationList Recommendations::list() const {
   RecommendationList out;
   if (const auto cluster = parts_.engine.inventory().clusters().find(parts_.cluster))
@@ -102,25 +115,33 @@ RecommendationList Recommendations::list() const {
   out.round = newest.number;
   out.at = newest.at;
   out.expires = expires();
-  const model::Snapshot& snapshot = *newest.snapshot;
+  for (const AppliedAction& each : applied_.all()) {
+    out.items.push_back(each.item);
+    out.items.back().expires = each.is_live() ? each.until : Time{};
+  }
   for (std::size_t i = 0; i < plan().actions.size(); ++i) {
-    const Action& action = plan().actions[i];
-    const auto approval = approvals_.find(key_of(action, snapshot));
-    if (parts_.loop.states()[i] != PlanState::kHeld && approval == approvals_.end()) continue;
-    Recommendation item{.id = id_of(i),
-                        .state = state_of(i),
-                        .priority = action.priority,
-                        .kind = action.kind,
-                        .vm = action.vm == kNone ? std::string() : snapshot.vms[action.vm].name,
-                        .from = name_of_host(snapshot, action.from),
-                        .to = name_of_host(snapshot, action.to),
-                        .why = action.why,
-                        .reason = action.reason,
-                        .gain_j = action.gain,
-                        .cost_j = action.cost};
-    for (const std::uint32_t before : action.after) item.after.push_back(id_of(before));
-    if (approval != approvals_.end()) item.applied_by = approval->second.user;
+    if (!is_held(i)) continue;
+    Recommendation item = item_of(i);
+    item.state = is_ignored(i) ? RecommendationState::kIgnored : RecommendationState::kOpen;
+    item.after = ids_before(i);
+    item.expires = out.expires;
     out.items.push_back(std::move(item));
+  }
+  return out;
+}
+
+// A person is to decide it, and has not: neither this very one, however it has ended, nor the same
+// of another round.
+bool Recommendations::is_held(std::size_t index) const {
+  return parts_.loop.states()[index] == PlanState::kHeld &&
+         applied_.find(id_of(index)) == nullptr && applied(index) == nullptr;
+}
+
+std::vector<std::string> Recommendations::ids_before(std::size_t index) const {
+  std::vector<std::string> out;
+  for (const std::uint32_t before : plan().actions[index].after) {
+    const AppliedAction* known = applied(before);
+    out.push_back(known != nullptr ? known->item.id : id_of(before));
   }
   return out;
 }
@@ -129,27 +150,33 @@ RecommendationList Recommendations::list() const {
 Result<std::size_t> Recommendations::find(const std::string& id) const {
   const auto parts = parts_of(id);
   if (!parts || parts_.plans.empty())
-    return fail(Code::kNotFound, fmt::format("there is no recommendation '{}'", id.substr(0, 64)));
+    return fail(Code::kNotFound,
+                fmt::format("there is no recommendation '{}': list them, their ids are of the "
+                            "newest rounds",
+                            id.substr(0, 64)),
+                "/ids");
   const PlanRecord& newest = parts_.plans.back();
   if (parts->term != parts_.engine.term())
     return fail(Code::kConflict,
                 fmt::format("{} is of before the manager began anew; list them again", id));
   const auto made = std::ranges::find(parts_.plans, parts->round, &PlanRecord::number);
   if (made == parts_.plans.end() || parts->index >= made->plan->actions.size())
-    return fail(Code::kNotFound, fmt::format("there is no recommendation '{}' any more", id));
+    return fail(Code::kNotFound,
+                fmt::format("there is no recommendation '{}' any more: list them again", id),
+                "/ids");
   if (parts_.loop.states().size() != newest.plan->actions.size())
     return fail(Code::kConflict, "hosts or VMs have come or gone; a round follows, list them then");
   if (parts_.engine.now() > expires())
     return fail(Code::kConflict, fmt::format("{} has expired, and no round has followed", id));
   if (made->number == newest.number) return parts->index;
-  const std::string key = key_of(made->plan->actions[parts->index], *made->snapshot);
+  const Recommendation old = item_in(*made, parts->index);
   for (std::size_t i = 0; i < newest.plan->actions.size(); ++i)
-    if (key_of(newest.plan->actions[i], *newest.snapshot) == key) return i;
-  return fail(
-      Code::kConflict,
-      fmt::format("{} ({}) is not wanted any more since round {}: {}", id, key, newest.number,
-                  newest.plan->nothing.empty() ? "that one does something else instead"
-                                               : newest.plan->nothing));
+    if (is_same(item_of(i), old)) return i;
+  return fail(Code::kConflict,
+              fmt::format("{} ({}) is not wanted any more since round {}: {}", id, title_of(old),
+                          newest.number,
+                          newest.plan->nothing.empty() ? "that one does something else instead"
+                                                       : newest.plan->nothing));
 }
 
 // With everything that they wait for; ascending.
@@ -160,11 +187,18 @@ Result<std::vector<std::uint32_t>> Recommendations::chosen(
     return fail(Code::kInvalid, "name some, or say all of them", "/ids");
   if (request.all)
     for (std::size_t i = 0; i < (parts_.plans.empty() ? 0 : plan().actions.size()); ++i)
-      if (state_of(i) == RecommendationState::kOpen) out.insert(static_cast<std::uint32_t>(i));
+      if (is_held(i) && !is_ignored(i)) out.insert(static_cast<std::uint32_t>(i));
   for (const std::string& id : request.ids) {
+    const AppliedAction* known = applied_.find(id);
+    if (known == nullptr) known = applied(TRY(find(id)));
+    if (known != nullptr)
+      return fail(Code::kConflict,
+                  fmt::format("{} is {} already: {} has applied {}", id, name_of(known->item.state),
+                              known->item.applied_by, known->item.id));
     const std::size_t index = TRY(find(id));
-    if (parts_.loop.states()[index] != PlanState::kHeld)
-      return fail(Code::kConflict, fmt::format("{} is {} already", id, name_of(state_of(index))));
+    if (!is_held(index))
+      return fail(Code::kConflict,
+                  fmt::format("{} needs nobody: the cluster does it by itself", id));
     out.insert(static_cast<std::uint32_t>(index));
   }
   std::vector<std::uint32_t> todo(out.begin(), out.end());
@@ -172,8 +206,7 @@ Result<std::vector<std::uint32_t>> Recommendations::chosen(
     const std::uint32_t index = todo.back();
     todo.pop_back();
     for (const std::uint32_t before : plan().actions[index].after)
-      if (parts_.loop.states()[before] == PlanState::kHeld && out.insert(before).second)
-        todo.push_back(before);
+      if (is_held(before) && out.insert(before).second) todo.push_back(before);
   }
   return std::vector<std::uint32_t>(out.begin(), out.end());
 }
@@ -241,10 +274,11 @@ Result<std::vector<std::string>> Recommendations::apply(const RecommendationRequ
   std::vector<std::string> ids = TRY(check(request));
   const std::vector<std::uint32_t> indices = TRY(chosen(request));
   if (ids.empty()) return ids;
-  const model::Snapshot& snapshot = *parts_.plans.back().snapshot;
-  for (const std::uint32_t i : indices)
-    approvals_[key_of(plan().actions[i], snapshot)] = {user, parts_.engine.now() + kApprovedFor};
-  parts_.loop.release(indices);
+  for (const std::uint32_t i : indices) {
+    Recommendation item = item_of(i);
+    item.after = ids_before(i);
+    applied_.add(std::move(item), parts_.plans.back().number, user);
+  }
   tell("cluster.recommendations_applied",
        fmt::format("{} applied of round {}", ids.size(), parts_.plans.back().number), user);
   parts_.look_soon();
@@ -262,9 +296,7 @@ Result<std::vector<std::string>> Recommendations::ignore(const RecommendationReq
         }))
       continue;
     ids.push_back(id_of(i));
-    if (!dry_run)
-      ignored_[key_of(plan().actions[i], *parts_.plans.back().snapshot)] =
-          parts_.engine.now() + kIgnoredFor;
+    if (!dry_run) ignored_[title_of(item_of(i))] = parts_.engine.now() + kIgnoredFor;
   }
   if (!dry_run && !ids.empty())
     tell("cluster.recommendations_ignored",
@@ -286,67 +318,10 @@ void Recommendations::tell(std::string kind, std::string message, const std::str
   parts_.engine.commit(std::move(changes), [](Result<>) {});
 }
 
-bool Recommendations::is_approved(const Action& action, const model::Snapshot& snapshot) const {
-  const auto found = approvals_.find(key_of(action, snapshot));
-  return found != approvals_.end() && found->second.until > parts_.engine.now();
-}
-
-std::string Recommendations::approved_by(const std::string& vm, const std::string& host) const {
-  for (const auto& [key, approval] : approvals_)
-    if (key.contains(fmt::format(" {} ", vm)) && key.ends_with(" " + host)) return approval.user;
-  return {};
-}
-
-void Recommendations::before_turn() {
-  if (parts_.plans.empty() || approvals_.empty()) return;
-  const auto& states = parts_.loop.states();
-  if (states.size() != parts_.plans.back().plan->actions.size()) return;  // given up
-  for (std::size_t i = 0; i < states.size(); ++i)
-    if (states[i] == PlanState::kDone || states[i] == PlanState::kFailed)
-      approvals_.erase(key_of(plan().actions[i], *parts_.plans.back().snapshot));
-}
-
 void Recommendations::after_round() {
-  const PlanRecord& newest = parts_.plans.back();
-  std::set<std::string> wanted;
-  for (const Action& action : newest.plan->actions) wanted.insert(key_of(action, *newest.snapshot));
-  std::erase_if(approvals_, [&](const auto& each) {
-    return !wanted.contains(each.first) || each.second.until <= parts_.engine.now();
-  });
   std::erase_if(ignored_, [&](const auto& each) { return each.second <= parts_.engine.now(); });
 }
 
-const Type& enum_type(const RecommendationState*) {
-  constexpr auto kNumber = [](RecommendationState s) { return static_cast<std::int64_t>(s); };
-  static const Type kType = describe_enum<RecommendationState>(
-      "RecommendationState", "What became of a recommendation.",
-      {{kNumber(RecommendationState::kOpen), "open", "a person decides"},
-       {kNumber(RecommendationState::kIgnored), "ignored", "for an hour"},
-       {kNumber(RecommendationState::kWaiting), "waiting", "applied; for others, or for room"},
-       {kNumber(RecommendationState::kRunning), "running", ""},
-       {kNumber(RecommendationState::kDone), "done", ""},
-       {kNumber(RecommendationState::kFailed), "failed", "it ended without effect"}});
-  return kType;
-}
-const Type& Recommendation::type() {
-  static const Type kType =
-      describe<Recommendation>("Recommendation", "What a round would do and leaves to a person.")
-          .field("id", &Recommendation::id, "")
-          .field("state", &Recommendation::state, "")
-          .field("priority", &Recommendation::priority, "1 mandatory … 5 small gain.")
-          .field("kind", &Recommendation::kind, "")
-          .field("vm", &Recommendation::vm, "")
-          .field("from", &Recommendation::from, "")
-          .field("to", &Recommendation::to, "Also the host that is switched.")
-          .field("why", &Recommendation::why, "")
-          .field("reason", &Recommendation::reason, "", {.max_length = 4096})
-          .field("gain_j", &Recommendation::gain_j, "Joules over the horizon.")
-          .field("cost_j", &Recommendation::cost_j, "Joules.")
-          .field("after", &Recommendation::after, "Those that must have ended before.",
-                 {.max_count = 100000})
-          .field("applied_by", &Recommendation::applied_by, "");
-  return kType;
-}
 const Type& RecommendationList::type() {
   static const Type kType =
       describe<RecommendationList>("RecommendationList", "What the newest round leaves to people.")

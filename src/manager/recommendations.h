@@ -1,7 +1,7 @@
 // What a cluster's newest round would do and leaves to a person: to be applied or ignored, one by
 // one or all. What is applied goes on as if the cluster were automatic: as the same tasks, for the
-// same reasons, after what it waits for; through the rounds that follow, as long as they want the
-// same.
+// same reasons, after what it waits for; through the rounds that follow, whatever those want
+// (applied.h).
 //
 // Nothing of this is stored: a manager that begins anew makes its own recommendations.
 #pragma once
@@ -14,38 +14,13 @@
 #include <vector>
 
 #include "control/cluster_loop.h"
+#include "manager/applied.h"
 #include "manager/engine.h"
 #include "manager/live_fleet.h"
 #include "manager/plan_record.h"
+#include "manager/recommendation.h"
 
 namespace chorok::manager {
-
-enum class RecommendationState : std::uint8_t {
-  kOpen,
-  kIgnored,
-  kWaiting,  // applied: for others, or for room
-  kRunning,
-  kDone,
-  kFailed,
-};
-const Type& enum_type(const RecommendationState*);
-
-struct Recommendation {
-  std::string id;
-  RecommendationState state = RecommendationState::kOpen;
-  std::int32_t priority = 3;
-  policy::ActionKind kind = policy::ActionKind::kMigrate;
-  std::string vm;
-  std::string from;
-  std::string to;
-  policy::Why why = policy::Why::kBalance;
-  std::string reason;
-  double gain_j = 0;
-  double cost_j = 0;
-  std::vector<std::string> after;  // ids
-  std::string applied_by;
-  static const Type& type();
-};
 
 struct RecommendationList {
   std::string cluster;
@@ -73,7 +48,7 @@ class Recommendations {
     const std::string& cluster;
     std::function<void()> look_soon;
   };
-  explicit Recommendations(Parts parts) : parts_(std::move(parts)) {}
+  explicit Recommendations(Parts parts);
 
   RecommendationList list() const;
   // Those that are chosen with everything that they wait for, in the plan's order, as ids. Errors
@@ -88,23 +63,23 @@ class Recommendations {
   // Whether one of those that are chosen switches a host.
   bool has_power(const RecommendationRequest& request) const;
 
-  // For the loops: somebody has applied this.
-  bool is_approved(const policy::Action& action, const model::Snapshot& snapshot) const;
-  // "" where nobody had to.
-  std::string approved_by(const std::string& vm, const std::string& host) const;
-  // Before a turn: what has ended needs no approval any more.
-  void before_turn();
-  // After a round: what it does not want is not waited for.
+  // Who has applied it; "" where nobody had to. `vm` is empty where the host is switched.
+  std::string applied_by(const std::string& vm, const std::string& host) const {
+    return applied_.user_of(vm, host);
+  }
+  // Around each turn of the loops: what is applied goes on, and ends.
+  void before_turn() { applied_.before_turn(); }
+  void after_turn() { applied_.after_turn(); }
   void after_round();
 
  private:
-  struct Approval {
-    std::string user;
-    Time until{};
-  };
   std::string id_of(std::size_t index) const;
-  static std::string key_of(const policy::Action& action, const model::Snapshot& snapshot);
-  RecommendationState state_of(std::size_t index) const;
+  // Of the newest round.
+  Recommendation item_of(std::size_t index) const;
+  const AppliedAction* applied(std::size_t index) const { return applied_.same(item_of(index)); }
+  bool is_ignored(std::size_t index) const;
+  bool is_held(std::size_t index) const;
+  std::vector<std::string> ids_before(std::size_t index) const;
   Result<std::size_t> find(const std::string& id) const;
   Result<std::vector<std::uint32_t>> chosen(const RecommendationRequest& request) const;
   Result<> still_true(std::size_t index, std::span<const std::uint32_t> with) const;
@@ -114,8 +89,8 @@ class Recommendations {
   Time expires() const;
 
   Parts parts_;
-  std::map<std::string, Approval, std::less<>> approvals_;  // by key
-  std::map<std::string, Time, std::less<>> ignored_;        // until when
+  Applied applied_;
+  std::map<std::string, Time, std::less<>> ignored_;  // until when, by title
 };
 
 }  // namespace chorok::manager

@@ -6,6 +6,7 @@
 
 #include "manager/cluster_driver.h"
 #include "manager/cluster_drivers.h"
+#include "manager/driven_cluster.h"
 #include "manager/seeds_cluster.h"
 
 namespace chorok::manager {
@@ -14,22 +15,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using namespace std::chrono_literals;
-
-class SteadyLoads final : public VmLoads {
- public:
-  const VmLoad* find(const std::string& vm, const model::PolicySettings&) const override {
-    const auto it = loads.find(vm);
-    return it == loads.end() ? nullptr : &it->second;
-  }
-  void say(const std::string& vm, double mhz) {
-    const auto steady = [](double amount) {
-      return model::Demand{
-          .now = amount, .mean = amount, .peak = amount, .expected = amount, .upper = amount};
-    };
-    loads[vm] = {.cpu = steady(mhz), .memory = steady(200), .consumed = 300};
-  }
-  std::map<std::string, VmLoad> loads;
-};
 
 class RecommendationsTest : public ::testing::Test {
  protected:
@@ -93,7 +78,7 @@ class RecommendationsTest : public ::testing::Test {
 
   SeedsCluster c;
   DriverSettings settings;
-  SteadyLoads loads;
+  SaidLoads loads;
   NoSwitches switches;
   std::unique_ptr<ClusterDriver> driver;
 };
@@ -123,6 +108,48 @@ TEST_F(RecommendationsTest, NothingMovesUntilAPersonSaysSo) {
   EXPECT_TRUE(said);
   c.loop().run_for(10min);
   EXPECT_EQ(moved(), 1) << "what comes after is decided anew";
+}
+
+TEST_F(RecommendationsTest, SayWhyWhatForAtWhatPriceAndUntilWhen) {
+  crowd();
+  ASSERT_FALSE(open().empty());
+  const RecommendationList list = all().list();
+  EXPECT_EQ(list.expires, list.at + 5min) << "five rounds";
+  const Recommendation first = open()[0];
+  EXPECT_EQ(first.why, policy::Why::kOverload);
+  EXPECT_EQ(first.priority, 1) << "what mends comes first";
+  EXPECT_THAT(first.reason, ::testing::StartsWith(first.vm + " "));
+  EXPECT_THAT(first.reason, HasSubstr("MHz to host2 ("));
+  const model::PolicySettings settings = c.manager->engine.cluster().settings;
+  EXPECT_EQ(first.gain_over, settings.balance.stability);
+  EXPECT_GT(first.cost_j, 0);
+  EXPECT_GT(first.gain_j, first.cost_j);
+  EXPECT_EQ(first.expires, list.expires);
+  ASSERT_TRUE(all().apply({.ids = {first.id}}, "kim"));
+  ASSERT_EQ(items()[0].id, first.id);
+  EXPECT_EQ(items()[0].expires, c.loop().now() + 1h) << "applied, it is given up then";
+  c.loop().run_for(3min);
+  ASSERT_EQ(items()[0].state, RecommendationState::kDone);
+  EXPECT_EQ(items()[0].expires, Time{});
+}
+
+TEST_F(RecommendationsTest, ExpireWhenNoRoundFollows) {
+  bool is_stuck = false;  // planning, at the first round after it
+  settings.offload = [&](Work work, Work then) {
+    if (is_stuck) return;
+    work();
+    c.loop().post(std::move(then));
+  };
+  crowd();
+  const Recommendation first = open()[0];
+  is_stuck = true;
+  c.loop().run_for(4min);
+  EXPECT_TRUE(all().check({.ids = {first.id}})) << "five rounds' time has not passed";
+  c.loop().run_for(2min);
+  const auto refused = all().apply({.ids = {first.id}}, "kim");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_EQ(refused.error().message, first.id + " has expired, and no round has followed");
 }
 
 TEST_F(RecommendationsTest, AllOfThemSpreadTheLoad) {
@@ -161,6 +188,7 @@ TEST_F(RecommendationsTest, AChangedWorldRefusesWithTheReason) {
   EXPECT_EQ(refused.error().code, Code::kConflict);
   EXPECT_EQ(all().apply({.ids = {"rec-9999-1-1"}}, "kim").error().code, Code::kConflict);
   EXPECT_EQ(all().apply({.ids = {"nonsense"}}, "kim").error().code, Code::kNotFound);
+  EXPECT_THAT(all().apply({.ids = {"nonsense"}}, "kim").error().message, HasSubstr("list them"));
   EXPECT_EQ(all().apply({}, "kim").error().code, Code::kInvalid);
 }
 
@@ -175,6 +203,37 @@ TEST_F(RecommendationsTest, AHostThatTakesNoVmsRefuses) {
   const auto refused = all().apply({.ids = {first.id}}, "kim");
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message, HasSubstr("maintenance"));
+}
+
+// Three that only people move and one that the cluster does, of which each is nearly half of what
+// their host has: by itself the cluster mends what it can.
+TEST_F(RecommendationsTest, AVmOfAnAutomaticClusterMayBeLeftToPeople) {
+  crowd();
+  Changes changes;
+  for (const char* name : {"vm0", "vm1", "vm2"}) {
+    model::Vm vm = *c.vm(name);
+    vm.automation =
+        name == std::string("vm2") ? model::Automation::kPartial : model::Automation::kManual;
+    changes.put(std::move(vm));
+  }
+  model::Cluster cluster = c.manager->engine.cluster();
+  cluster.settings.balance.automation = model::Automation::kFull;
+  changes.put(std::move(cluster));
+  c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
+  c.loop().run_for(10min);
+  EXPECT_EQ(moved(), 1);
+  EXPECT_EQ(c.vm("vm3")->host, c.nodes[1]->id) << "what is not left to people is done";
+  ASSERT_EQ(open().size(), 1U) << "what is left is asked, and no more";
+  const Recommendation first = open()[0];
+  EXPECT_NE(first.vm, "vm3");
+  EXPECT_EQ(first.to, "host2");
+  EXPECT_EQ(first.why, policy::Why::kOverload);
+  EXPECT_THAT(all().apply({.ids = {first.id}}, "kim"),
+              ::testing::Truly([](const auto& r) { return r.has_value() && r->size() == 1; }));
+  c.loop().run_for(3min);
+  EXPECT_EQ(moved(), 2);
+  EXPECT_EQ(c.vm(first.vm)->host, c.nodes[1]->id);
+  EXPECT_THAT(open(), IsEmpty()) << "two and two";
 }
 
 TEST_F(RecommendationsTest, IgnoredOnesStayIgnoredForAnHour) {

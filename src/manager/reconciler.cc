@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/autostart.h"
+#include "control/compatibility.h"
 #include "control/host_controller.h"
 #include "control/vm_controller.h"
 #include "manager/references.h"
@@ -24,7 +25,7 @@ Reconciler::Reconciler(Engine& engine, World& world, Commander& commander)
 
 Reconciler::~Reconciler() {
   engine_.on_applied(nullptr);
-  for (auto& [id, timer] : wakes_) engine_.loop().cancel(timer);
+  for (auto& [id, wake] : wakes_) engine_.loop().cancel(wake.timer);
   *alive_ = false;
 }
 
@@ -42,7 +43,8 @@ void Reconciler::applied(const Changes& changes) {
         it->second.erase(change.id);
         if (it->second.empty()) open_tasks_.erase(it);
       }
-      if (!change.durable) continue;  // progress wakes nobody
+      if (!change.durable) continue;                  // progress wakes nobody
+      if (known->kind == "vm.start") world_.stale();  // where it goes
       known->target_kind == "host" ? mark_host(known->target) : mark_vm(known->target);
       if (!known->parent.empty())
         if (auto parent = engine_.inventory().tasks().find(known->parent))
@@ -207,9 +209,14 @@ void Reconciler::wake_later(const std::string& id, Duration delay) {
     mark(id);
     return;
   }
-  auto [it, fresh] = wakes_.try_emplace(id, 0);
-  if (!fresh) return;  // it is woken soon enough
-  it->second = engine_.loop().after(delay, [this, id] {
+  const Time due = engine_.loop().now() + delay;
+  Wake& wake = wakes_[id];
+  if (wake.timer != 0) {
+    if (wake.due <= due) return;  // it is woken soon enough
+    engine_.loop().cancel(wake.timer);
+  }
+  wake.due = due;
+  wake.timer = engine_.loop().after(delay, [this, id] {
     wakes_.erase(id);
     mark(id);
   });
@@ -219,9 +226,15 @@ void Reconciler::wake_later(const std::string& id, Duration delay) {
 void Reconciler::autostart(const model::Host& host) {
   if (!control::autostart_due(host)) return;
   std::vector<control::AutostartCandidate> candidates;
-  for (const auto& [id, vm] : engine_.inventory().vms().all())
-    if (vm->host == host.meta.id && control::has_autostart(*vm, world_))
-      candidates.push_back({vm.get(), open_tasks_.contains(id), world_.sightings(id)});
+  for (const auto& [id, vm] : engine_.inventory().vms().all()) {
+    if (vm->host != host.meta.id || !control::has_autostart(*vm, world_)) continue;
+    // Those after it do not wait for one that waits for another host.
+    const auto head = head_task(id);
+    const bool is_elsewhere = vm->autostarted == host.inventory.boot_id && head != nullptr &&
+                              control::waits_for_host(*head);
+    candidates.push_back(
+        {vm.get(), open_tasks_.contains(id) && !is_elsewhere, world_.sightings(id)});
+  }
   control::AutostartOutcome outcome =
       control::plan_autostart(engine_.now(), host, std::move(candidates), world_);
   if (outcome.wake) wake_later(host.meta.id, *outcome.wake);
@@ -229,6 +242,9 @@ void Reconciler::autostart(const model::Host& host) {
   if (outcome.vm) {
     model::Task start;
     start.kind = "vm.start";
+    // Where it was, but where a rule would be broken: then it is placed anew.
+    const auto broken = world_.broken_rules(*outcome.vm, host);
+    if (std::ranges::none_of(broken, &control::BrokenRule::must)) start.args.host = host.meta.id;
     put_own_task(changes, outcome.vm->meta.id, std::move(start));
     changes.put(std::move(*outcome.vm));
   }

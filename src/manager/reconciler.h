@@ -52,7 +52,11 @@ class Reconciler {
   std::set<std::string> due_vms_;
   std::set<std::string> due_hosts_;
   bool scheduled_ = false;
-  std::map<std::string, TimerId> wakes_;
+  struct Wake {
+    TimerId timer = 0;
+    Time due{};
+  };
+  std::map<std::string, Wake> wakes_;
   std::map<std::string, std::set<std::string>>
       open_tasks_;                    // by target: ids of tasks that are not finished
   std::set<std::string> cancelling_;  // operations already asked to stop

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/json.h"
+#include "manager/energy_report.h"
 
 namespace chorok::manager {
 namespace {
@@ -98,7 +99,7 @@ void Recorder::add(Consumption& consumption) {
   unsaved_.push_back(std::move(batch));
 }
 
-// What pools and owners used, in the same interval: whose a VM was then.
+// What pools, owners and vApps used, in the same interval: whose a VM was then.
 void Recorder::add_shares(const Consumption& consumption, ports::HistoryBatch& batch) {
   std::map<std::string, HistoryUse> shares;
   for (const VmConsumption& each : consumption.vms) {
@@ -113,6 +114,8 @@ void Recorder::add_shares(const Consumption& consumption, ports::HistoryBatch& b
     // The label says whose it is; without one it is nobody's.
     auto owner = vm->meta.labels.find("owner");
     add_to(shares, "user/" + (owner == vm->meta.labels.end() ? std::string() : owner->second), use);
+    if (auto vapp = vm->meta.labels.find("vapp"); vapp != vm->meta.labels.end())
+      add_to(shares, vapp_series(engine_.inventory().cluster_of(*vm).meta.id) + vapp->second, use);
   }
   for (auto& [name, use] : shares) batch.uses.push_back(std::move(use));
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "control/compatibility.h"
+#include "control/host_controller.h"
 #include "control/steps.h"
 #include "manager/admission.h"
 #include "manager/references.h"
@@ -48,6 +49,38 @@ std::string describe_steps(const std::vector<model::TaskStep>& steps, const Worl
   return lines.empty() ? "nothing is to be done" : fmt::format("{}", fmt::join(lines, ", then "));
 }
 
+// Where disks and definition can be made; how much memory is left there does not matter yet.
+control::Placed place_definition(const model::Vm& vm, const World& world) {
+  std::vector<std::string> rejected;
+  const model::Host* host = control::choose_host(vm, control::Purpose::kPlace, world, &rejected);
+  if (host != nullptr) return {.host = host};
+  if (rejected.empty()) return {.text = "there is no host yet; join one with chorok-agent join"};
+  return {.text = fmt::format("no host can make it: {}", fmt::join(rejected, "; "))};
+}
+
+std::string when_there_is_room(const control::Placed& later) {
+  if (later.waits_for == nullptr) return "when others have made room for it";
+  return fmt::format("when '{}' has been switched on", later.waits_for->meta.name);
+}
+
+// Rules that a person would break by naming this host. Those that only should hold are told of in
+// the plan.
+Problems rules_against(const model::Vm& vm, const model::Task& task, const World& world,
+                       std::string& plan) {
+  Problems problems;
+  const bool goes = task.kind == "vm.start" || task.kind == "vm.migrate";
+  const model::Host* host = goes ? world.host(task.args.host) : nullptr;
+  if (host == nullptr) return problems;
+  for (const control::BrokenRule& rule : world.broken_rules(vm, *host)) {
+    if (rule.must)
+      problems.push_back(
+          {"failed_precondition", fmt::format("'{}': {}", host->meta.name, rule.text), "/host"});
+    else
+      plan += "; against it: " + rule.text;
+  }
+  return problems;
+}
+
 }  // namespace
 
 Requests::Requests(Engine& engine, World& world, Agents& agents, Identities identities)
@@ -79,20 +112,16 @@ void Requests::create_vm(const Caller& caller, std::string body, bool start, Con
         problems.push_back(
             {"failed_precondition", fmt::format("'{}': {}", host->meta.name, reason), "/host"});
     }
-  } else if (problems.empty()) {
-    std::vector<std::string> rejected;
-    const model::Host* host = control::choose_host(
-        vm, start ? control::Purpose::kStart : control::Purpose::kPlace, world_, &rejected);
-    if (host == nullptr)
-      problems.push_back({"failed_precondition",
-                          rejected.empty()
-                              ? "there is no host yet; join one with chorok-agent join"
-                              : fmt::format("no host can run it: {}", fmt::join(rejected, "; ")),
-                          "/host"});
-    else
-      vm.host = host->meta.id;
   }
   vm.meta.id = engine_.new_id("vm");
+  control::Placed placed;
+  if (vm.host.empty() && problems.empty()) {
+    placed = start ? world_.place(vm) : place_definition(vm, world_);
+    if (placed.host != nullptr)
+      vm.host = placed.host->meta.id;
+    else if (!placed.later)
+      problems.push_back({"failed_precondition", placed.text, "/host"});
+  }
   if (problems.empty()) {
     problems = check_pool_of(vm, vm.host);
     if (problems.empty()) problems = admit_change(inventory, world_, engine_.now(), nullptr, vm);
@@ -101,6 +130,7 @@ void Requests::create_vm(const Caller& caller, std::string body, bool start, Con
   if (conditions.dry_run) {
     const model::Host* host = world_.host(vm.host);
     std::string where = host == nullptr ? "" : fmt::format(" on '{}'", host->meta.name);
+    if (placed.later) where = ", and started " + when_there_is_room(placed);
     return done(dry_answer(problems.empty(), "it would be created" + where, problems));
   }
   if (!problems.empty()) return done(Unexpected(first_problem(problems)));
@@ -116,6 +146,11 @@ void Requests::create_vm(const Caller& caller, std::string body, bool start, Con
   task.target_name = vm.meta.name;
   task.args.start = start;
   task.args.host = vm.host;
+  if (start) task.reason = placed.text;
+  if (placed.later) {
+    task.started = engine_.now();
+    task.reason.clear();
+  }
   vm.status.state = model::VmState::kOff;
   vm.power = start ? model::VmPower::kOn : model::VmPower::kOff;  // its memory counts from now on
   Changes changes;
@@ -128,6 +163,23 @@ std::string Requests::domain_name(const model::Vm& vm) const {
     if (other->domain == vm.meta.name)
       return vm.meta.name + vm.meta.id.substr(vm.meta.id.find('-'));
   return vm.meta.name;
+}
+
+std::string Requests::creation_that_waits(const model::Vm& vm) const {
+  const auto head = engine_.inventory().tasks().find(vm.status.task);
+  if (head == nullptr || head->kind != "vm.create" || !control::waits_for_host(*head)) return {};
+  return fmt::format("it is not made yet and waits for a host; chorok task cancel {} takes it back",
+                     head->id);
+}
+
+// Whoever stops or deletes a VM does not want it to start first.
+void Requests::cancel_waiting_start(Changes& changes, const std::string& id) const {
+  const auto vm = engine_.inventory().vms().find(id);
+  const auto head = vm == nullptr ? nullptr : engine_.inventory().tasks().find(vm->status.task);
+  if (head == nullptr || head->kind != "vm.start" || !control::waits_for_host(*head)) return;
+  model::Task cancelled = *head;
+  cancelled.cancel_requested = true;
+  changes.put(std::move(cancelled));
 }
 
 void Requests::submit(const Caller& caller, model::Task task, Changes changes, Answered done) {
@@ -224,6 +276,8 @@ void Requests::verb(const Caller& caller, const model::Verb& verb, std::string_v
   if (auto fits = check_vm_args(*vm, kind, args, engine_.inventory()); !fits)
     return done(Unexpected(fits.error()));
   if (auto fits = check_vm_state(*vm, kind); !fits) return done(Unexpected(fits.error()));
+  if (const auto made = creation_that_waits(*vm); !made.empty())
+    return done(fail(Code::kFailedPrecondition, made));
   if (args.nic && args.nic->mac.empty()) {
     model::VmSpec one;
     one.nics.push_back(*args.nic);
@@ -244,9 +298,19 @@ void Requests::verb(const Caller& caller, const model::Verb& verb, std::string_v
 void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model::Task task,
                                Conditions conditions, Answered done) {
   bool waits = !vm.status.task.empty();  // behind another task: what holds then is not known now
-  control::VmView view{engine_.now(), vm, &task, nullptr, world_.sightings(vm.meta.id), world_};
-  auto steps = control::plan_steps(view);
+  control::Placed placed;
+  model::Task planned = task;  // decided again when its turn comes
+  if (!waits && control::is_to_be_placed(vm, task)) {
+    placed = world_.place(vm);
+    if (placed.host != nullptr) planned.args.host = placed.host->meta.id;
+  }
+  const bool nowhere = placed.host == nullptr && !placed.text.empty();
+  control::VmView view{engine_.now(), vm, &planned, nullptr, world_.sightings(vm.meta.id), world_};
+  auto steps = nowhere ? Result<std::vector<model::TaskStep>>(std::vector<model::TaskStep>())
+                       : control::plan_steps(view);
   Problems problems;
+  if (nowhere && !placed.later) problems.push_back({"failed_precondition", placed.text, "/host"});
+  if (placed.later) task.started = engine_.now();
   if (!steps && !waits)
     problems.push_back(
         {std::string(to_string(steps.error().code)), steps.error().message, steps.error().field});
@@ -263,6 +327,9 @@ void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model:
   }
   std::string datastore = task.args.datastore;
   std::string plan = steps ? describe_steps(*steps, world_) : "";
+  if (placed.host != nullptr) plan += "; " + placed.text;
+  if (placed.later) plan = "it would be started " + when_there_is_room(placed);
+  std::ranges::move(rules_against(vm, task, world_, plan), std::back_inserter(problems));
   if (task.kind == "vm.delete")
     if (const auto rules = rules_of(engine_.inventory(), vm.meta.id); !rules.empty())
       plan += fmt::format("; it would no longer be in {} {}", rules.size() == 1 ? "rule" : "rules",
@@ -275,7 +342,10 @@ void Requests::plan_and_submit(const Caller& caller, const model::Vm& vm, model:
     if (task.args.force) problems.clear();
     if (conditions.dry_run) return done(dry_answer(problems.empty(), plan, problems));
     if (!problems.empty()) return done(Unexpected(first_problem(problems)));
-    submit(caller, std::move(task), {}, std::move(done));
+    Changes changes;
+    if (task.kind == "vm.stop" || task.kind == "vm.delete")
+      cancel_waiting_start(changes, task.target);
+    submit(caller, std::move(task), std::move(changes), std::move(done));
   };
   bool ask =
       target != nullptr && control::is_running(vm.status.state) && target->meta.id != vm.host;
@@ -323,7 +393,18 @@ void Requests::host_verb(const Caller& caller, const model::Verb& verb, std::str
     return done(Unexpected(same.error()));
   if (verb.verb == "adopt")
     return adopt(caller, *host, std::move(args), conditions, std::move(done));
-  if (conditions.dry_run) return done(dry_answer(true, std::string(verb.doc)));
+  const Result<std::string> foreseen = foresee(verb, *host);
+  if (conditions.dry_run && !foreseen)
+    return done(dry_answer(false, "it would be refused",
+                           {{std::string(to_string(foreseen.error().code)),
+                             foreseen.error().message, foreseen.error().field}}));
+  if (conditions.dry_run) return done(dry_answer(true, *foreseen));
+  // Behind another task: what holds then is not known now.
+  const bool waits = std::ranges::any_of(engine_.inventory().tasks().all(), [&](const auto& each) {
+    return each.second->target == host->meta.id && !each.second->finished_state();
+  });
+  if (verb.verb.starts_with("power-") && !waits && !foreseen)
+    return done(Unexpected(foreseen.error()));
   model::Task task;
   task.kind = fmt::format("host.{}", verb.verb);
   task.target_kind = "host";
@@ -331,6 +412,19 @@ void Requests::host_verb(const Caller& caller, const model::Verb& verb, std::str
   task.target_name = host->meta.name;
   task.args = std::move(args);
   submit(caller, std::move(task), {}, std::move(done));
+}
+
+Result<std::string> Requests::foresee(const model::Verb& verb, const model::Host& host) const {
+  std::vector<const model::Vm*> vms;
+  for (const auto& [id, vm] : engine_.inventory().vms().all())
+    if (vm->host == host.meta.id) vms.push_back(vm.get());
+  const bool switches = verb.verb == "wake-test" || verb.verb.starts_with("power-");
+  const bool done = (verb.verb == "power-on" && host.watch.phase == model::HostPhase::kUp) ||
+                    (verb.verb == "power-off" && host.watch.phase == model::HostPhase::kDown);
+  if (switches && !done && identities_.has_switch && !identities_.has_switch(host))
+    return fail(Code::kFailedPrecondition,
+                "nothing can switch it; chorok host bmc says how its power is reached");
+  return control::foresee_host(verb.verb, host, vms);
 }
 
 void Requests::adopt(const Caller& caller, const model::Host& host, model::TaskArgs args,

@@ -64,6 +64,12 @@ struct Identities {
   std::function<void(std::string, Done<Result<std::string>>)> hash;
   // Of a secret, bound to where it belongs. Empty: there is nowhere to keep one.
   std::function<std::string(const std::string& secret, const std::string& place)> seal;
+  // Whether something switches the host; empty: its cluster's loops will say.
+  std::function<bool(const model::Host&)> has_switch = {};
+  // Whether this machine has what such a BMC is reached by; empty: hosts are simulated.
+  std::function<Result<>(const model::BmcSpec&)> can_reach = {};
+  // Whether a calendar that a cluster names is there and can be read. Empty: files are not checked.
+  std::function<Result<>(const std::string& name, bool is_carbon)> calendar;
 };
 
 class Requests {
@@ -106,11 +112,16 @@ class Requests {
                     Answered done);
   void host_verb(const Caller& caller, const model::Verb& verb, std::string_view ref,
                  model::TaskArgs args, Conditions conditions, Answered done);
+  // What it would do now, or what speaks against it.
+  Result<std::string> foresee(const model::Verb& verb, const model::Host& host) const;
   void adopt(const Caller& caller, const model::Host& host, model::TaskArgs args,
              Conditions conditions, Answered done);
   void plan_and_submit(const Caller& caller, const model::Vm& vm, model::Task task,
                        Conditions conditions, Answered done);
   void submit(const Caller& caller, model::Task task, Changes changes, Answered done);
+  // What to say to whoever wants something of a VM that is not there yet; empty: it is.
+  std::string creation_that_waits(const model::Vm& vm) const;
+  void cancel_waiting_start(Changes& changes, const std::string& id) const;
   void check_on_target(const model::Vm& vm, const model::Host& target, const std::string& datastore,
                        Done<std::vector<std::string>> done);
   template <class T>
@@ -130,7 +141,7 @@ class Requests {
   Problems prepare(model::Network& object, const model::Network* before) const;
   Problems prepare(model::User& object, const model::User* before) const;
   Problems prepare(model::Host& object, const model::Host* before) const;
-  void seal_bmc(model::Host& host, Problems& problems) const;
+  void seal_bmc(model::Host& host, const model::BmcSpec& before, Problems& problems) const;
   Problems prepare(model::Cluster& object, const model::Cluster* before) const;
   Problems prepare(model::Pool& object, const model::Pool* before) const;
   Problems prepare(model::Rule& object, const model::Rule* before) const;

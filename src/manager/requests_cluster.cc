@@ -29,7 +29,10 @@ void refuse(Problems& problems, std::string field, std::string message,
 template <class T>
 void check_bounds(const T& of, const std::string& field, Problems& problems) {
   if (of.limit.value > 0 && of.limit < of.reservation)
-    refuse(problems, field + "/limit", "is less than the reservation", Code::kInvalid);
+    refuse(problems, field + "/limit",
+           fmt::format("is {} {}, less than the reservation ({})", of.limit.value,
+                       type_of<decltype(of.limit)>().unit, of.reservation.value),
+           Code::kInvalid);
 }
 
 // Of a new object that says no cluster: the only one there is.
@@ -132,11 +135,12 @@ Problems Requests::prepare(model::Network& object, const model::Network*) const 
 Problems Requests::prepare(model::User&, const model::User*) const {
   return {};
 }
-Problems Requests::prepare(model::Cluster& object, const model::Cluster*) const {
+Problems Requests::prepare(model::Cluster& object, const model::Cluster* before) const {
   Problems problems;
   if (Result<> right = model::check(object.schedule); !right)
     refuse(problems, "/schedule" + right.error().field, right.error().message);
-  if (Result<> good = check_energy(object.energy); !good)
+  const model::EnergySettings* kept = before == nullptr ? nullptr : &before->energy;
+  if (Result<> good = check_energy(object.energy, kept, identities_.calendar); !good)
     refuse(problems, good.error().field, good.error().message);
   return problems;
 }
@@ -154,12 +158,30 @@ std::string only_host_of_a_rule(const Inventory& inventory, const std::string& h
   return {};
 }
 
+// Whoever wonders later why a host stays on is told the reason; it goes with the exclusion.
+void check_dpm(model::Host& host, const model::Host* before, Problems& problems) {
+  const model::HostDpm was = before == nullptr ? model::HostDpm::kAutomatic : before->dpm;
+  const std::string reason = before == nullptr ? std::string() : before->dpm_reason;
+  if (host.dpm == was && host.dpm_reason == reason) return;
+  if (host.dpm == model::HostDpm::kExcluded) {
+    if (host.dpm_reason.empty())
+      refuse(problems, "/dpm_reason", "why? Whoever wonders why it stays on is told (--dpm-reason)",
+             Code::kInvalid);
+    return;
+  }
+  if (was == model::HostDpm::kAutomatic && !host.dpm_reason.empty())
+    refuse(problems, "/dpm_reason",
+           "is why a host is excluded, and this one is not (--dpm excluded)", Code::kInvalid);
+  host.dpm_reason.clear();
+}
+
 }  // namespace
 
 Problems Requests::prepare(model::Host& object, const model::Host* before) const {
   const Inventory& inventory = engine_.inventory();
   Problems problems = resolve_references("host", model::Host::type(), &object, before, inventory);
-  seal_bmc(object, problems);
+  seal_bmc(object, before == nullptr ? model::BmcSpec() : before->bmc, problems);
+  check_dpm(object, before, problems);
   if (before != nullptr && object.bmc != before->bmc) object.bmc_changed = engine_.now();
   if (Result<> good = model::check(object.power_model, "/power_model"); !good)
     refuse(problems, good.error().field, good.error().message);
@@ -190,14 +212,23 @@ Problems Requests::prepare(model::Host& object, const model::Host* before) const
 }
 
 // What was given as a password is kept sealed; a BMC that is forgotten takes it along.
-void Requests::seal_bmc(model::Host& host, Problems& problems) const {
+void Requests::seal_bmc(model::Host& host, const model::BmcSpec& before, Problems& problems) const {
   model::BmcSpec& bmc = host.bmc;
   if (bmc.driver.empty()) {
+    if (before.driver.empty() && bmc != model::BmcSpec())
+      refuse(problems, "/bmc/driver", "by what is it reached? (ipmi, redfish, hook, wol, fence_…)",
+             Code::kInvalid);
     bmc = {};
     return;
   }
+  // A card's password is no BMC's.
+  const bool was_card = before.driver == model::kWakeOnLan;
+  if (was_card != (bmc.driver == model::kWakeOnLan)) bmc.sealed.clear();
   if (Result<> usable = BmcSwitches::check(bmc); !usable)
     refuse(problems, usable.error().field, usable.error().message);
+  else if (bmc.driver != before.driver && identities_.can_reach)
+    if (Result<> here = identities_.can_reach(bmc); !here)
+      refuse(problems, here.error().field, here.error().message);
   if (bmc.password.empty()) return;
   if (!identities_.seal)
     return refuse(problems, "/bmc/password", "this manager has nowhere to keep a password");
@@ -377,6 +408,18 @@ Problems Requests::check_pool_of(const model::Vm& vm, const std::string& host) c
   return problems;
 }
 
+// Labels that bills go by are a part of names in the history, which takes 128 bytes.
+static void check_billing(const model::Vm& vm, Problems& problems) {
+  constexpr std::size_t kBytesMax = 96;
+  for (const char* name : {"owner", "vapp"})
+    if (const auto label = vm.meta.labels.find(name);
+        label != vm.meta.labels.end() && label->second.size() > kBytesMax)
+      refuse(
+          problems, fmt::format("/meta/labels/{}", name),
+          fmt::format("bills go by it: {} bytes at most, not {}", kBytesMax, label->second.size()),
+          Code::kInvalid);
+}
+
 // Everything that must hold of a VM but where it runs.
 Problems Requests::prepare_vm(const Caller& caller, model::Vm& vm, const model::Vm* before) const {
   const Inventory& inventory = engine_.inventory();
@@ -384,6 +427,7 @@ Problems Requests::prepare_vm(const Caller& caller, model::Vm& vm, const model::
   std::ranges::move(validate_vm_spec(vm.spec, before == nullptr ? std::string() : before->meta.id,
                                      inventory, "/spec"),
                     std::back_inserter(problems));
+  if (before == nullptr || before->meta.labels != vm.meta.labels) check_billing(vm, problems);
   if (before != nullptr && contains(vm.restart.after, vm.meta.id))
     refuse(problems, "/restart/after", "a VM does not wait for itself", Code::kInvalid);
   const bool moves = before == nullptr || before->pool != vm.pool;

@@ -63,6 +63,40 @@ TEST_F(ClusterRequests, ABmcsPasswordIsKeptSealedAndNeverShown) {
   EXPECT_GT(host()->bmc_changed, changed);
 }
 
+TEST_F(ClusterRequests, WakeOnLanIsCheckedAndRefusalsNameTheField) {
+  const auto host = [&] { return inventory().hosts().find_name("host1"); };
+  const auto refused = [&](const char* bmc) {
+    return refusal(patch("host", "host1", fmt::format(R"({{"bmc":{}}})", bmc)));
+  };
+  const std::string_view card = R"("mac":["52:54:00:12:34:56"])";
+  EXPECT_THAT(refused(R"({"standby":"suspend"})"), HasSubstr("/bmc/driver"));
+  EXPECT_THAT(refused(R"({"driver":"wol"})"), HasSubstr("/bmc/mac: which card"));
+  EXPECT_THAT(refused(R"({"driver":"wol","mac":["52:54:00:12:34"]})"), HasSubstr("/bmc/mac/0"));
+  EXPECT_THAT(refused(R"({"driver":"wol","mac":["ff:ff:ff:ff:ff:ff"]})"), HasSubstr("/bmc/mac/0"));
+  EXPECT_THAT(refused(R"({"driver":"wol","mac":["52:54:00:12:34:56"],"address":"10.0.0.9"})"),
+              HasSubstr("/bmc/address"));
+  EXPECT_THAT(refused(R"({"driver":"wol","mac":["52:54:00:12:34:56"],"broadcast":"rack"})"),
+              HasSubstr("/bmc/broadcast"));
+  EXPECT_THAT(refused(R"({"driver":"wol","mac":["52:54:00:12:34:56"],"password":"hunter2"})"),
+              HasSubstr("/bmc/password"));
+  EXPECT_THAT(refused(R"({"driver":"ipmi","address":"b","mac":["52:54:00:12:34:56"]})"),
+              HasSubstr("/bmc/mac"));
+  EXPECT_THAT(refused(R"({"driver":"ipmi","address":"b","interface":"eth1"})"),
+              HasSubstr("/bmc/interface"));
+  EXPECT_EQ(host()->bmc, model::BmcSpec{});
+
+  change("host", "host1",
+         fmt::format(R"({{"bmc":{{"driver":"wol",{},"password":"01:02:03:04:05:06"}}}})", card));
+  EXPECT_THAT(host()->bmc.sealed, HasSubstr("17 bytes"));
+  change("host", "host1", R"({"bmc":{"standby":"suspend","wake_after_s":28800}})");
+  EXPECT_EQ(host()->bmc.standby, model::Standby::kSuspend);
+  EXPECT_THAT(refused(R"({"wake_after_s":5})"), HasSubstr("/bmc/wake_after_s"));
+  // The card's password is not sent to a BMC.
+  change("host", "host1", R"({"bmc":{"driver":"ipmi","address":"10.0.0.9"}})");
+  EXPECT_EQ(host()->bmc.sealed, "");
+  EXPECT_EQ(host()->bmc.standby, model::Standby::kSuspend);
+}
+
 TEST_F(ClusterRequests, AScheduleThatMakesNoSenseIsRefused) {
   EXPECT_THAT(refusal(patch("cluster", "default",
                             R"({"schedule":{"bands":[{"name":"a","from_hour":2,"to_hour":2}]}})")),

@@ -31,7 +31,7 @@ TEST_F(ClusterRequests, PoolsPromiseWhatThereIs) {
               HasSubstr("/cpu/limit: 30000 MHz are promised in it"));
   EXPECT_THAT(
       refusal(create("pool", R"({"meta":{"name":"x"},"memory":{"reservation":9,"limit":5}})")),
-      HasSubstr("/memory/limit: is less than the reservation"));
+      HasSubstr("/memory/limit: is 5 MiB, less than the reservation (9)"));
   change("pool", "gold", R"({"cpu":{"reservation":0}})");  // expandable: the child's is the root's
   EXPECT_THAT(refusal(patch("pool", "gold", R"({"parent":"gald"})")),
               HasSubstr("/parent: there is no pool 'gald'; did you mean 'gold'?"));
@@ -54,7 +54,8 @@ TEST_F(ClusterRequests, AVmsReservationIsKeptInItsPoolOrRefused) {
   EXPECT_THAT(refusal(c.verb("tune", "web", tune)),
               HasSubstr("/cpu/reservation: pool tight has 1000 MHz"));
   tune.cpu = model::CpuAllocation{.reservation = Mhz{900}, .limit = Mhz{500}};
-  EXPECT_THAT(refusal(c.verb("tune", "web", tune)), HasSubstr("/cpu/limit: is less"));
+  EXPECT_THAT(refusal(c.verb("tune", "web", tune)),
+              HasSubstr("/cpu/limit: is 500 MHz, less than the reservation (900)"));
   tune.cpu = model::CpuAllocation{.reservation = Mhz{900}};
   done(c.verb("tune", "web", tune));
   EXPECT_EQ(c.vm("web")->spec.cpu.reservation, Mhz{900});

@@ -96,6 +96,8 @@ void Requests::remove_vm(const Caller& caller, std::string_view ref, model::Task
     return done(denied(Role::kOperator, "deleting it"));
   if (auto same = check_revision(conditions, vm->meta.revision); !same)
     return done(Unexpected(same.error()));
+  if (const auto made = creation_that_waits(*vm); !made.empty())
+    return done(fail(Code::kFailedPrecondition, made));
   model::Task task;
   task.kind = "vm.delete";
   task.target_kind = "vm";

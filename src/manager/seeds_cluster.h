@@ -76,6 +76,7 @@ struct Node {
   bool dialing = false;
   bool unreachable = false;  // nobody answers when its agent dials
   bool powered = true;
+  ports::HostStandby* standby = nullptr;  // from its agent's next start on
 };
 
 class SeedsCluster {
@@ -118,6 +119,11 @@ class SeedsCluster {
                    [](std::string, Done<Result<std::string>> done) { done("hash"); },
                    [](const std::string& secret, const std::string& place) {
                      return fmt::format("sealed for {}: {} bytes", place, secret.size());
+                   },
+                   {},
+                   [](const model::BmcSpec& bmc) -> Result<> {
+                     if (bmc.driver != "fence_nosuch") return {};
+                     return fail(Code::kInvalid, "there is no fence_nosuch here", "/bmc/driver");
                    }});
     auto life = std::weak_ptr<bool>(manager_alive_);
     manager->engine.start([this, life](Result<> started) {
@@ -144,6 +150,7 @@ class SeedsCluster {
     agent::CoreSettings settings;
     settings.telemetry.medium = &node.telemetry;
     settings.entitlements.medium = &node.entitlements;
+    settings.departure.host = node.standby;
     settings.target_uri = [this](const model::MigrationTarget& target,
                                  const model::MigrationSettings&) {
       return uri_of(target.address);
@@ -268,7 +275,7 @@ class SeedsCluster {
  private:
   // What the manager cannot settle by itself it has to show: a VM held by two hosts says so in its
   // status, a definition that came back with a host after its VM was deleted is listed there as a
-  // foreign guest, off.
+  // foreign guest that does not run.
   bool reported(const std::string& line) const {
     for (const auto& [id, vm] : inventory().vms().all())
       if (line.starts_with("'" + vm->meta.name + "'") &&
@@ -277,7 +284,7 @@ class SeedsCluster {
     for (const auto& [id, host] : inventory().hosts().all())
       for (const model::Instance& guest : host->foreign)
         if (line == fmt::format("'{}' is on {} and in no record", guest.name, host->meta.name) &&
-            guest.state == model::VmState::kOff)
+            (guest.state == model::VmState::kOff || guest.state == model::VmState::kCrashed))
           return true;
     return false;
   }

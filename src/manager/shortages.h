@@ -1,6 +1,7 @@
 // What clusters cannot do that their settings promise, from their newest rounds: for alarms.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,6 +10,10 @@
 #include "manager/cluster_drivers.h"
 
 namespace chorok::manager {
+
+// What the newest of a cluster's rounds, oldest first, could not mend; empty: nothing. While work
+// is under way only what the round before could not mend either: most of it is about to end.
+std::string unmet(const std::deque<PlanRecord>& rounds);
 
 class Shortages {
  public:

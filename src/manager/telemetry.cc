@@ -150,18 +150,25 @@ bool Telemetry::is_new(HostState& state, const model::HostSample& sample) const 
     if (sample.sequence <= boot->sequence) return false;
     boot->sequence = sample.sequence;
     // What an older system left behind is told before anything of the newer one.
-    return boot + 1 == state.boots.end();
+    if (boot + 1 != state.boots.end()) return false;
+    if (sample.resumed) begin_anew(state);
+    return true;
   }
   state.boots.push_back({sample.boot_id, sample.sequence});
   if (state.boots.size() > settings_.boots_kept) state.boots.erase(state.boots.begin());
-  // Counters of another boot began at zero, and what ran then is over.
+  begin_anew(state);
+  return true;
+}
+
+// Counters of another boot began at zero, and what ran then is over; a host that was suspended used
+// nothing, over hours that are nobody's span.
+void Telemetry::begin_anew(HostState& state) {
   state.last.clear();
   state.next.clear();
   state.in_parts = false;
   state.cpu_busy = {};
   state.uptime = {};
   state.known = false;
-  return true;
 }
 
 void Telemetry::count(const std::string& host, HostState& state, const model::HostSample& sample,
@@ -388,24 +395,24 @@ const HostUsage* Telemetry::host(const std::string& id) const {
   return it == hosts_.end() || !it->second.usage ? nullptr : &*it->second.usage;
 }
 
-const VmLoad* Telemetry::find(const std::string& vm_id, const model::PolicySettings& policy) const {
-  auto record = engine_.inventory().vms().find(vm_id);
-  if (record == nullptr) return nullptr;
-  auto it = vms_.find(record->uuid);
+const VmLoad* Telemetry::find(const model::Vm& record, const model::PolicySettings& policy) const {
+  auto it = vms_.find(record.uuid);
   if (it == vms_.end() || it->second.cpu.empty()) return nullptr;
   const VmState& vm = it->second;
   const Time now = engine_.now();
-  double size = core_mhz(record->host) * record->spec.vcpus;
-  // However many vCPUs it has: it cannot use more than its host.
-  if (const auto host = engine_.inventory().hosts().find(record->host);
-      host != nullptr && host->inventory.cpu.capacity > Mhz{})
-    size = std::min(size, static_cast<double>(host->inventory.cpu.capacity.value));
+  double size = 0;
+  if (const auto host = engine_.inventory().hosts().find(record.host); host != nullptr) {
+    const model::CpuInventory& cpu = host->inventory.cpu;
+    size = static_cast<double>(cpu.mhz.value) * record.spec.vcpus;
+    // However many vCPUs it has: it cannot use more than its host.
+    if (cpu.capacity > Mhz{}) size = std::min(size, static_cast<double>(cpu.capacity.value));
+  }
   policy::ForecastSettings forecast = settings_.forecast;
   forecast.horizon = policy.horizon;
   forecast.quantile = policy.forecast_quantile;
   found_ = {};
   found_.cpu = vm.cpu.demand(now, size, forecast);
-  found_.memory = vm.memory.demand(now, number(record->spec.memory), forecast);
+  found_.memory = vm.memory.demand(now, number(record.spec.memory), forecast);
   found_.gaps = vm.cpu.gaps();
   found_.sample_age = now - vm.cpu.newest();
   found_.cpu_when_moved = vm.cpu_when_moved;

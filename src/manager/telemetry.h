@@ -103,8 +103,7 @@ class Telemetry : public VmLoads {
   const VmUsage* vm_by_uuid(const std::string& uuid) const;
   const HostUsage* host(const std::string& id) const;
   // What the policies read; valid until the next call of anything here.
-  const VmLoad* find(const std::string& vm_id,
-                     const model::PolicySettings& settings) const override;
+  const VmLoad* find(const model::Vm& vm, const model::PolicySettings& settings) const override;
   bool is_stale(Time at) const { return engine_.now() - at > settings_.stale; }
 
  private:
@@ -132,6 +131,7 @@ class Telemetry : public VmLoads {
   };
 
   bool is_new(HostState& state, const model::HostSample& sample) const;
+  static void begin_anew(HostState& state);
   void count(const std::string& host, HostState& state, const model::HostSample& sample, Time at);
   void begin(HostState& state, const std::string& host, const model::HostSample& sample, Time at);
   void finish(HostState& state, const model::HostSample& sample, Time at);

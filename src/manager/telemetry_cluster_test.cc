@@ -77,7 +77,7 @@ TEST_F(TelemetryCluster, AFullHostShowsInReadyTime) {
   ASSERT_TRUE(usage("big"));
   EXPECT_GT(usage("big")->ready_mhz, 0);
   // What it got and what it waited for is more than it can use: it asks for no more than that.
-  const VmLoad* seen = c.manager->telemetry.find(c.vm("big")->meta.id, {});
+  const VmLoad* seen = c.manager->telemetry.find(*c.vm("big"), {});
   ASSERT_TRUE(seen);
   EXPECT_NEAR(seen->cpu.now, kCore, 1);
 }

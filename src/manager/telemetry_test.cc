@@ -48,6 +48,8 @@ class TelemetryTest : public testing::Test {
     });
   }
 
+  const VmLoad* load() const { return telemetry->find(*engine.inventory().vms().find("vm-1"), {}); }
+
   struct Machine {
     std::string id;
     std::string boot = "boot-1";
@@ -113,14 +115,14 @@ TEST_F(TelemetryTest, WaitingIsDemandOnlyOfWhoDoesNotSleep) {
   tell(one);
   one.vms["u1"].cpu_ready += seconds(4);  // of twenty, which its two vCPUs had
   run(one, seconds(10), 0.04);
-  const VmLoad* load = telemetry->find("vm-1", {});
-  ASSERT_TRUE(load);
-  EXPECT_NEAR(load->cpu.now, 0.05 * kCore, 1);
+  const VmLoad* seen = load();
+  ASSERT_TRUE(seen);
+  EXPECT_NEAR(seen->cpu.now, 0.05 * kCore, 1);
   one.vms["u1"].cpu_ready += seconds(10);
   run(one, seconds(10), 1);  // both never rest
-  load = telemetry->find("vm-1", {});
-  ASSERT_TRUE(load);
-  EXPECT_NEAR(load->cpu.now, 2 * kCore, 1);
+  seen = load();
+  ASSERT_TRUE(seen);
+  EXPECT_NEAR(seen->cpu.now, 2 * kCore, 1);
 }
 
 TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
@@ -144,13 +146,15 @@ TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
   EXPECT_DOUBLE_EQ(host->guests_mhz, 0.5 * kCore);
   EXPECT_EQ(host->available, 6000);
   EXPECT_EQ(host->vms, 1);
-  const VmLoad* load = telemetry->find("vm-1", {});
-  ASSERT_TRUE(load);
-  EXPECT_NEAR(load->cpu.now, (0.5 + 0.1 * 0.5 / 1.9) * kCore, 1);
-  EXPECT_NEAR(load->memory.now, 300, 1);
-  EXPECT_EQ(load->consumed, 800);
-  EXPECT_EQ(load->sample_age, Duration{});
-  EXPECT_EQ(telemetry->find("vm-2", {}), nullptr);
+  const VmLoad* seen = load();
+  ASSERT_TRUE(seen);
+  EXPECT_NEAR(seen->cpu.now, (0.5 + 0.1 * 0.5 / 1.9) * kCore, 1);
+  EXPECT_NEAR(seen->memory.now, 300, 1);
+  EXPECT_EQ(seen->consumed, 800);
+  EXPECT_EQ(seen->sample_age, Duration{});
+  model::Vm other = *engine.inventory().vms().find("vm-1");
+  other.uuid = "u2";
+  EXPECT_EQ(telemetry->find(other, {}), nullptr);
 }
 
 // A VM that is copied away uses a core for that; its guest did not ask for it.
@@ -165,7 +169,7 @@ TEST_F(TelemetryTest, CopyingForAMigrationIsNoDemand) {
   ASSERT_TRUE(usage);
   EXPECT_DOUBLE_EQ(usage->cpu_mhz, 0.9 * kCore);
   EXPECT_DOUBLE_EQ(usage->vcpus_mhz, 0.2 * kCore);
-  EXPECT_NEAR(telemetry->find("vm-1", {})->cpu.now, 0.2 * kCore, 1);
+  EXPECT_NEAR(load()->cpu.now, 0.2 * kCore, 1);
 }
 
 TEST_F(TelemetryTest, ASampleCountsOnce) {
@@ -245,7 +249,7 @@ TEST_F(TelemetryTest, FollowsAVmThatMoves) {
   EXPECT_EQ(telemetry->vm("vm-1")->host, "host-2");
   EXPECT_DOUBLE_EQ(telemetry->vm("vm-1")->cpu_mhz, 0.5 * kCore);
   EXPECT_DOUBLE_EQ(cpu_s["u1"], 10 + 10 + 10 + 5);
-  EXPECT_DOUBLE_EQ(telemetry->find("vm-1", {})->cpu_when_moved, kCore);
+  EXPECT_DOUBLE_EQ(load()->cpu_when_moved, kCore);
   EXPECT_EQ(telemetry->host("host-1")->vms, 0);
 }
 
@@ -257,9 +261,9 @@ TEST_F(TelemetryTest, AGapIsAMeanAndLosesNothing) {
   run(one, minutes(30), 0.5);
   EXPECT_DOUBLE_EQ(telemetry->vm("vm-1")->cpu_mhz, 0.5 * kCore);
   EXPECT_DOUBLE_EQ(cpu_s["u1"], 10 + 900);
-  EXPECT_GT(telemetry->find("vm-1", {})->gaps, 0.5);
+  EXPECT_GT(load()->gaps, 0.5);
   loop.run_for(minutes(7));
-  EXPECT_EQ(telemetry->find("vm-1", {})->sample_age, minutes(7));
+  EXPECT_EQ(load()->sample_age, minutes(7));
   EXPECT_TRUE(telemetry->is_stale(telemetry->vm("vm-1")->at));
 }
 
@@ -297,6 +301,29 @@ TEST_F(TelemetryTest, AnotherBootBeginsAtZero) {
   run(one, seconds(10), 0.5);
   EXPECT_DOUBLE_EQ(cpu_s["u1"], 15);
   EXPECT_DOUBLE_EQ(telemetry->host("host-1")->cpu_mhz, 0.5 * kCore);
+}
+
+// Hours in which a host slept are no span that it used anything over: not little of it, but none.
+TEST_F(TelemetryTest, AHostThatWasSuspendedIsCountedFromWhenItWoke) {
+  Machine host{.id = "host-1"};
+  tell(host);
+  run(host, seconds(10), 1.0);
+  ASSERT_TRUE(telemetry->host("host-1"));
+  const double before = telemetry->host("host-1")->cpu_mhz;
+  EXPECT_NEAR(before, kCore, 1);
+  loop.run_for(std::chrono::hours(8));
+  pass(host, std::chrono::hours(8), 0);
+  model::HostSample woken = sample(host);
+  woken.resumed = true;
+  ASSERT_TRUE(tell(host, {woken}));
+  EXPECT_EQ(telemetry->host("host-1")->interval, seconds(10)) << "nothing is said of the night";
+  ASSERT_TRUE(tell(host, {woken})) << "told twice it counts once";
+  host.vms["u1"] = guest("u1");
+  tell(host);
+  run(host, seconds(10), 0.5);
+  EXPECT_EQ(telemetry->host("host-1")->interval, seconds(10));
+  EXPECT_NEAR(telemetry->host("host-1")->cpu_mhz, kCore / 2, 1);
+  EXPECT_NEAR(cpu_s["u1"], 5, 0.01);
 }
 
 TEST_F(TelemetryTest, ASampleInPartsIsOne) {

@@ -56,10 +56,13 @@ void check_sizes(const model::VmSpec& spec, Findings& out) {
             fmt::format("is {} MiB, more than the memory it has ({})",
                         spec.memory_allocation.reservation.value, spec.memory.value));
   if (spec.cpu.limit > Mhz{} && spec.cpu.limit < spec.cpu.reservation)
-    out.add("/cpu/limit", "is less than the reservation");
+    out.add("/cpu/limit", fmt::format("is {} MHz, less than the reservation ({})",
+                                      spec.cpu.limit.value, spec.cpu.reservation.value));
   if (spec.memory_allocation.limit > Mib{} &&
       spec.memory_allocation.limit < spec.memory_allocation.reservation)
-    out.add("/memory_allocation/limit", "is less than the reservation");
+    out.add("/memory_allocation/limit", fmt::format("is {} MiB, less than the reservation ({})",
+                                                    spec.memory_allocation.limit.value,
+                                                    spec.memory_allocation.reservation.value));
 }
 
 void check_devices(const model::VmSpec& spec, const std::string& self, const Inventory& inventory,
@@ -217,7 +220,12 @@ void assign_macs(model::VmSpec& spec, const Inventory& inventory,
 Error first_problem(const Problems& problems) {
   CHOROK_ASSERT(!problems.empty());
   Error error{code_from_string(problems[0].code), problems[0].message, problems[0].field};
-  if (problems.size() > 1) error.message += fmt::format(" (and {} more)", problems.size() - 1);
+  // All of them, so that they are mended at once; of many the first.
+  constexpr std::size_t kTold = 4;
+  for (std::size_t i = 1; i < std::min(problems.size(), kTold); ++i)
+    error.message += fmt::format("; {}: {}", problems[i].field, problems[i].message);
+  if (problems.size() > kTold)
+    error.message += fmt::format(" (and {} more)", problems.size() - kTold);
   return error;
 }
 

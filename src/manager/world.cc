@@ -1,10 +1,18 @@
 #include "manager/world.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "control/compatibility.h"
 #include "control/steps.h"
+#include "manager/placer.h"
 
 namespace chorok::manager {
+
+World::World(const Engine& engine)
+    : engine_(engine), placer_(std::make_unique<Placer>(engine, *this)) {}
+World::~World() = default;
 
 std::vector<std::string> World::observe(const std::string& host,
                                         const model::Observation& observation) {
@@ -124,9 +132,14 @@ void World::count() const {
     return op.kind == model::OpKind::kMigrate && op.phase <= model::OpPhase::kRunning &&
            op.args.migration;
   };
-  for (const auto& [id, vm] : engine_.inventory().vms().all())
-    if (control::is_running(vm->status.state) || vm->power == model::VmPower::kOn)
+  for (const auto& [id, vm] : engine_.inventory().vms().all()) {
+    const model::Task* task = task_of(*vm);
+    const std::string_view starts = task == nullptr ? "" : control::start_target(*task);
+    if (!starts.empty())
+      add(std::string(starts), *vm);
+    else if (control::is_running(vm->status.state) || vm->power == model::VmPower::kOn)
       add(vm->host, *vm);
+  }
   for (const auto& [id, op] : engine_.inventory().operations().all()) {
     if (!moves(*op)) continue;
     ++committed_[op->host].migrations;
@@ -140,6 +153,86 @@ World::Committed World::committed(std::string_view host_id) const {
   if (!committed_known_) count();
   auto it = committed_.find(host_id);
   return it == committed_.end() ? Committed{} : it->second;
+}
+
+control::Placed World::place(const model::Vm& vm) const {
+  return placer_->place(vm);
+}
+
+void World::set_eyes(const std::string& cluster, const ClusterEyes* eyes) {
+  placer_->set_eyes(cluster, eyes);
+}
+
+void World::forget_placing() {
+  placer_->forget_old();
+}
+
+const model::Task* World::task_of(const model::Vm& vm) const {
+  return vm.status.task.empty() ? nullptr : engine_.inventory().tasks().find(vm.status.task).get();
+}
+
+// Where it runs, is about to, or goes; none: it is off, or what it ran on has failed.
+std::vector<std::string> World::hosts_of(const model::Vm& vm) const {
+  const model::Task* task = task_of(vm);
+  if (task != nullptr)
+    if (const auto starts = control::start_target(*task); !starts.empty())
+      return {std::string(starts)};
+  const bool wanted = vm.power == model::VmPower::kOn;
+  const model::VmState state = vm.status.state;
+  const bool comes = wanted && state == model::VmState::kOff && !vm.status.owed;
+  const bool is_there =
+      control::is_running(state) || (wanted && state == model::VmState::kUnknown) || comes;
+  const model::Host* home = host(vm.host);
+  if (!is_there || home == nullptr || control::is_dead(home)) return {};
+  std::vector<std::string> out = {vm.host};
+  const bool moves = task != nullptr && task->kind == "vm.migrate" &&
+                     task->state == model::TaskState::kRunning && !task->args.host.empty();
+  if (moves)
+    if (const model::Host* to = host(task->args.host)) out.push_back(to->meta.id);
+  return out;
+}
+
+std::vector<control::BrokenRule> World::broken_rules(const model::Vm& vm,
+                                                     const model::Host& there) const {
+  const Inventory& inventory = engine_.inventory();
+  const auto has = [](const std::vector<std::string>& list, const std::string& id) {
+    return std::ranges::find(list, id) != list.end();
+  };
+  // Of the others the first that it must not be with, or would be without.
+  const auto disturbed = [&](const model::Rule& rule, bool together) {
+    for (const std::string& id : rule.vms) {
+      const auto other = id == vm.meta.id ? nullptr : inventory.vms().find(id);
+      if (other == nullptr) continue;
+      const auto at = hosts_of(*other);
+      if (at.empty() || has(at, there.meta.id) == together) continue;
+      const model::Host* where = host(at.front());
+      return fmt::format("{} '{}', which is on '{}'", together ? "with" : "apart from",
+                         other->meta.name, where == nullptr ? at.front() : where->meta.name);
+    }
+    return std::string();
+  };
+  std::vector<control::BrokenRule> broken;
+  for (const auto& [id, rule] : inventory.rules().all()) {
+    if (!rule->enabled || !has(rule->vms, vm.meta.id)) continue;
+    std::string kept;
+    switch (rule->kind) {
+      case model::RuleKind::kApart:
+      case model::RuleKind::kTogether:
+        kept = disturbed(*rule, rule->kind == model::RuleKind::kTogether);
+        break;
+      case model::RuleKind::kHostsOnly:
+        if (!has(rule->hosts, there.meta.id)) kept = "on other hosts";
+        break;
+      case model::RuleKind::kHostsNever:
+        if (has(rule->hosts, there.meta.id)) kept = fmt::format("off '{}'", there.meta.name);
+        break;
+    }
+    if (!kept.empty())
+      broken.push_back({rule->meta.name, rule->must, rule->kind == model::RuleKind::kTogether,
+                        fmt::format("rule '{}' {} it {}", rule->meta.name,
+                                    rule->must ? "keeps" : "should keep", kept)});
+  }
+  return broken;
 }
 
 }  // namespace chorok::manager

@@ -14,9 +14,13 @@
 
 namespace chorok::manager {
 
+class ClusterEyes;
+class Placer;
+
 class World : public control::Lookup {
  public:
-  explicit World(const Engine& engine) : engine_(engine) {}
+  explicit World(const Engine& engine);
+  ~World() override;
 
   // A host's whole view. Answers the ids of the VMs whose sightings there changed.
   std::vector<std::string> observe(const std::string& host, const model::Observation& observation);
@@ -37,6 +41,13 @@ class World : public control::Lookup {
   bool fresh(std::string_view host_id) const override;
   std::vector<const model::Host*> hosts() const override;
   Committed committed(std::string_view host_id) const override;
+  control::Placed place(const model::Vm& vm) const override;
+  std::vector<control::BrokenRule> broken_rules(const model::Vm& vm,
+                                                const model::Host& host) const override;
+  // What the cluster's loops know is asked of these when a VM is placed; null: of nobody.
+  void set_eyes(const std::string& cluster, const ClusterEyes* eyes);
+  // What was made to place VMs is let go, where nobody was placed for a while.
+  void forget_placing();
 
  private:
   struct Seen {
@@ -44,8 +55,11 @@ class World : public control::Lookup {
     std::vector<model::Instance> instances;
   };
   void count() const;
+  const model::Task* task_of(const model::Vm& vm) const;
+  std::vector<std::string> hosts_of(const model::Vm& vm) const;
 
   const Engine& engine_;
+  std::unique_ptr<Placer> placer_;
   std::map<std::string, Seen, std::less<>> seen_;
   std::map<std::string, std::vector<std::string>, std::less<>> hosts_of_vm_;
   mutable bool committed_known_ = false;

@@ -66,9 +66,10 @@ const Type& EnergyPoint::type() {
           .field("measured", &EnergyPoint::measured,
                  "That there are accounts of; of a cluster, all its hosts' together.")
           .field("joules", &EnergyPoint::joules, "")
-          .field("watts", &EnergyPoint::watts, "Mean over the step, or over what of it has been.")
+          .field("watts", &EnergyPoint::watts, "Mean over what of the step is covered.")
           .field("unused_watts", &EnergyPoint::unused_watts, "By no VM.")
-          .field("error", &EnergyPoint::error, "The truth lies within ± this fraction.");
+          .field("error", &EnergyPoint::error, "The truth lies within ± this fraction.")
+          .field("covered", &EnergyPoint::covered, "Of the step, that there are accounts of.");
   return kType;
 }
 
@@ -83,16 +84,36 @@ const Type& EnergyCost::type() {
 const Type& EnergyPart::type() {
   static const Type kType =
       describe<EnergyPart>("EnergyPart", "Whose energy it is.")
-          .field("kind", &EnergyPart::kind, "host, pool, vm; other: of what is gone.")
+          .field("kind", &EnergyPart::kind,
+                 "host, pool, vapp, vm; other: all that is gone of what its name says.")
           .field("id", &EnergyPart::id, "")
           .field("name", &EnergyPart::name, "")
-          .field("joules", &EnergyPart::joules, "")
+          .field("gone", &EnergyPart::gone, "It is in the inventory no more.")
+          .field("joules", &EnergyPart::joules, "With pending ones.")
+          .field("direct_joules", &EnergyPart::direct_joules,
+                 "Of a pool: of them, not by pools below it.")
+          .field("pending_joules", &EnergyPart::pending_joules,
+                 "Of a host: of them, not yet accounted for.")
           .field("share", &EnergyPart::share, "Of the whole.")
-          .field("watts", &EnergyPart::watts, "Mean over all of the time.")
+          .field("watts", &EnergyPart::watts, "Mean over the time that it was measured.")
           .field("unused_joules", &EnergyPart::unused_joules, "By no VM.")
           .field("saved_joules", &EnergyPart::saved_joules, "Against idling.")
           .field("measured", &EnergyPart::measured, "Share by an instrument.")
-          .field("error", &EnergyPart::error, "The truth lies within ± this fraction.");
+          .field("error", &EnergyPart::error, "The truth lies within ± this fraction.")
+          .field("source", &EnergyPart::source, "That most of it is by.")
+          .field("method", &EnergyPart::method, "That most of it is by.");
+  return kType;
+}
+
+const Type& EnergySource::type() {
+  static const Type kType =
+      describe<EnergySource>("EnergySource", "What one kind of source said of some energy.")
+          .field("source", &EnergySource::source, "")
+          .field("method", &EnergySource::method, "")
+          .field("estimated", &EnergySource::estimated,
+                 "Nothing was known: by what was drawn before.")
+          .field("joules", &EnergySource::joules, "")
+          .field("share", &EnergySource::share, "Of the whole.");
   return kType;
 }
 
@@ -105,9 +126,13 @@ const Type& EnergySeries::type() {
           .field("from", &EnergySeries::from, "")
           .field("to", &EnergySeries::to, "")
           .field("step", &EnergySeries::step, "")
+          .field("measured_for", &EnergySeries::measured_for,
+                 "Of that time, that there are accounts of.")
           .field("joules", &EnergySeries::joules, "In all that time, pending ones too.")
+          .field("direct_joules", &EnergySeries::direct_joules,
+                 "Of a pool: of them, not by pools below it.")
           .field("kwh", &EnergySeries::kwh, "")
-          .field("watts", &EnergySeries::watts, "Mean.")
+          .field("watts", &EnergySeries::watts, "Mean over measured_for.")
           .field("peak_watts", &EnergySeries::peak_watts, "The highest step.")
           .field("idle_joules", &EnergySeries::idle_joules, "Of them, what hosts draw idle.")
           .field("unused_joules", &EnergySeries::unused_joules, "Of them, by no VM.")
@@ -118,6 +143,8 @@ const Type& EnergySeries::type() {
           .field("measured", &EnergySeries::measured, "Share by an instrument.")
           .field("estimated", &EnergySeries::estimated, "Share across gaps.")
           .field("error", &EnergySeries::error, "The truth lies within ± this fraction.")
+          .field("sources", &EnergySeries::sources,
+                 "Who says so, most first; of a VM and a pool, in its cluster's proportions.")
           .field("it", &EnergySeries::it, "At the machines' plugs.")
           .field("facility", &EnergySeries::facility,
                  "Times PUE: cooling and losses too, which do not shrink as fast.")
@@ -128,6 +155,7 @@ const Type& EnergySeries::type() {
           .field("saved", &EnergySeries::saved, "Not a part of the rest.")
           .field("saved_joules", &EnergySeries::saved_joules, "")
           .field("saved_method", &EnergySeries::saved_method, "Against what.", {.max_length = 512})
+          .field("notes", &EnergySeries::notes, "What could not be worked out, and why.")
           .field("parts", &EnergySeries::parts, "Whose it is.", kMany)
           .field("points", &EnergySeries::points, "Where there are accounts.", kMany);
   return kType;
@@ -143,7 +171,13 @@ const Type& MeteringRow::type() {
           .field("cpu_mhz_hours", &MeteringRow::cpu_mhz_hours, "CPU time x the host's clock.")
           .field("memory_gib_hours", &MeteringRow::memory_gib_hours, "That it had.")
           .field("kwh", &MeteringRow::kwh, "Its part of its hosts' energy.")
-          .field("hours", &MeteringRow::hours, "That it was measured.");
+          .field("hours", &MeteringRow::hours, "That it was measured.")
+          .field("measured", &MeteringRow::measured,
+                 "Share of the kWh by an instrument: its cluster's, as all that follows; of a user "
+                 "and of what is gone, all clusters'.")
+          .field("error", &MeteringRow::error, "The truth lies within ± this fraction of the kWh.")
+          .field("source", &MeteringRow::source, "Who says most of it.")
+          .field("method", &MeteringRow::method, "");
   return kType;
 }
 

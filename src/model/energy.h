@@ -57,8 +57,9 @@ struct EnergyNow {
 struct EnergyPoint {
   Time at{};
   Duration measured{};  // that accounts are of; of a cluster, all its hosts' together
+  Duration covered{};   // of the step, that there are accounts of at all
   double joules = 0;
-  double watts = 0;  // over the step, or what of it has been
+  double watts = 0;  // over what is covered; of a cluster, the sum of its hosts' own means
   double unused_watts = 0;
   double error = 0;
   static const Type& type();
@@ -72,17 +73,32 @@ struct EnergyCost {
   static const Type& type();
 };
 
+// What one kind of source said of some energy.
+struct EnergySource {
+  WattSource source = WattSource::kModelled;
+  MeterMethod method = MeterMethod::kModel;
+  bool estimated = false;  // nothing was known: what it drew before
+  double joules = 0;
+  double share = 0;
+  static const Type& type();
+};
+
 struct EnergyPart {
-  std::string kind;  // host, pool, vm, other
+  std::string kind;  // host, pool, vm; other: all that is gone
   std::string id;
   std::string name;
+  bool gone = false;  // it is in the inventory no more
   double joules = 0;
-  double share = 0;  // of the whole
-  double watts = 0;  // mean
+  double direct_joules = 0;   // of a pool: not by pools below it
+  double pending_joules = 0;  // of a host
+  double share = 0;           // of the whole
+  double watts = 0;           // mean over the time that it was measured
   double unused_joules = 0;
   double saved_joules = 0;
   double measured = 0;  // share
   double error = 0;
+  WattSource source = WattSource::kModelled;  // that most of it is by
+  MeterMethod method = MeterMethod::kModel;
   static const Type& type();
 };
 
@@ -94,9 +110,11 @@ struct EnergySeries {
   Time from{};
   Time to{};
   Duration step{};
-  double joules = 0;  // of all that time
+  Duration measured_for{};   // of that time, that there are accounts of
+  double joules = 0;         // of all that time
+  double direct_joules = 0;  // of a pool: not by pools below it
   double kwh = 0;
-  double watts = 0;  // mean
+  double watts = 0;  // mean over measured_for
   double peak_watts = 0;
   double idle_joules = 0;
   double unused_joules = 0;
@@ -105,8 +123,9 @@ struct EnergySeries {
   double measured = 0;   // share of it
   double estimated = 0;  // share of it
   double error = 0;
-  EnergyCost it;        // at the hosts' plugs
-  EnergyCost facility;  // with what cools and feeds them
+  std::vector<EnergySource> sources;  // most first; of a VM and a pool, their cluster's
+  EnergyCost it;                      // at the hosts' plugs
+  EnergyCost facility;                // with what cools and feeds them
   double pue = 1;
   std::string currency;
   std::string price_source;
@@ -114,6 +133,7 @@ struct EnergySeries {
   EnergyCost saved;
   double saved_joules = 0;
   std::string saved_method;
+  std::vector<std::string> notes;  // what could not be worked out, and why
   std::vector<EnergyPart> parts;
   std::vector<EnergyPoint> points;
   static const Type& type();
@@ -128,7 +148,11 @@ struct MeteringRow {
   double cpu_mhz_hours = 0;
   double memory_gib_hours = 0;
   double kwh = 0;
-  double hours = 0;  // that it was measured
+  double hours = 0;     // that it was measured
+  double measured = 0;  // share of the kWh by an instrument; these four are its cluster's
+  double error = 0;
+  WattSource source = WattSource::kModelled;  // that most of it is by
+  MeterMethod method = MeterMethod::kModel;
   static const Type& type();
 };
 struct Metering {

@@ -10,7 +10,9 @@ const Type& enum_type(const HostPower*) {
 }
 const Type& enum_type(const HostLink*) {
   static const Type kType = describe_enum<HostLink>("HostLink", "Whether its agent can be reached.",
-                                                    {{0, "connected", ""}, {1, "lost", ""}});
+                                                    {{0, "connected", ""},
+                                                     {1, "lost", "it should be, and is not"},
+                                                     {2, "asleep", "off on purpose"}});
   return kType;
 }
 const Type& enum_type(const HostAdmin*) {
@@ -120,6 +122,8 @@ const Type& Host::type() {
           .field("power", &Host::power, "", {.read_only = true})
           .field("link", &Host::link, "", {.read_only = true})
           .field("admin", &Host::admin, "", {.read_only = true})
+          .field("enabled_since", &Host::enabled_since, "When it came back from maintenance.",
+                 {.read_only = true})
           .field("link_since", &Host::link_since, "", {.read_only = true})
           .field("address", &Host::address, "", {.read_only = true})
           .field("agent_version", &Host::agent_version, "", {.read_only = true})

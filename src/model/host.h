@@ -17,7 +17,8 @@
 namespace chorok::model {
 
 enum class HostPower : std::uint8_t { kOn, kStandby, kWaking, kOff, kUnknown };
-enum class HostLink : std::uint8_t { kConnected, kLost };
+// kAsleep: it is off because somebody or DPM wanted it so; kLost: it should be there.
+enum class HostLink : std::uint8_t { kConnected, kLost, kAsleep };
 enum class HostAdmin : std::uint8_t { kEnabled, kDraining, kMaintenance };
 enum class Accelerator : std::uint8_t {
   kTcg,
@@ -91,6 +92,7 @@ struct Host {
   HostPower power = HostPower::kOn;
   HostLink link = HostLink::kLost;
   HostAdmin admin = HostAdmin::kEnabled;
+  Time enabled_since{};  // when it was enabled last, after maintenance or on the way there
   Time link_since{};
   std::string address;
   std::string agent_version;

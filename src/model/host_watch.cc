@@ -18,6 +18,29 @@ const Type& enum_type(const HostPhase*) {
   return kType;
 }
 
+const Type& enum_type(const HostOffBy*) {
+  using enum HostOffBy;
+  constexpr auto kNumber = [](HostOffBy by) { return static_cast<std::int64_t>(by); };
+  static const Type kType = describe_enum<HostOffBy>(
+      "HostOffBy", "Who wanted it off.",
+      {{kNumber(kNobody), "nobody", "it was found off, or is on"},
+       {kNumber(kDpm), "dpm", "DPM, by itself"},
+       {kNumber(kApplied), "applied", "a person applied what DPM had recommended"},
+       {kNumber(kPerson), "person", "by hand: DPM does not switch it on"},
+       {kNumber(kTest), "test", "its wake test"}});
+  return kType;
+}
+
+const Type& PowerByHand::type() {
+  static const Type kType =
+      describe<PowerByHand>("PowerByHand", "What a person has told it last.")
+          .field("task", &PowerByHand::task, "")
+          .field("on", &PowerByHand::on, "")
+          .field("open", &PowerByHand::open, "It is under way.")
+          .field("failure", &PowerByHand::failure, "Why it came to nothing.", {.max_length = 1024});
+  return kType;
+}
+
 const Type& HostWatch::type() {
   static const Type kType =
       describe<HostWatch>("HostWatch", "What is known of a host and done about it.")
@@ -35,7 +58,10 @@ const Type& HostWatch::type() {
           .field("time_off", &HostWatch::time_off, "From the order to no power, the last time.")
           .field("bmc_proven", &HostWatch::bmc_proven,
                  "Its BMC said 'on' while its agent answered: it is the BMC of this host.")
-          .field("test", &HostWatch::test, "Whether it has proved that it comes back.");
+          .field("test", &HostWatch::test, "Whether it has proved that it comes back.")
+          .field("off_by", &HostWatch::off_by, "Who wanted it off.")
+          .field("off_user", &HostWatch::off_user, "Which person.")
+          .field("hand", &HostWatch::hand, "What a person has told it last.");
   return kType;
 }
 

@@ -23,6 +23,27 @@ enum class HostPhase : std::uint8_t {
 };
 const Type& enum_type(const HostPhase*);
 
+// Who wanted it off. It counts while the host is off, or on its way there or back.
+enum class HostOffBy : std::uint8_t {
+  kNobody,   // it was found off, or is on
+  kDpm,      // by itself, to save energy: it comes back when DPM may not any more
+  kApplied,  // a person applied what DPM had recommended
+  kPerson,   // by hand: nothing but a person switches it on
+  kTest,     // its wake test
+};
+const Type& enum_type(const HostOffBy*);
+
+// What a person has told a host last: chorok host power-on, power-off. control/host_power.h does
+// it.
+struct PowerByHand {
+  std::string task;  // empty: nobody ever has
+  bool on = false;
+  bool open = false;    // under way
+  std::string failure;  // why it came to nothing; empty: it is done, or under way
+  static const Type& type();
+  bool operator==(const PowerByHand&) const = default;
+};
+
 struct HostWatch {
   HostPhase phase = HostPhase::kUnknown;
   Time since{};  // of the phase
@@ -38,6 +59,9 @@ struct HostWatch {
   // Its BMC has said "on" while its agent answered, and not "off": it is the BMC of this host.
   bool bmc_proven = false;
   WakeTest test;
+  HostOffBy off_by = HostOffBy::kNobody;
+  std::string off_user;  // of kPerson
+  PowerByHand hand;
   static const Type& type();
   bool operator==(const HostWatch&) const = default;
 };

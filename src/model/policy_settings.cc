@@ -47,10 +47,12 @@ const Type& BalanceSettings::type() {
                  "The same in and out of one host.", {.min = 0, .max = 1000})
           .field("work_max", &BalanceSettings::work_max, "Candidate moves weighed a round.",
                  {.min = 0, .max = 1e12})
-          .field("stability_s", &BalanceSettings::stability, "A VM does not move back within it …",
+          .field("stability_s", &BalanceSettings::stability,
+                 "A VM does not move back within it, unless its demand changed (changed_load).",
                  kSeconds)
           .field("changed_load", &BalanceSettings::changed_load,
-                 "… unless its demand changed by this factor.", {.min = 1, .max = 1000})
+                 "A VM may move back early when its demand changed by this factor.",
+                 {.min = 1, .max = 1000})
           .field("swaps", &BalanceSettings::swaps, "Two VMs may change places.")
           .field("deviations", &BalanceSettings::deviations,
                  "A target has room for its demand and this many standard deviations of it.",
@@ -70,9 +72,11 @@ const Type& PowerSettings::type() {
       describe<PowerSettings>("PowerSettings", "Which hosts run (DPM).")
           .field("automation", &PowerSettings::automation, "How far it acts by itself.")
           .field("target", &PowerSettings::target,
-                 "Part of its CPU that a running host may carry …", kFraction)
+                 "Part of its CPU that a running host may carry, by its VMs' demand and a margin "
+                 "(deviations).",
+                 kFraction)
           .field("deviations", &PowerSettings::deviations,
-                 "… counting demand and this many standard deviations of it.",
+                 "Of that margin: this many standard deviations of the demand.",
                  {.min = 0, .max = 100})
           .field("memory_target", &PowerSettings::memory_target, "Part of its memory.", kFraction)
           .field("memory_overcommit", &PowerSettings::memory_overcommit,

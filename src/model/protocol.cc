@@ -80,6 +80,17 @@ const Type& Problems::type() {
       describe<Problems>("Problems", "").field("problems", &Problems::problems, "", kMany);
   return kType;
 }
+const Type& DirtyRateRequest::type() {
+  static const Type kType = describe<DirtyRateRequest>("DirtyRateRequest", "")
+                                .field("uuid", &DirtyRateRequest::uuid, "")
+                                .field("window", &DirtyRateRequest::window, "");
+  return kType;
+}
+const Type& DirtyRateAnswer::type() {
+  static const Type kType =
+      describe<DirtyRateAnswer>("DirtyRateAnswer", "").field("mib_s", &DirtyRateAnswer::mib_s, "");
+  return kType;
+}
 const Type& BaselineRequest::type() {
   static const Type kType = describe<BaselineRequest>("BaselineRequest", "")
                                 .field("definitions", &BaselineRequest::definitions, "",
@@ -121,6 +132,19 @@ const Type& FileInfo::type() {
 const Type& FileList::type() {
   static const Type kType =
       describe<FileList>("FileList", "").field("items", &FileList::items, "", kMany);
+  return kType;
+}
+const Type& StandbyRequest::type() {
+  static const Type kType = describe<StandbyRequest>("StandbyRequest", "")
+                                .field("term", &StandbyRequest::term, "")
+                                .field("how", &StandbyRequest::how, "")
+                                .field("wake_after", &StandbyRequest::wake_after, "");
+  return kType;
+}
+const Type& PrepareRequest::type() {
+  static const Type kType = describe<PrepareRequest>("PrepareRequest", "")
+                                .field("term", &PrepareRequest::term, "")
+                                .field("hold", &PrepareRequest::hold, "");
   return kType;
 }
 const Type& JoinRequest::type() {

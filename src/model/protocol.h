@@ -113,6 +113,18 @@ struct Problems {
   static const Type& type();
 };
 
+// "vm.dirty_rate": how fast its guest writes to its memory now -> DirtyRateAnswer. Answers when the
+// window, of 1 to 60 whole seconds, is over.
+struct DirtyRateRequest {
+  std::string uuid;
+  Duration window = std::chrono::seconds(1);
+  static const Type& type();
+};
+struct DirtyRateAnswer {
+  double mib_s = 0;
+  static const Type& type();
+};
+
 // "cpu.baseline": the richest CPU that all can offer.
 struct BaselineRequest {
   std::vector<std::string> definitions;
@@ -154,6 +166,27 @@ struct FileInfo {
 // {}.
 struct FileList {
   std::vector<FileInfo> items;
+  static const Type& type();
+};
+
+// "host.standby": the host is to shut down, or to be suspended to RAM -> {}, when no VM runs there,
+// nothing is under way, and what its agent has to tell is told or on the disk; it goes right after.
+// kFailedPrecondition: a VM runs, or an operation; kUnsupported says what the host lacks.
+struct StandbyRequest {
+  std::uint64_t term = 0;
+  Standby how = Standby::kOff;
+  Duration wake_after = std::chrono::hours(12);  // of a suspended host
+  static const Type& type();
+};
+
+// "host.prepare": the host's power is about to be taken from outside -> {}, when no VM runs there,
+// nothing is under way, and what its agent has to tell is told or on the disk; it begins nothing
+// from then on, for `hold` at most. The same when asked again. Of `hold` 0: the power stays, and
+// operations are taken again. kFailedPrecondition: a VM runs, or may, or an operation; kExhausted:
+// the disk is full.
+struct PrepareRequest {
+  std::uint64_t term = 0;
+  Duration hold{};
   static const Type& type();
 };
 

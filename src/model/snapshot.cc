@@ -199,7 +199,7 @@ class Checker {
   Result<> op(const SnapshotOperation& o) const {
     using Kind = SnapshotOperation::Kind;
     bool of_vm = o.kind == Kind::kMigrate || o.kind == Kind::kStart;
-    TRY(index("to", o.to, s_.hosts.size(), "host"));
+    if (o.kind != Kind::kMigrate || o.to != kNone) TRY(index("to", o.to, s_.hosts.size(), "host"));
     if (of_vm) TRY(index("vm", o.vm, s_.vms.size(), "VM"));
     if (o.kind == Kind::kMigrate) TRY(index("from", o.from, s_.hosts.size(), "host"));
     return {};

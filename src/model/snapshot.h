@@ -168,6 +168,7 @@ struct SnapshotHost {
   double migration_bandwidth = 1000;  // MiB/s, all migrations of the host together
   std::int32_t migrations_parallel = 2;
   Time power_since{};                // of the last change of `power`
+  Time enabled_since{};              // when it left maintenance; epoch: it was never there
   std::int32_t recent_failures = 0;  // in the evidence window
   std::int32_t vms_max = 0;          // 0: no bound of its own
 };
@@ -195,7 +196,7 @@ struct SnapshotOperation {
   Kind kind = Kind::kMigrate;
   Index vm = kNone;
   Index from = kNone;
-  Index to = kNone;  // also the host of a power operation
+  Index to = kNone;  // also the host of a power operation; of a move: kNone until it is chosen
   Time since{};
 };
 const Type& enum_type(const SnapshotOperation::Kind*);

@@ -74,6 +74,8 @@ const Type& HostText::type() {
                  kCount)
           .field("power_since_ago_s", &HostText::power_since_ago_s,
                  "How long its power is as it is; absent: for ever.", kAgo)
+          .field("enabled_since_ago_s", &HostText::enabled_since_ago_s,
+                 "How long it is back from maintenance; absent: it was never there.", kAgo)
           .field("recent_failures", &HostText::recent_failures, "In the evidence window.", kCount)
           .field("vms_max", &HostText::vms_max, "VMs it may run; 0 is any number.", kCount);
   return kType;

@@ -67,6 +67,7 @@ struct HostText {
   double migration_bandwidth_mib_s = 1000;
   std::int32_t migrations_parallel = 2;
   std::optional<double> power_since_ago_s;
+  std::optional<double> enabled_since_ago_s;
   std::int32_t recent_failures = 0;
   std::int32_t vms_max = 0;
   static const Type& type();

@@ -190,6 +190,7 @@ class Reader {
     h.migration_bandwidth = text.migration_bandwidth_mib_s;
     h.migrations_parallel = text.migrations_parallel;
     if (text.power_since_ago_s) h.power_since = ago(*text.power_since_ago_s);
+    if (text.enabled_since_ago_s) h.enabled_since = ago(*text.enabled_since_ago_s);
     h.recent_failures = text.recent_failures;
     h.vms_max = text.vms_max;
     return h;

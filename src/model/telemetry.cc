@@ -44,6 +44,7 @@ const Type& HostSample::type() {
           .field("uptime", &HostSample::uptime, "")
           .field("merged", &HostSample::merged, "")
           .field("more", &HostSample::more, "")
+          .field("resumed", &HostSample::resumed, "")
           .field("cpu_known", &HostSample::cpu_known, "")
           .field("busy", &HostSample::cpu_busy, "")
           .field("memory", &HostSample::memory_total, "")

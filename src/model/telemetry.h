@@ -55,6 +55,8 @@ struct HostSample {
   Duration uptime{};           // since boot; never steps
   std::int32_t merged = 0;     // samples before it that were given up for room: a gap
   bool more = false;           // too many VMs for a message: the next sample has others of them
+  // The host was suspended since the sample before: what is counted begins with this one.
+  bool resumed = false;
   bool cpu_known = false;
   Duration cpu_busy{};  // of all cores, by guests and everything else
   Mib memory_total{};

@@ -25,6 +25,7 @@ const Type& VmUsage::type() {
                  "Of that, by its vCPUs: what the guest asked for.")
           .field("ready_mhz", &VmUsage::ready_mhz, "Wanted, and the host had no core for it.")
           .field("memory", &VmUsage::memory, "MiB that the guest has.")
+          .field("balloon", &VmUsage::balloon, "MiB of its size that its balloon has taken.")
           .field("active", &VmUsage::active, "MiB that it works with.")
           .field("consumed", &VmUsage::consumed, "MiB of the host that its process holds.")
           .field("reclaimable", &VmUsage::reclaimable, "MiB of that which it could do without.")
@@ -88,6 +89,18 @@ const Type& UsagePoint::type() {
   return kType;
 }
 
+const Type& DirtyRate::type() {
+  static const Type kType =
+      describe<DirtyRate>("DirtyRate", "How fast a guest writes to its memory, measured now.")
+          .field("vm", &DirtyRate::vm, "Id.")
+          .field("name", &DirtyRate::name, "")
+          .field("host_name", &DirtyRate::host_name, "")
+          .field("at", &DirtyRate::at, "When the window was over.")
+          .field("window", &DirtyRate::window, "Seconds that were watched.")
+          .field("mib_s", &DirtyRate::mib_s,
+                 "MiB/s of memory pages written; each counts once a window.");
+  return kType;
+}
 const Type& UsageSeries::type() {
   static const Type kType =
       describe<UsageSeries>("UsageSeries", "What was used over some time.")

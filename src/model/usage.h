@@ -25,8 +25,9 @@ struct VmUsage {
   double vcpus_mhz = 0;  // of that, by its vCPUs: copying for a migration is not what it asks for
   double ready_mhz = 0;  // wanted and not got
   double memory = 0;     // MiB that the guest has
-  double active = 0;     // MiB that it works with
-  double consumed = 0;   // MiB of the host that its process holds
+  double balloon = 0;   // MiB of its size that its balloon has taken; 0 where the size is not known
+  double active = 0;    // MiB that it works with
+  double consumed = 0;  // MiB of the host that its process holds
   double reclaimable = 0;
   bool guest_known = false;  // `active` is the guest's word; else what is consumed
   double disk_read = 0;      // bytes/s
@@ -56,6 +57,17 @@ struct HostUsage {
   double available = 0;
   double guests = 0;  // MiB that its VMs hold
   std::int32_t vms = 0;
+  static const Type& type();
+};
+
+// How fast a guest writes to its memory: what a migration has to keep up with.
+struct DirtyRate {
+  std::string vm;  // id
+  std::string name;
+  std::string host_name;
+  Time at{};          // when the window was over
+  Duration window{};  // 1 to 60 s
+  double mib_s = 0;
   static const Type& type();
 };
 

@@ -29,7 +29,8 @@ const Type& WakeTest::type() {
           .field("time_off", &WakeTest::time_off, "From the order to no power.")
           .field("time_on", &WakeTest::time_on, "From the order to its agent.")
           .field("standby_watts", &WakeTest::standby_watts,
-                 "What it drew while it was off; 0: nobody has measured it.", {.min = 0})
+                 "What it drew while it was off, by its BMC's meter; none: nobody has measured it.",
+                 {.min = 0})
           .field("stage", &WakeTest::stage, "Of a test that is under way.")
           .field("begun", &WakeTest::begun, "When the newest test began.");
   return kType;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/reflect.h"
@@ -24,7 +25,7 @@ struct WakeTest {
   Time at{};        // the newest ended; epoch: there was none
   Duration time_off{};
   Duration time_on{};
-  double standby_watts = 0;  // 0: nobody has measured it
+  std::optional<double> standby_watts;  // none: nobody has measured it
   WakeStage stage = WakeStage::kNone;
   Time begun{};
   static const Type& type();

@@ -47,6 +47,7 @@ std::vector<Candidate> candidates(Round& round) {
   std::vector<Candidate> out;
   for (Index h = 0; h < snapshot.hosts.size(); ++h) {
     if (!round.what.usable(h) || round.closed(h) || round.powered_on(h)) continue;
+    if (round.is_for_people() && !round.asks_first(h)) continue;
     if (const auto why = may_sleep(round, h)) {
       round.turn_down(*why);
       continue;
@@ -61,6 +62,13 @@ std::vector<Candidate> candidates(Round& round) {
   return out;
 }
 
+// Its VMs but those that are leaving it already: it is as good as rid of them.
+std::vector<Index> staying_on(const Round& round, Index host) {
+  std::vector<Index> vms = round.what.vms_on(host);
+  std::erase_if(vms, [&](Index vm) { return round.leaves(vm); });
+  return vms;
+}
+
 // Moves every VM of the host elsewhere, or nothing. Largest demand first: what is hard to place is
 // placed while there is room.
 bool empty(Round& round, Index host, std::vector<bool>& taken) {
@@ -71,7 +79,7 @@ bool empty(Round& round, Index host, std::vector<bool>& taken) {
                       .empty_too = false,
                       .except = host,
                       .for_gain = true};
-  std::vector<Index> vms = round.what.vms_on(host);
+  std::vector<Index> vms = staying_on(round, host);
   std::ranges::sort(vms, [&](Index a, Index b) {
     const double left = round.what.vm_load(a).mean;
     const double right = round.what.vm_load(b).mean;
@@ -155,6 +163,8 @@ void consolidate(Round& round) {
   // Nor is a host emptied to which VMs are on their way.
   for (const model::SnapshotOperation& operation : snapshot.operations)
     if (operation.vm != kNone && operation.to != kNone) taken[operation.to] = true;
+  // A host that a person's VM keeps on is rid of all its VMs, if of any.
+  round.move_others_too(round.is_for_people());
   std::int32_t switched = 0;
   std::vector<Emptied> emptied;
   for (const Candidate& candidate : candidates(round)) {
@@ -171,7 +181,7 @@ void consolidate(Round& round) {
       round.turn_down(Why::kForecast);
       continue;  // a smaller one may be spared
     }
-    const std::vector<Index> vms = round.what.vms_on(h);
+    const std::vector<Index> vms = staying_on(round, h);
     const std::size_t mark = round.mark();
     if (!empty(round, h, taken)) {
       if (!round.spend(0)) {
@@ -203,6 +213,7 @@ void consolidate(Round& round) {
     ++switched;
   }
   keep_reserve(round, emptied);
+  round.move_others_too(false);
 }
 
 }  // namespace chorok::policy

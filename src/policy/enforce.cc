@@ -299,6 +299,10 @@ std::string whose(const Snapshot& snapshot, Index pool, Resource resource) {
                      of.name);
 }
 
+std::string weight(const Setting& setting, std::string_view host) {
+  return fmt::format("counts {:.0f} when CPU is short on {}", setting.shares, host);
+}
+
 }  // namespace
 
 Enforcement enforce(const Snapshot& snapshot, const EnforceOptions& options) {
@@ -313,16 +317,19 @@ bool worth_telling(const Setting& told, const Setting& now, const EnforceToleran
 }
 
 std::string cpu_sentence(const Snapshot& snapshot, const Setting& setting) {
-  const std::string weight = fmt::format("counts {:.0f} when CPU is short on {}", setting.shares,
-                                         snapshot.hosts[setting.host].name);
-  if (setting.limit <= 0) return weight + ", and may use all that is free";
-  return fmt::format("{}, and never gets more than {:.0f} MHz: {}", weight, setting.limit,
-                     whose(snapshot, setting.limit_pool, Resource::kCpu));
+  const std::string& host = snapshot.hosts[setting.host].name;
+  if (setting.limit <= 0) return unlimited_cpu_sentence(setting, host);
+  return fmt::format("{}, and never gets more than {:.0f} MHz: {}", weight(setting, host),
+                     setting.limit, whose(snapshot, setting.limit_pool, Resource::kCpu));
+}
+
+std::string unlimited_cpu_sentence(const Setting& setting, std::string_view host) {
+  return weight(setting, host) + ", and may use all that is free";
 }
 
 std::string memory_sentence(const Snapshot& snapshot, const Setting& setting) {
   const SnapshotVm& vm = snapshot.vms[setting.vm];
-  if (setting.memory <= 0) return "keeps all of its memory";
+  if (setting.memory <= 0) return std::string(kKeepsMemory);
   const std::string why =
       setting.memory_by_host
           ? fmt::format("memory is short on {}", snapshot.hosts[setting.host].name)

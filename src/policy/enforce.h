@@ -20,6 +20,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/entitle.h"
@@ -79,5 +80,8 @@ bool worth_telling(const Setting& told, const Setting& now, const EnforceToleran
 // Two sentences without a subject, for people: "is limited to 500 MHz, its part of …".
 std::string cpu_sentence(const Snapshot& snapshot, const Setting& setting);
 std::string memory_sentence(const Snapshot& snapshot, const Setting& setting);
+// The same of a setting without limit, of one that leaves a guest its memory.
+std::string unlimited_cpu_sentence(const Setting& setting, std::string_view host);
+inline constexpr std::string_view kKeepsMemory = "keeps all of its memory";
 
 }  // namespace chorok::policy

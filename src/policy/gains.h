@@ -62,7 +62,18 @@ class Gains {
       : round_(round),
         hosts_(round.snapshot().hosts.data()),
         evenness_(round.snapshot().settings.balance.evenness),
-        memory_target_(round.snapshot().settings.power.memory_target) {}
+        memory_target_(round.snapshot().settings.power.memory_target),
+        back_(round.snapshot().hosts.size()) {
+    for (Index h = 0; h < back_.size(); ++h) {
+      back_[h] = round.came_back(h);
+      any_back_ = any_back_ || back_[h];
+    }
+  }
+
+  // Whether evenness counts for moves to this host whatever the settings say: it is back from
+  // maintenance, and what left it comes back.
+  bool is_back(Index h) const { return back_[h]; }
+  bool any_back() const { return any_back_; }
 
   void remember(Index h) { count(h, 1); }
   void forget(Index h) { count(h, -1); }
@@ -79,7 +90,7 @@ class Gains {
     return bad;
   }
   bool above_mean(Index h) const {
-    return evenness_ > 0 && uneven_.above_mean(hosts_[h], round_.what.load(h));
+    return by_evenness() && uneven_.above_mean(hosts_[h], round_.what.settled_load(h));
   }
 
   // A host as it stands: what of a trial does not depend on what is tried.
@@ -87,10 +98,11 @@ class Gains {
     Index host = kNone;
     double bad = 0;
     Amounts shares;
+    HostLoad load;  // when what is under way has ended
   };
   Standing standing(Index h) const {
-    const HostLoad& load = round_.what.load(h);
-    return {h, badness(h, load), Unevenness::shares(hosts_[h], load)};
+    const HostLoad load = round_.what.settled_load(h);
+    return {h, badness(h, load), Unevenness::shares(hosts_[h], load), load};
   }
   // `from` with what it then carries, the other host still as it was.
   struct Leaving {
@@ -100,7 +112,7 @@ class Gains {
   };
   Leaving leaving(const Standing& from, const HostLoad& left) const {
     Leaving out{.from = from.host, .delivered = from.bad - badness(from.host, left)};
-    if (evenness_ <= 0) return out;
+    if (!by_evenness()) return out;
     out.then = uneven_;
     out.then.add(from.shares, -1);
     out.then.add(Unevenness::shares(hosts_[from.host], left), 1);
@@ -109,11 +121,12 @@ class Gains {
   // Joules gained when `to` carries `after` besides; costs are not taken off.
   double of(const Leaving& leaving, const Standing& to, const HostLoad& after) const {
     double delivered = leaving.delivered + to.bad - badness(to.host, after);
-    if (evenness_ > 0) {
+    const double evenness = evenness_for(to.host);
+    if (evenness > 0) {
       Unevenness then = leaving.then;
       then.add(to.shares, -1);
       then.add(Unevenness::shares(hosts_[to.host], after), 1);
-      delivered += evenness_ * (uneven_mhz_ - then.mhz());
+      delivered += evenness * (uneven_mhz_ - then.mhz());
     }
     return round_.worth(leaving.from, delivered);
   }
@@ -121,14 +134,22 @@ class Gains {
  private:
   void count(Index h, double sign) {
     uneven_.count(hosts_[h], sign);
-    uneven_.add(Unevenness::shares(hosts_[h], round_.what.load(h)), sign);
-    if (evenness_ > 0) uneven_mhz_ = uneven_.mhz();
+    uneven_.add(Unevenness::shares(hosts_[h], round_.what.settled_load(h)), sign);
+    if (by_evenness()) uneven_mhz_ = uneven_.mhz();
   }
+  bool by_evenness() const { return evenness_ > 0 || any_back_; }
+  double evenness_for(Index to) const {
+    return any_back_ && back_[to] ? std::max(evenness_, kEvennessBack) : evenness_;
+  }
+
+  static constexpr double kEvennessBack = 1;  // as much as a host's load squared, in MHz
 
   const Round& round_;
   const model::SnapshotHost* hosts_;
   double evenness_;
   double memory_target_;
+  std::vector<bool> back_;
+  bool any_back_ = false;
   Unevenness uneven_;
   double uneven_mhz_ = 0;
 };

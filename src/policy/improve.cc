@@ -54,6 +54,7 @@ struct Trial {
   Index to = kNone;
   Index back = kNone;  // the VM that takes its place, of a swap
   double gain = 0;     // joules, cost taken off
+  Why why = Why::kBalance;
   std::uint32_t version_from = 0;
   std::uint32_t version_to = 0;
   std::int64_t applied = 0;  // moves made when it was considered
@@ -133,10 +134,12 @@ class Improver {
   }
 
   void consider(Index h, bool swaps) {
-    if (!in_need(h)) return;
-    Trial trial = best_move(h);
-    if (trial.vm == kNone && swaps) trial = best_swap(h);
+    const bool needs = in_need(h);
+    if (!needs && !gives_back(h)) return;
+    Trial trial = best_move(h, !needs);
+    if (trial.vm == kNone && swaps && needs) trial = best_swap(h);
     if (trial.vm == kNone) return;
+    if (!needs) trial.why = Why::kHostIsBack;
     trial.from = h;
     trial.version_from = version_[h];
     trial.version_to = version_[trial.to];
@@ -145,18 +148,22 @@ class Improver {
   }
 
   bool in_need(Index h) const {
-    const HostLoad& load = round_.what.load(h);
-    const bool small = settings_.evenness > 0 && loads_.size() <= kSmallCluster;
-    if (small ? load.vms > 0 : gains_.above_mean(h)) return true;
+    const HostLoad load = round_.what.settled_load(h);
+    const bool small = loads_.size() <= kSmallCluster;
+    if (settings_.evenness > 0 && (small ? load.vms > 0 : gains_.above_mean(h))) return true;
     return gains_.badness(h, load) >
            missing_before_acting(settings_.level) * round_.snapshot().hosts[h].capacity.cpu;
   }
 
-  std::vector<Standing> targets(Index except, std::size_t most) const {
+  // Whether it has what a host that is back from maintenance can take.
+  bool gives_back(Index h) const { return gains_.any_back() && gains_.above_mean(h); }
+
+  std::vector<Standing> targets(Index except, std::size_t most, bool back_only = false) const {
     std::vector<Standing> out;
     if (loads_.size() <= kSmallCluster) most = kSmallCluster;
     for (const auto& [_, h] : loads_) {
       if (h == except || round_.closed(h) || round_.powered_off(h)) continue;
+      if (back_only && !gains_.is_back(h)) continue;
       out.push_back(gains_.standing(h));
       if (out.size() >= most) break;
     }
@@ -209,19 +216,20 @@ class Improver {
     return false;
   }
 
-  Trial best_move(Index from) {
+  Trial best_move(Index from, bool back_only) {
     Trial best;
-    const HostLoad& here = round_.what.load(from);
-    const double worst = round_.what.upper(here, settings_.deviations);
-    const std::vector<Standing> open = targets(from, kTargets);
+    const std::vector<Standing> open = targets(from, kTargets, back_only);
     const Standing source = gains_.standing(from);
+    const HostLoad& here = source.load;
+    const double worst = round_.what.upper(here, settings_.deviations);
     std::int64_t not_worth_it = 0;
     for (const Index vm : round_.what.vms_on(from)) {
+      if (round_.leaves(vm)) continue;
       const Gains::Leaving leaving = gains_.leaving(source, round_.what.without(here, vm));
       CopyCost copy(round_, vm);
       round_.spend(static_cast<std::int64_t>(open.size()));
       for (const Standing& to : open) {
-        const double gain = gains_.of(leaving, to, round_.what.with(round_.what.load(to.host), vm));
+        const double gain = gains_.of(leaving, to, round_.what.with(to.load, vm));
         const double cost = copy.to(to.host);
         if (gain <= need_ * cost) {
           ++not_worth_it;
@@ -247,19 +255,20 @@ class Improver {
       double cost;
       HostLoad without;
     };
-    auto leavers = [&](Index host, Index other) {
+    auto leavers = [&](const Standing& host, Index other) {
       std::vector<Leaver> out;
-      for (const Index vm : round_.what.vms_on(host)) {
+      for (const Index vm : round_.what.vms_on(host.host)) {
+        if (round_.leaves(vm)) continue;
         out.push_back({vm, round_.what.vm_load(vm).now.cpu, round_.move_cost(vm, other),
-                       round_.what.without(round_.what.load(host), vm)});
+                       round_.what.without(host.load, vm)});
       }
       return out;
     };
     Trial best;
     const Standing source = gains_.standing(from);
     for (const Standing& to : targets(from, kSwapTargets)) {
-      const std::vector<Leaver> here = leavers(from, to.host);
-      const std::vector<Leaver> there = leavers(to.host, from);
+      const std::vector<Leaver> here = leavers(source, to.host);
+      const std::vector<Leaver> there = leavers(to, from);
       if (!round_.spend(static_cast<std::int64_t>(here.size() * there.size()))) return best;
       for (const Leaver& a : here) {
         for (const Leaver& b : there) {
@@ -309,11 +318,11 @@ class Improver {
 
   void apply(const Trial& trial) {
     for (const Index h : {trial.from, trial.to}) forget(h);
-    if (trial.back != kNone) round_.move(trial.back, kNone, Why::kBalance);
+    if (trial.back != kNone) round_.move(trial.back, kNone, trial.why);
     // What a swap gains is in equal parts its two moves'.
     const double gain = trial.back == kNone ? trial.gain : trial.gain / 2;
-    round_.move(trial.vm, trial.to, Why::kBalance, gain);
-    if (trial.back != kNone) round_.move(trial.back, trial.from, Why::kBalance, gain);
+    round_.move(trial.vm, trial.to, trial.why, gain);
+    if (trial.back != kNone) round_.move(trial.back, trial.from, trial.why, gain);
     for (const Index h : {trial.from, trial.to}) {
       remember(h);
       ++version_[h];

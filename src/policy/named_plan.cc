@@ -36,7 +36,9 @@ const Type& NamedAction::type() {
           .field("cost_j", &NamedAction::cost_j, "Joules it costs.")
           .field("after", &NamedAction::after, "Actions that must have ended before it.", kMany)
           .field("delay_s", &NamedAction::delay, "Seconds after those are ready.")
-          .field("alternatives", &NamedAction::alternatives, "Best first, a few.", kMany);
+          .field("alternatives", &NamedAction::alternatives, "Best first, a few.", kMany)
+          .field("recommended", &NamedAction::recommended,
+                 "A person decides it, whatever the cluster does by itself: a VM is set to less.");
   return kType;
 }
 const Type& NamedViolation::type() {
@@ -91,7 +93,8 @@ NamedPlan named(const Plan& plan, const Snapshot& snapshot) {
                                                            .gain_j = a.gain,
                                                            .cost_j = a.cost,
                                                            .after = a.after,
-                                                           .delay = a.delay});
+                                                           .delay = a.delay,
+                                                           .recommended = a.recommended});
     for (const Alternative& other : a.alternatives)
       to.alternatives.push_back({host(other.host), other.why, other.value});
   }

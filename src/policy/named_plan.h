@@ -29,6 +29,7 @@ struct NamedAction {
   std::vector<std::uint32_t> after;
   std::vector<NamedAlternative> alternatives;
   Duration delay{};
+  bool recommended = false;
   static const Type& type();
 };
 

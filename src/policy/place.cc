@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "policy/demand_ahead.h"
 #include "policy/obstacle.h"
+#include "policy/place.h"
+#include "policy/replace.h"
 #include "policy/steps.h"
 #include "policy/survive.h"
 
@@ -56,6 +58,54 @@ bool make_room(Round& round, Index vm, const Wanted& wanted, int depth) {
   return false;
 }
 
+// The host with most CPU left of those that nothing hard speaks against. kNone: there is none.
+Index least_busy(const Round& round, Index vm) {
+  const Snapshot& s = round.snapshot();
+  Index best = kNone;
+  double best_used = 0;
+  for (Index h = 0; h < s.hosts.size(); ++h) {
+    if (!round.what.usable(h) || round.what.forbids(vm, h)) continue;
+    const double used = round.what.load(h).now.cpu / std::max(s.hosts[h].capacity.cpu, 1.0);
+    const int soft = round.what.soft_rules(vm, h);
+    const int best_soft = best == kNone ? 0 : round.what.soft_rules(vm, best);
+    if (best == kNone || soft < best_soft || (soft == best_soft && used < best_used)) {
+      best = h;
+      best_used = used;
+    }
+  }
+  return best;
+}
+
+// What it is like there, and what stood against the others.
+std::string chosen_text(const Round& round, Index vm, Index host) {
+  const WhatIf& what = round.what;
+  const SnapshotHost& at = round.snapshot().hosts[host];
+  const Wanted least{.deviations = 0, .target = round.snapshot().settings.power.target};
+  Refusals refusals;
+  std::int64_t others = 0;
+  for (Index h = 0; h < round.snapshot().hosts.size(); ++h) {
+    if (h == host) continue;
+    if (!what.usable(h))
+      refusals.add(Why::kHostNotReady);
+    else if (const auto hard = what.forbids(vm, h))
+      refusals.add(*hard);
+    else if (!round.has_room(vm, h, least))
+      refusals.add(Why::kNoCpu);
+    else
+      ++others;
+  }
+  const HostLoad after = what.with(what.load(host), vm);
+  const bool all_would = others + 1 == static_cast<std::int64_t>(round.snapshot().hosts.size());
+  const std::string against = all_would ? std::string() : "; not " + refusals.text();
+  return fmt::format(
+      "{} is the best of {}: {:.0f} W more, {:.0f} of {:.0f} MHz and {:.0f} of {:.0f} MiB used "
+      "there "
+      "then{}",
+      at.name, counted(others + 1, "host"),
+      what.watts(host, after) - what.watts(host, what.load(host)), after.now.cpu, at.capacity.cpu,
+      after.size.memory, at.capacity.memory, against);
+}
+
 bool place(Round& round, Index vm) {
   const model::PowerSettings& settings = round.snapshot().settings.power;
   Wanted wanted{.deviations = settings.deviations, .target = settings.target};
@@ -103,6 +153,31 @@ void wake_for_reserve(Round& round, const std::vector<Index>& asleep) {
 }
 
 }  // namespace
+
+Placement place_one(Round& round, Index vm) {
+  using Found = Placement::Found;
+  const model::PolicySettings& settings = round.snapshot().settings;
+  Wanted wanted{.deviations = settings.power.deviations, .target = settings.power.target};
+  Index to = round.best_target(vm, wanted);
+  if (to == kNone) {
+    wanted.deviations = 0;
+    wanted.back = true;
+    to = round.best_target(vm, wanted);
+  }
+  if (to == kNone) to = least_busy(round, vm);
+  if (to != kNone) return {Found::kNow, to, chosen_text(round, vm, to)};
+  const Obstacle against = obstacle_of(round, vm);
+  if (settings.power.automation == Automation::kFull) {
+    wanted.running_only = false;
+    to = round.best_target(vm, wanted);
+    if (to != kNone) return {Found::kLater, to, against.text};
+    wanted.running_only = true;
+  }
+  const bool others_move = settings.balance.automation == Automation::kFull;
+  if (others_move && make_room(round, vm, wanted, kDepth))
+    return {Found::kLater, kNone, against.text};
+  return {Found::kNowhere, kNone, against.text};
+}
 
 void place_waiting(Round& round) {
   const Snapshot& snapshot = round.snapshot();

@@ -67,6 +67,8 @@ const Type& enum_type(const Why*) {
           {kValue(Why::kInFlight), "in_flight", "something is still under way there"},
           {kValue(Why::kSlowCores), "slow_cores",
            "a core of the host gives less than a vCPU of the VM asks for"},
+          {kValue(Why::kHostIsBack), "host_is_back",
+           "a host is back from maintenance and carries less than the others"},
       });
   return kType;
 }

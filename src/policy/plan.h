@@ -60,6 +60,7 @@ enum class Why : std::uint8_t {
   kBalanced,    // nothing is to gain
   kInFlight,    // something is still under way there
   kSlowCores,   // why an action: a core of the host gives less than a vCPU asks for
+  kHostIsBack,  // why an action: a host came back from maintenance and carries less than others
 };
 const Type& enum_type(const Why*);
 
@@ -84,6 +85,8 @@ struct Action {
   std::vector<std::uint32_t> after;       // actions of this plan that must have ended before
   std::vector<Alternative> alternatives;  // best first, a few
   Duration delay{};                       // start this long after those in `after` are ready
+  bool recommended =
+      false;  // a person decides it, whatever the cluster does by itself (recommend.h)
 };
 
 // Something that is wrong now, or will be, and that no action of this plan mends.

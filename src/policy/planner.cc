@@ -1,5 +1,6 @@
 #include "policy/planner.h"
 
+#include "policy/recommend.h"
 #include "policy/steps.h"
 
 namespace chorok::policy {
@@ -22,18 +23,30 @@ Plan plan_cluster(const Snapshot& snapshot) {
   find_faster_cores(round);
   consolidate(round);
   improve(round);
-  return round.finish(
+  Plan plan = round.finish(
       switches_hosts(snapshot)
           ? "every VM gets what it asks for, no rule is broken, and no host can be spared"
           : "every VM gets what it asks for and no rule is broken; automation of power is off");
+  recommend(plan, snapshot, [](Round& more) {
+    repair(more);
+    find_faster_cores(more);
+    consolidate(more);
+    improve(more);
+  });
+  return plan;
 }
 
 Plan plan_balance(const Snapshot& snapshot) {
+  constexpr auto kSteps = [](Round& round) {
+    repair(round);
+    find_faster_cores(round);
+    improve(round);
+  };
   Round round(snapshot);
-  repair(round);
-  find_faster_cores(round);
-  improve(round);
-  return round.finish("every VM gets what it asks for, and no move is worth its cost");
+  kSteps(round);
+  Plan plan = round.finish("every VM gets what it asks for, and no move is worth its cost");
+  recommend(plan, snapshot, kSteps);
+  return plan;
 }
 
 Plan plan_power(const Snapshot& snapshot) {
@@ -42,8 +55,14 @@ Plan plan_power(const Snapshot& snapshot) {
   wake_ahead(round);
   find_faster_cores(round);
   consolidate(round);
-  return round.finish(switches_hosts(snapshot) ? "no host is missing, and none can be spared"
-                                               : "automation of power is off");
+  Plan plan = round.finish(switches_hosts(snapshot) ? "no host is missing, and none can be spared"
+                                                    : "automation of power is off");
+  recommend(plan, snapshot, [](Round& more) {
+    repair(more);
+    find_faster_cores(more);
+    consolidate(more);
+  });
+  return plan;
 }
 
 Plan plan_place(const Snapshot& snapshot) {

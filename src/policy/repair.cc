@@ -29,6 +29,17 @@ Settled send_away(Round& round, Index vm, Index from, Why why, double gain = 0) 
   return round.settle(vm, target_for_repair(round.snapshot(), from), why, gain);
 }
 
+// The same of one that is to leave whatever it costs: it waits for what is under way, too.
+Settled must_leave(Round& round, Index vm, Index from, Why why) {
+  const Settled settled = send_away(round, vm, from, why);
+  if (settled != Settled::kNowhere) return settled;
+  Wanted wanted = target_for_repair(round.snapshot(), from);
+  wanted.deviations = 0;
+  if (!round.waits_for_moves(vm, wanted)) return settled;
+  round.turn_down(Why::kInFlight);
+  return Settled::kLater;
+}
+
 std::vector<Index> largest_first(const Round& round, std::vector<Index> vms) {
   const Snapshot& snapshot = round.snapshot();
   std::ranges::sort(vms, [&](Index a, Index b) {
@@ -44,6 +55,10 @@ void evacuate(Round& round, Index host) {
   round.close(host);
   for (const Index vm : largest_first(round, round.what.vms_on(host))) {
     if (round.what.host_of(vm) != host) continue;  // it left with one that it has to be with
+    if (round.leaves(vm)) {
+      round.turn_down(Why::kInFlight);
+      continue;
+    }
     if (const auto why = round.immovable(vm)) {
       round.turn_down(*why);
       round.violate(*why, vm, host,
@@ -51,7 +66,7 @@ void evacuate(Round& round, Index host) {
                                 round.snapshot().vms[vm].name, round.snapshot().hosts[host].name));
       continue;
     }
-    if (send_away(round, vm, host, Why::kMaintenance) != Settled::kThere) {
+    if (must_leave(round, vm, host, Why::kMaintenance) == Settled::kNowhere) {
       const Obstacle against = obstacle_of(round, vm);
       round.violate(against.why, vm, host,
                     fmt::format("{} has to leave {} and fits on no other host: {}",
@@ -61,14 +76,20 @@ void evacuate(Round& round, Index host) {
   }
 }
 
-// What must hold is mended wherever there is a place for it.
+// What must hold is mended wherever there is a place for it. What only the moves of others mended,
+// or a host that is on its way will, is not wrong; nor is what goes somewhere already.
 void mend_rule(Round& round, const model::SnapshotRule& rule) {
+  std::vector<Index> stuck;
   for (const Index vm : rule.vms) {
-    const Index host = round.what.host_of(vm);
-    if (host == kNone || round.what.rule_holds(rule, vm, host)) continue;
-    if (!round.immovable(vm) && send_away(round, vm, host, Why::kRule) == Settled::kThere) continue;
+    if (!round.what.breaks(rule, vm) || round.leaves(vm)) continue;
+    const bool stays = round.immovable(vm).has_value();
+    if (stays || must_leave(round, vm, round.what.host_of(vm), Why::kRule) == Settled::kNowhere)
+      stuck.push_back(vm);
+  }
+  for (const Index vm : stuck) {
+    if (!round.what.breaks(rule, vm)) continue;
     round.violate(
-        Why::kRule, vm, host,
+        Why::kRule, vm, round.what.host_of(vm),
         fmt::format("rule {}: {} can go nowhere else", rule.name, round.snapshot().vms[vm].name));
   }
 }
@@ -76,9 +97,8 @@ void mend_rule(Round& round, const model::SnapshotRule& rule) {
 // What should hold gave way to a need, and is mended when that can be had for nothing but a move.
 void mend_soft_rule(Round& round, const model::SnapshotRule& rule) {
   for (const Index vm : rule.vms) {
-    const Index host = round.what.host_of(vm);
-    if (host == kNone || round.what.rule_holds(rule, vm, host) || round.immovable(vm)) continue;
-    Wanted wanted = target_for_repair(round.snapshot(), host);
+    if (!round.what.breaks(rule, vm) || round.immovable(vm)) continue;
+    Wanted wanted = target_for_repair(round.snapshot(), round.what.host_of(vm));
     wanted.for_gain = true;
     const Index to = round.best_target(vm, wanted);
     if (to != kNone && round.what.soft_rules(vm, to) < 0) round.move(vm, to, Why::kRule);
@@ -128,7 +148,7 @@ void relieve(Round& round, Index host) {
   for (const model::Resource of : model::kResources) {
     // Each pass takes a VM away, or finds one that has to stay, or ends.
     for (std::int32_t left = round.what.load(host).vms; left > 0; --left) {
-      const double excess = round.what.load(host).now[of] - at.capacity[of];
+      const double excess = round.what.settled_load(host).now[of] - at.capacity[of];
       if (excess <= 0) break;
       round.close(host);
       const Index vm = to_leave(round, host, of, excess, stuck);
@@ -143,7 +163,7 @@ void relieve(Round& round, Index host) {
       if (settled == Settled::kNowhere) stuck.insert(vm);
     }
   }
-  const HostLoad& load = round.what.load(host);
+  const HostLoad load = round.what.settled_load(host);
   if (load.now.cpu > at.capacity.cpu || load.now.memory > at.capacity.memory) {
     round.close(host);
     round.violate(
@@ -172,7 +192,7 @@ void keep_reservations(Round& round, Index host) {
   const SnapshotHost& at = round.snapshot().hosts[host];
   std::set<Index> stuck;
   for (std::int32_t left = round.what.load(host).vms; left >= 0; --left) {
-    const HostLoad& load = round.what.load(host);
+    const HostLoad load = round.what.settled_load(host);
     const bool cpu = load.reserved.cpu > at.capacity.cpu;
     const bool memory = load.reserved.memory > at.capacity.memory;
     if (!cpu && !memory) return;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "policy/recommend.h"
 
 namespace chorok::policy {
 
@@ -33,21 +34,25 @@ double copy_cores(double bandwidth) {
 
 }  // namespace
 
-Round::Round(const Snapshot& snapshot)
+Round::Round(const Snapshot& snapshot, For whom)
     : what(snapshot),
+      whom_(whom),
       origin_(snapshot.vms.size()),
       why_(snapshot.vms.size()),
       gain_(snapshot.vms.size()),
       closed_(snapshot.hosts.size()),
       host_moves_(snapshot.hosts.size()),
       power_(snapshot.hosts.size()),
-      in_flight_(snapshot.vms.size()) {
+      in_flight_(snapshot.vms.size()),
+      leaving_(snapshot.vms.size()) {
   for (Index v = 0; v < snapshot.vms.size(); ++v) origin_[v] = what.host_of(v);
   stability_s_ = seconds(snapshot.settings.balance.stability);
   worth_ = snapshot.settings.balance.performance_worth;
   rate_hosts();
   for (const model::SnapshotOperation& operation : snapshot.operations) {
     if (operation.vm != kNone) in_flight_[operation.vm] = true;
+    if (operation.vm != kNone && operation.kind == model::SnapshotOperation::Kind::kMigrate)
+      leaving_[operation.vm] = operation.to != origin_[operation.vm];
     for (const Index host : {operation.from, operation.to}) {
       if (host != kNone && operation.kind == model::SnapshotOperation::Kind::kMigrate) {
         ++host_moves_[host];
@@ -79,17 +84,51 @@ void Round::rate_hosts() {
   }
 }
 
-std::optional<Why> Round::immovable(Index vm) const {
+std::optional<Why> Round::stays(Index vm, bool others_too) const {
   const SnapshotVm& it = snapshot().vms[vm];
   if (!it.pinned.empty()) return Why::kPinned;
   if (in_flight_[vm]) return Why::kInFlight;
-  if (it.automation < Automation::kFull && it.run == VmRun::kOn) return Why::kAutomation;
+  const bool moves =
+      is_for_people() ? others_too || policy::asks_first(it) : it.automation == Automation::kFull;
+  const bool may = moves && it.automation != Automation::kOff;
+  if (!may && it.run == VmRun::kOn) return Why::kAutomation;
   return std::nullopt;
+}
+
+bool Round::asks_first(Index host) const {
+  return std::ranges::any_of(what.vms_on(host), [&](Index vm) {
+    return policy::asks_first(snapshot().vms[vm]) && !stays(vm, false);
+  });
+}
+
+struct Round::Landed {
+  explicit Landed(const Snapshot& now) : snapshot(now) {
+    for (const model::SnapshotOperation& operation : now.operations)
+      if (operation.kind == model::SnapshotOperation::Kind::kMigrate && operation.to != kNone)
+        snapshot.vms[operation.vm].host = operation.to;
+    snapshot.operations.clear();
+    what.emplace(snapshot);
+  }
+  Snapshot snapshot;
+  std::optional<WhatIf> what;
+};
+
+bool Round::waits_for_moves(Index vm, const Wanted& wanted) {
+  if (std::ranges::find(leaving_, true) == leaving_.end()) return false;
+  if (landed_ == nullptr) landed_ = std::make_shared<const Landed>(snapshot());
+  const WhatIf& then = *landed_->what;
+  for (Index h = 0; h < snapshot().hosts.size(); ++h) {
+    if (h == wanted.except || h == then.host_of(vm) || closed_[h] || !then.usable(h)) continue;
+    if (!then.forbids(vm, h) && has_room(vm, h, wanted, then.with(then.load(h), vm))) return true;
+  }
+  return false;
 }
 
 bool Round::would_return(Index vm, Index host) const {
   const SnapshotVm& it = snapshot().vms[vm];
   if (it.moved_from != host || it.last_moved == Time{}) return false;
+  const Time enabled = snapshot().hosts[host].enabled_since;
+  if (enabled != Time{} && enabled >= it.last_moved) return false;
   const model::BalanceSettings& settings = snapshot().settings.balance;
   if (snapshot().now - it.last_moved >= settings.stability) return false;
   const double now = it.cpu_demand.now;
@@ -97,6 +136,14 @@ bool Round::would_return(Index vm, Index host) const {
   // Of a VM that hardly does anything any factor is noise.
   if (std::abs(now - then) < kChangedShare * it.size.cpu) return true;
   return now <= then * settings.changed_load && now * settings.changed_load >= then;
+}
+
+bool Round::came_back(Index host) const {
+  const SnapshotHost& at = snapshot().hosts[host];
+  const model::PolicySettings& settings = snapshot().settings;
+  if (at.enabled_since == Time{} || !what.usable(host)) return false;
+  if (snapshot().now - at.enabled_since >= settings.balance.stability) return false;
+  return settings.power.automation == Automation::kOff || !at.keep_on.empty();
 }
 
 bool Round::within_limits(Index vm, Index to) const {
@@ -289,6 +336,7 @@ void Round::wake(Index host, Why why, std::string reason, double gain) {
 bool Round::fits_with(const std::vector<Index>& unit, Index host, const Wanted& wanted, Why why) {
   for (std::size_t i = 1; i < unit.size(); ++i) {
     const Index vm = unit[i];
+    if (!wanted.back && would_return(vm, host)) return false;
     if (!has_room(vm, host, wanted) || what.forbids(vm, host) || !within_limits(vm, host))
       return false;
     if (wanted.for_gain && (what.soft_rules(vm, host) > 0 || what.straddles(vm, host) > 0))
@@ -300,10 +348,15 @@ bool Round::fits_with(const std::vector<Index>& unit, Index host, const Wanted& 
 
 Index Round::move_together(const std::vector<Index>& unit, const Wanted& wanted, Why why,
                            double gain) {
+  // With one that people move goes what has to be with it.
+  const bool others_too =
+      others_too_ || (is_for_people() && std::ranges::any_of(unit, [&](Index vm) {
+                        return policy::asks_first(snapshot().vms[vm]);
+                      }));
   for (const Index vm : unit) {
-    const auto stays = immovable(vm);
-    if (stays) turn_down(*stays);
-    if (stays) return kNone;
+    const auto stay = stays(vm, others_too);
+    if (stay) turn_down(*stay);
+    if (stay) return kNone;
   }
   if (unit.size() == 1) {
     const Index to = best_target(unit.front(), wanted);

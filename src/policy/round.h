@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -36,16 +37,32 @@ enum class Settled : std::uint8_t {
 
 class Round {
  public:
-  explicit Round(const Snapshot& snapshot);
+  // For whom it plans: what the cluster does by itself, or what people are asked (recommend.h).
+  enum class For : std::uint8_t { kCluster, kPeople };
+  explicit Round(const Snapshot& snapshot, For whom = For::kCluster);
 
   const Snapshot& snapshot() const { return what.snapshot(); }
   WhatIf what;
 
   // Whether a person or something under way keeps this VM where it is.
-  std::optional<Why> immovable(Index vm) const;
+  std::optional<Why> immovable(Index vm) const { return stays(vm, others_too_); }
+  bool is_for_people() const { return whom_ == For::kPeople; }
+  // Whether the host carries a VM that only people move.
+  bool asks_first(Index host) const;
+  // In a round for people: whether VMs that the cluster moves by itself are moved too.
+  void move_others_too(bool so) { others_too_ = so; }
+  // Whether a move under way takes it to another host.
+  bool leaves(Index vm) const { return leaving_[vm]; }
+  // Whether some host has room for the VM, and may have it, when the moves under way have ended.
+  // What finds no place before waits for that. O(the snapshot) once, then O(hosts).
+  bool waits_for_moves(Index vm, const Wanted& wanted);
   // Whether the VM left `host` within the stability window and its load has not changed since by
-  // the factor of the settings: a plan that was carried out is not undone by the next.
+  // the factor of the settings: a plan that was carried out is not undone by the next. What left
+  // for the host's maintenance may come back when that has ended.
   bool would_return(Index vm, Index host) const;
+  // Whether the host is back from maintenance for less than the stability window and runs whether
+  // VMs are on it or not. What power management may switch off is filled when demand asks for it.
+  bool came_back(Index host) const;
   // Whether the round's and the hosts' bounds on moves leave room for this one.
   bool within_limits(Index vm, Index to) const;
   // Whether what has been moved between these two exceeds them. O(1).
@@ -123,6 +140,7 @@ class Round {
   Plan finish(const std::string& nothing);
 
  private:
+  std::optional<Why> stays(Index vm, bool others_too) const;
   bool has_room(Index vm, Index host, const Wanted& wanted, const HostLoad& after) const;
   Settled settle_alone(Index vm, const Wanted& wanted, Why why, double gain);
   Settled settle_together(const std::vector<Index>& unit, Wanted wanted, Why why, double gain);
@@ -155,6 +173,8 @@ class Round {
   Action migration(Index vm) const;
   Action switching(Index host) const;
 
+  For whom_;
+  bool others_too_ = false;
   std::vector<Index> origin_;            // host of each VM when the round began
   std::vector<std::optional<Why>> why_;  // of each VM that is elsewhere now
   std::vector<double> gain_;             // of its last move
@@ -173,6 +193,9 @@ class Round {
   std::vector<std::int32_t> host_moves_;  // in and out
   std::vector<std::optional<Switch>> power_;
   std::vector<bool> in_flight_;
+  std::vector<bool> leaving_;
+  struct Landed;  // what is under way has ended, and this round has moved nothing
+  std::shared_ptr<const Landed> landed_;
   std::vector<Violation> violations_;
   std::array<std::int64_t, 64> turned_down_{};
   std::int32_t moved_ = 0;

@@ -165,8 +165,11 @@ Plan Round::finish(const std::string& nothing) {
       plan.turned_down.push_back({static_cast<Why>(why), turned_down_[why]});
     }
   }
+  const bool under_way = std::ranges::find(leaving_, true) != leaving_.end();
   if (plan.actions.empty())
-    plan.nothing = plan.violations.empty() ? nothing : "no action mends what is wrong";
+    plan.nothing = !plan.violations.empty() ? "no action mends what is wrong"
+                   : under_way              ? "what is to be done is under way"
+                                            : nothing;
   plan.stats.candidates = work_;
   return plan;
 }

@@ -116,6 +116,11 @@ WhatIf::WhatIf(const Snapshot& snapshot)
     if (operation.kind == kStart && host_of_[operation.vm] == kNone)
       move(operation.vm, operation.to);
     else if (operation.kind == kMigrate && host_of_[operation.vm] != operation.to) {
+      going_to_.resize(snapshot.vms.size(), kNone);
+      leaving_.resize(snapshot.hosts.size());
+      going_to_[operation.vm] = operation.to;
+      if (const Index from = host_of_[operation.vm]; from != kNone)
+        leaving_[from].push_back(operation.vm);
       loads_[operation.to] = with(loads_[operation.to], operation.vm);
       numa_.hold(operation.vm, operation.to, vm_loads_[operation.vm].size.memory);
     }
@@ -143,6 +148,14 @@ void WhatIf::move(Index vm, Index to) {
   }
 }
 
+HostLoad WhatIf::settled_load(Index host) const {
+  HostLoad load = loads_[host];
+  if (leaving_.empty()) return load;
+  for (const Index vm : leaving_[host])
+    if (host_of_[vm] == host && heading(vm) != host) load = without(load, vm);
+  return load;
+}
+
 std::optional<Why> WhatIf::compatible(Index vm, Index host) const {
   const std::size_t offers = snapshot_->offers.size();
   return matches_[(snapshot_->vms[vm].requirement * offers) + snapshot_->hosts[host].offer];
@@ -159,21 +172,31 @@ bool WhatIf::memory_fits(Index vm, Index host) const {
   return loads_[host].now.memory + vm_loads_[vm].now.memory <= capacity * settings.memory_target;
 }
 
-bool WhatIf::rule_holds(const SnapshotRule& rule, Index vm, Index host) const {
+bool WhatIf::runs_by(const SnapshotRule& rule, Index vm, Index host, bool at_both_ends) const {
   switch (rule.kind) {
     case RuleKind::kTogether:
       return std::ranges::all_of(rule.vms, [&](Index other) {
-        return other == vm || host_of_[other] == kNone || host_of_[other] == host;
+        return other == vm || host_of_[other] == kNone || heading(other) == host;
       });
     case RuleKind::kApart:
-      return std::ranges::all_of(
-          rule.vms, [&](Index other) { return other == vm || host_of_[other] != host; });
+      return std::ranges::all_of(rule.vms, [&](Index other) {
+        return other == vm ||
+               (heading(other) != host && !(at_both_ends && host_of_[other] == host));
+      });
     case RuleKind::kHostsOnly:
       return contains(rule.hosts, host);
     case RuleKind::kHostsNever:
       return !contains(rule.hosts, host);
   }
   return true;
+}
+
+bool WhatIf::rule_holds(const SnapshotRule& rule, Index vm, Index host) const {
+  return runs_by(rule, vm, host, true);
+}
+
+bool WhatIf::breaks(const SnapshotRule& rule, Index vm) const {
+  return host_of_[vm] != kNone && !runs_by(rule, vm, heading(vm), false);
 }
 
 std::optional<Why> WhatIf::rules_forbid(Index vm, Index host, bool arriving) const {
@@ -203,12 +226,11 @@ std::vector<Index> WhatIf::together_with(Index vm) const {
 int WhatIf::soft_rules(Index vm, Index host) const {
   if (rules_of_.empty()) return 0;
   int change = 0;
-  const Index from = host_of_[vm];
   for (const Index r : rules_of_[vm]) {
     const SnapshotRule& rule = snapshot_->rules[r];
     if (rule.must) continue;
     if (!rule_holds(rule, vm, host)) ++change;
-    if (from != kNone && !rule_holds(rule, vm, from)) --change;
+    if (breaks(rule, vm)) --change;
   }
   return change;
 }
@@ -221,9 +243,9 @@ int WhatIf::straddles(Index vm, Index host) const {
 }
 
 bool WhatIf::breaks_a_rule(Index vm) const {
-  if (rules_of_.empty() || host_of_[vm] == kNone) return false;
-  return std::ranges::any_of(
-      rules_of_[vm], [&](Index r) { return !rule_holds(snapshot_->rules[r], vm, host_of_[vm]); });
+  if (rules_of_.empty()) return false;
+  return std::ranges::any_of(rules_of_[vm],
+                             [&](Index r) { return breaks(snapshot_->rules[r], vm); });
 }
 
 std::optional<Why> WhatIf::forbids(Index vm, Index host) const {
@@ -271,7 +293,7 @@ std::optional<Why> WhatIf::room_forbids(Index vm, Index host) const {
 
 std::optional<Why> WhatIf::broken(Index host) const {
   const SnapshotHost& at = snapshot_->hosts[host];
-  const HostLoad& load = loads_[host];
+  const HostLoad load = settled_load(host);
   if (load.vms == 0) return std::nullopt;
   if (!usable_[host]) return Why::kMaintenance;
   if (load.reserved.cpu > at.capacity.cpu + kDust ||

@@ -46,8 +46,19 @@ class WhatIf {
 
   const Snapshot& snapshot() const { return *snapshot_; }
   Index host_of(Index vm) const { return host_of_[vm]; }
+  // Where rules see it. A VM on its way counts where it goes, so that what its move mends is not
+  // mended again, as long as its target takes VMs; should the move fail, the next round sees it
+  // where it was. O(1).
+  Index heading(Index vm) const {
+    if (going_to_.empty() || going_to_[vm] == kNone) return host_of_[vm];
+    const bool still = host_of_[vm] == snapshot_->vms[vm].host && usable_[going_to_[vm]];
+    return still ? going_to_[vm] : host_of_[vm];
+  }
   const std::vector<Index>& vms_on(Index host) const { return vms_on_[host]; }
   const HostLoad& load(Index host) const { return loads_[host]; }
+  // What it will carry when the moves under way have ended: `load` counts VMs at both ends, which
+  // is for room. O(VMs leaving the host).
+  HostLoad settled_load(Index host) const;
   const VmLoad& vm_load(Index vm) const { return vm_loads_[vm]; }
 
   // Whether a host can run VMs as things stand here: on, connected, enabled, not failing.
@@ -68,11 +79,14 @@ class WhatIf {
   std::optional<Why> forbids_arrival(Index vm, Index host) const;
   // Whether the host could ever have it, if nothing else ran there. O(rules of the VM).
   bool could_hold(Index vm, Index host) const;
-  // Whether `host`, as it stands, breaks something hard with what is on it.
+  // Whether `host` breaks something hard with what stays on it or comes.
   std::optional<Why> broken(Index host) const;
-  // Whether the rule holds for its VM `vm` if that is on `host`.
+  // Whether the rule holds for its VM `vm` if that comes to `host`. Of VMs that are to be apart,
+  // one on its way has both its ends to itself until it is there.
   bool rule_holds(const model::SnapshotRule& rule, Index vm, Index host) const;
-  // Whether this VM, where it stands, breaks a rule, one that only should hold among them.
+  // Whether `vm` breaks the rule when what is under way has ended.
+  bool breaks(const model::SnapshotRule& rule, Index vm) const;
+  // Whether this VM breaks a rule so, one that only should hold among them.
   bool breaks_a_rule(Index vm) const;
   // `vm` and the VMs that have to be with it, by way of others too; those that run nowhere are left
   // out.
@@ -130,12 +144,15 @@ class WhatIf {
   bool memory_fits(Index vm, Index host) const;
   std::optional<Why> room_forbids(Index vm, Index host) const;
   std::optional<Why> rules_forbid(Index vm, Index host, bool arriving) const;
+  bool runs_by(const model::SnapshotRule& rule, Index vm, Index host, bool at_both_ends) const;
 
   const Snapshot* snapshot_;
   std::vector<HostLoad> loads_;
   std::vector<VmLoad> vm_loads_;
   std::vector<Index> host_of_;
-  std::vector<Index> place_of_;  // of a VM in its host's list
+  std::vector<Index> going_to_;              // of a VM that is migrating; empty: none is
+  std::vector<std::vector<Index>> leaving_;  // those of each host; empty: none is
+  std::vector<Index> place_of_;              // of a VM in its host's list
   std::vector<std::vector<Index>> vms_on_;
   std::vector<bool> usable_;
   std::vector<bool> could_run_;

@@ -96,7 +96,7 @@ class Hypervisor {
   virtual void save(std::string uuid, Done<Result<>> done) = 0;  // start() restores
 
   // Peer-to-peer: the source's daemon talks to the target's. The source forgets the domain when it
-  // is done.
+  // is done. kConflict while an earlier one of the domain is not over, whoever has asked for that.
   virtual void migrate(std::string uuid, MigrateRequest request,
                        std::function<void(MigrateProgress)> progress,
                        Done<Result<model::MigrationStats>> done) = 0;

@@ -236,8 +236,7 @@ void FakeHypervisor::migrate_storage(std::string uuid, std::vector<std::string> 
 
 void FakeHypervisor::refuse_second(Done<Result<model::MigrationStats>> done) {
   world_.later(Duration{}, [connection = connection_, done = std::move(done)]() mutable {
-    if (connection->alive)
-      done(fail(Code::kFailedPrecondition, "the domain is being moved already"));
+    if (connection->alive) done(fail(Code::kConflict, "the domain is being moved already"));
   });
 }
 

@@ -1,15 +1,45 @@
 #include "simulation/machines.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace chorok::simulation {
 
-Machines::Machines(net::AsioLoop& loop, manager::Tickets& tickets, Door door,
+std::string host_id(long i) {
+  return fmt::format("host-{:06}", i + 1);
+}
+std::string host_name(long i) {
+  return fmt::format("host{}", i + 1);
+}
+std::string host_address(long i) {
+  return fmt::format("10.{}.{}.{}", i / 62500, i / 250 % 250, i % 250 + 1);
+}
+
+Machines::Machines(net::AsioLoop& loop, manager::Tickets* tickets, MakeWay make_way,
                    MachineSettings settings)
-    : loop_(loop), tickets_(tickets), door_(std::move(door)), settings_(settings), world_(loop) {}
+    : loop_(loop),
+      tickets_(tickets),
+      make_way_(std::move(make_way)),
+      settings_(settings),
+      world_(loop) {}
 
 Machines::~Machines() {
-  for (auto& machine : machines_) machine->core.reset();
+  for (auto& machine : machines_) {
+    machine->way.reset();
+    machine->core.reset();
+  }
+}
+
+void Machines::add_alike(long hosts) {
+  world_.files().add_datastore({std::string(kShared), true, Mib{1 << 26}, {}});
+  world_.files().add_datastore({std::string(kLocal), false, Mib{1 << 22}, {}});
+  for (long i = 0; i < hosts; ++i) {
+    sim::HostSettings settings;
+    settings.name = host_name(i);
+    settings.address = host_address(i);
+    add(host_id(i), std::move(settings));
+  }
 }
 
 void Machines::add(std::string id, sim::HostSettings settings) {
@@ -19,8 +49,9 @@ void Machines::add(std::string id, sim::HostSettings settings) {
   machine->hypervisor = world_.open_hypervisor(machine->index);
   machine->storage = world_.open_storage(machine->index);
   machine->journal = agent::Journal::open(machine->medium).value();
-  machine->streams = std::make_unique<Streams>(loop_.executor(), world_, machine->index,
-                                               *machine->hypervisor, tickets_, machine->id);
+  if (tickets_ != nullptr)
+    machine->streams = std::make_unique<Streams>(loop_.executor(), world_, machine->index,
+                                                 *machine->hypervisor, *tickets_, machine->id);
   machine->bmc = make_bmc(*machine);
   boot(*machine);
   by_id_[machine->id] = machine.get();
@@ -40,27 +71,14 @@ void Machines::boot(Machine& machine) {
   machine.core = std::make_unique<agent::AgentCore>(loop_, *machine.hypervisor, *machine.storage,
                                                     *machine.journal, std::move(identity),
                                                     machine.streams.get());
-  machine.core->on_detached([this, &machine](Error) {
-    loop_.after(std::chrono::seconds(1), [this, &machine] { dial(machine); });
-  });
-  dial(machine);
-}
-
-void Machines::dial(Machine& machine) {
-  if (!door_.knows(machine.id) || machine.core == nullptr) return;
-  auto link = sim::MemoryLink::create(loop_, {}, random_.fork(machine.id));
-  machine.link = link;
-  std::shared_ptr<ports::Channel> here = link->take_a();
-  std::shared_ptr<ports::Channel> there = link->take_b();
-  door_.attach(machine.id, std::move(here));
-  machine.core->attach(std::move(there));
+  machine.way = make_way_(machine.id, *machine.core);
 }
 
 // What is being told to the agent at this moment ends first.
 void Machines::cut(Machine& machine) {
   loop_.post([this, &machine] {
+    machine.way.reset();
     machine.core.reset();
-    if (machine.link != nullptr) machine.link->cut("the host has no power");
     world_.kill_host(machine.index);
   });
 }

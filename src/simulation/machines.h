@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -14,8 +15,8 @@
 #include "net/asio_loop.h"
 #include "sim/fake_bmc.h"
 #include "sim/fake_world.h"
-#include "sim/memory_channel.h"
 #include "simulation/streams.h"
+#include "simulation/ways.h"
 
 namespace chorok::simulation {
 
@@ -26,22 +27,26 @@ struct MachineSettings {
   Duration shutdown = std::chrono::seconds(30);
 };
 
-// How agents reach the manager. `knows` is false for a host that was removed from the inventory:
-// it stays away.
-struct Door {
-  std::function<bool(const std::string& host)> knows;
-  std::function<void(const std::string& host, std::shared_ptr<ports::Channel>)> attach;
-};
+inline constexpr std::string_view kShared = "/srv/shared";
+inline constexpr std::string_view kLocal = "/srv/local";
+// Of the i-th host, from 0.
+std::string host_id(long i);
+std::string host_name(long i);
+std::string host_address(long i);
 
 class Machines {
  public:
-  Machines(net::AsioLoop& loop, manager::Tickets& tickets, Door door, MachineSettings settings);
+  // Without tickets they have no consoles and take no files.
+  Machines(net::AsioLoop& loop, manager::Tickets* tickets, MakeWay make_way,
+           MachineSettings settings);
   ~Machines();
   Machines(const Machines&) = delete;
   Machines& operator=(const Machines&) = delete;
 
   sim::FakeWorld& world() { return world_; }
   void add(std::string id, sim::HostSettings settings);
+  // So many, with the datastores that all of them reach.
+  void add_alike(long hosts);
   // Null for a host that is not here.
   ports::PowerSwitch* bmc(const std::string& id);
 
@@ -55,21 +60,19 @@ class Machines {
     std::unique_ptr<agent::Journal> journal;
     std::unique_ptr<Streams> streams;
     std::unique_ptr<agent::AgentCore> core;  // while the host has power
+    std::unique_ptr<Way> way;                // as long as that
     std::unique_ptr<sim::FakeBmc> bmc;
-    std::shared_ptr<sim::MemoryLink> link;  // the newest; its ends do not keep it
   };
 
   void boot(Machine& machine);
-  void dial(Machine& machine);
   void cut(Machine& machine);
   std::unique_ptr<sim::FakeBmc> make_bmc(Machine& machine);
   void later(Duration delay, std::function<void()> work);
 
   net::AsioLoop& loop_;
-  manager::Tickets& tickets_;
-  Door door_;
+  manager::Tickets* tickets_;
+  MakeWay make_way_;
   MachineSettings settings_;
-  sim::Random random_{1};
   sim::FakeWorld world_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::unordered_map<std::string, Machine*> by_id_;

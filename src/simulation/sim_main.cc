@@ -1,5 +1,6 @@
 // chorok-sim: reads the options, makes the CA and runs a Simulation.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -23,6 +24,8 @@ constexpr OptionSpec kOptions[] = {
     {"state", "DIR", "for the CA and the admin's socket; default a temporary folder"},
     {"time-scale", "N", "policies' windows are so many times shorter; default 1"},
     {"admin-password", "WORD", "of the user admin; default chorok-sim"},
+    {"apart", "", "hosts in a process of their own, which dials over TLS; without consoles"},
+    {"disk", "", "records and history in files in the state folder, as chorok-manager has them"},
     {"verbose", "", "log everything"},
     {"help", "", "this"},
 };
@@ -41,6 +44,10 @@ Result<int> dispatch(std::span<const std::string_view> args) {
   plan.time_scale = static_cast<double>(TRY(options.number("time-scale", 1, 1, 1000)));
   plan.listen = TRY(manager::parse_listen(options.get("listen", "127.0.0.1:8443")));
   plan.password = options.get("admin-password", "chorok-sim");
+  plan.apart = options.has("apart");
+  plan.on_disk = options.has("disk");
+  if (plan.apart && plan.listen.port == 0)
+    return fail(Code::kInvalid, "--apart needs a port to dial: give --listen one");
   const bool is_temporary = !options.has("state");
   plan.state.path = options.get("state");
   if (is_temporary) {
@@ -58,6 +65,16 @@ Result<int> dispatch(std::span<const std::string_view> args) {
   if (!pki && pki.error().code == Code::kAlreadyExists) pki = manager::Pki::open(plan.state.pki());
   if (!pki) return Unexpected(pki.error());
   const std::string folder = plan.state.path;
+  if (plan.apart && ::fork() == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    const ApartSettings apart{
+        .socket = plan.apart_socket(),
+        .identities = plan.apart_identities(),
+        .manager = fmt::format("https://{}:{}", plan.listen.address, plan.listen.port),
+        .hosts = plan.hosts,
+        .time_scale = plan.time_scale};
+    return run_hosts_apart(apart);
+  }
   const int code = Simulation(std::move(plan), *pki).run();
   if (is_temporary) {
     std::error_code ignored;
@@ -71,6 +88,7 @@ Result<int> dispatch(std::span<const std::string_view> args) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  chorok::manager::tune_allocator();
   std::vector<std::string_view> args(argv + 1, argv + argc);
   auto result = chorok::simulation::dispatch(args);
   if (result) return *result;

@@ -11,41 +11,47 @@
 namespace chorok::simulation {
 namespace {
 
-constexpr std::string_view kShared = "/srv/shared";
-constexpr std::string_view kLocal = "/srv/local";
 constexpr long kAtOnce = 100;
 constexpr long kHistoryVms = 2000;
 constexpr std::int64_t kHistoryBytes = 128 << 20;
 constexpr std::size_t kBatch = 50;  // records a commit; the store takes 100 keys
 
-std::string host_id(long i) {
-  return fmt::format("host-{:06}", i + 1);
-}
-std::string host_address(long i) {
-  return fmt::format("10.{}.{}.{}", i / 62500, i / 250 % 250, i % 250 + 1);
-}
-
 }  // namespace
 
 Simulation::Simulation(Plan plan, const manager::Pki& pki)
-    : plan_(std::move(plan)), pki_(pki), store_(loop_) {
-  // In memory, where as many VMs as one likes would not fit.
-  if (plan_.vms <= kHistoryVms)
-    if (auto opened =
-            sqlite::SqliteHistory::open(loop_, {.path = ":memory:", .bytes_max = kHistoryBytes}))
-      history_ = std::move(*opened);
+    : plan_(std::move(plan)), pki_(pki), bmcs_(loop_) {}
+
+Result<> Simulation::open_files() {
+  if (!plan_.on_disk) {
+    store_ = std::make_unique<memory::MemoryStore>(loop_);
+    // Where as many VMs as one likes would not fit.
+    if (plan_.vms <= kHistoryVms)
+      if (auto opened =
+              sqlite::SqliteHistory::open(loop_, {.path = ":memory:", .bytes_max = kHistoryBytes}))
+        history_ = std::move(*opened);
+    return {};
+  }
+  store_ = TRY(sqlite::SqliteStore::open(loop_, {.path = plan_.state.store()}));
+  history_ = TRY(sqlite::SqliteHistory::open(loop_, {.path = plan_.state.history()}));
+  return {};
+}
+
+void Simulation::make_service() {
   manager::ServiceSettings settings;
   settings.history = history_.get();
   settings.engine.owner = "chorok-sim";
   settings.api.simulated = true;
   settings.switches = this;
+  // All hosts have one address.
+  if (plan_.apart) settings.http.connections_per_peer_max = settings.http.connections_max;
   settings.clusters.time_scale = plan_.time_scale;
   settings.telemetry.forecast.slot =
       from_seconds(seconds(settings.telemetry.forecast.slot) / plan_.time_scale);
-  service_ = std::make_unique<manager::Service>(loop_, store_, pki_, std::move(settings));
+  service_ = std::make_unique<manager::Service>(loop_, *store_, pki_, std::move(settings));
 }
 
 ports::PowerSwitch* Simulation::find(const model::Host& host) {
+  if (plan_.apart) return bmcs_.find(host);
   return machines_ == nullptr ? nullptr : machines_->bmc(host.meta.id);
 }
 
@@ -54,7 +60,7 @@ int Simulation::run() {
     net::spawn(
         loop_.executor(),
         [this]() -> net::awaitable<void> {
-          co_await service_->stop();
+          if (service_ != nullptr) co_await service_->stop();
           loop_.stop();
         },
         "stop");
@@ -73,6 +79,8 @@ net::awaitable<void> Simulation::start() {
 }
 
 net::Async<> Simulation::open() {
+  CO_TRY(open_files());
+  make_service();
   CO_TRY(co_await service_->start());
   CO_TRY(co_await manager::until_done<Result<>>([&](Done<Result<>> done) {
     service_->accounts().create_admin("admin", plan_.password, std::move(done));
@@ -80,7 +88,7 @@ net::Async<> Simulation::open() {
   CO_TRY(co_await make_inventory());
   CO_TRY(co_await make_hosts());
   CO_TRY(co_await make_records());
-  make_machines();
+  if (!plan_.apart) make_machines();
   auto own = CO_TRY(pki_.server_identity(manager::server_names({}), loop_.now()));
   auto tls =
       CO_TRY(net::TlsServerContext::create({own.certificate_pem, own.key_pem}, pki_.ca_pem()));
@@ -90,6 +98,7 @@ net::Async<> Simulation::open() {
              plan_.listen.address, port, plan_.password, plan_.state.pki());
   std::fflush(stdout);
   manager::sd_notify("READY=1");
+  if (plan_.apart) CO_TRY(co_await bmcs_.begin(plan_.apart_socket()));
   co_await make_vms();
   co_return Result<>{};
 }
@@ -127,10 +136,11 @@ net::Async<> Simulation::make_hosts() {
   manager::Changes changes;
   for (long i = 0; i < plan_.hosts; ++i) {
     model::Host host;
-    host.meta = named(host_id(i), fmt::format("host{}", i + 1));
+    host.meta = named(host_id(i), host_name(i));
     host.cluster = service_->engine().cluster().meta.id;
     host.address = host_address(i);
     host.inventory.simulated = true;
+    if (plan_.apart) CO_TRY(save_identity(plan_.apart_identities(), pki_, loop_.now(), host));
     changes.put(std::move(host));
     if (changes.items().size() >= kBatch) CO_TRY(co_await commit(std::exchange(changes, {})));
   }
@@ -164,7 +174,7 @@ model::Vm Simulation::make_record(long i) const {
   vm.spec.vcpus = static_cast<std::int32_t>(1 + i % 8);
   vm.spec.memory = Mib{512 << i % 4};
   vm.host = vm.status.host = host_id(home);
-  vm.status.host_name = fmt::format("host{}", home + 1);
+  vm.status.host_name = host_name(home);
   vm.status.since = loop_.now();
   return vm;
 }
@@ -178,17 +188,10 @@ void Simulation::make_machines() {
                 [this](const std::string& host, std::shared_ptr<ports::Channel> channel) {
                   service_->agents().attach(host, std::move(channel));
                 }};
-  machines_ = std::make_unique<Machines>(loop_, service_->api().tickets(), std::move(door),
+  machines_ = std::make_unique<Machines>(loop_, &service_->api().tickets(),
+                                         ways_in_memory(loop_, std::move(door)),
                                          MachineSettings{.time_scale = plan_.time_scale});
-  sim::FakeFiles& files = machines_->world().files();
-  files.add_datastore({std::string(kShared), true, Mib{1 << 26}, {}});
-  files.add_datastore({std::string(kLocal), false, Mib{1 << 22}, {}});
-  for (long i = 0; i < plan_.hosts; ++i) {
-    sim::HostSettings settings;
-    settings.name = fmt::format("host{}", i + 1);
-    settings.address = host_address(i);
-    machines_->add(host_id(i), std::move(settings));
-  }
+  machines_->add_alike(plan_.hosts);
 }
 
 net::awaitable<void> Simulation::until(std::function<bool()> condition) {
@@ -202,7 +205,10 @@ net::awaitable<void> Simulation::until(std::function<bool()> condition) {
 long Simulation::hosts_ready() {
   long ready = 0;
   for (const auto& [id, host] : service_->engine().inventory().hosts().all())
-    ready += !host->datastores.empty() && host->datastores.front().reachable ? 1 : 0;
+    ready += host->power == model::HostPower::kOn && !host->datastores.empty() &&
+                     host->datastores.front().reachable
+                 ? 1
+                 : 0;
   return ready;
 }
 

@@ -8,9 +8,11 @@
 
 #include "adapters/memory/memory_store.h"
 #include "adapters/sqlite/sqlite_history.h"
+#include "adapters/sqlite/sqlite_store.h"
 #include "manager/http_options.h"
 #include "manager/http_service.h"
 #include "manager/state_dir.h"
+#include "simulation/hosts_apart.h"
 #include "simulation/machines.h"
 
 namespace chorok::simulation {
@@ -23,6 +25,10 @@ struct Plan {
   manager::ListenAddress listen;
   manager::StateDir state;
   std::string password;  // of the user admin
+  bool apart = false;    // hosts are a process of their own
+  bool on_disk = false;  // records and history, as in production; otherwise in memory
+  std::string apart_socket() const { return state.path + "/hosts.sock"; }
+  std::string apart_identities() const { return state.path + "/hosts"; }
 };
 
 class Simulation : public manager::PowerSwitches {
@@ -38,6 +44,8 @@ class Simulation : public manager::PowerSwitches {
  private:
   net::awaitable<void> start();
   net::Async<> open();
+  Result<> open_files();
+  void make_service();
   net::Async<> commit(manager::Changes changes);
   net::Async<> make_inventory();
   net::Async<> make_hosts();
@@ -54,10 +62,11 @@ class Simulation : public manager::PowerSwitches {
   Plan plan_;
   const manager::Pki& pki_;
   net::AsioLoop loop_;
-  memory::MemoryStore store_;
+  std::unique_ptr<ports::Store> store_;
   std::unique_ptr<sqlite::SqliteHistory> history_;
   std::unique_ptr<manager::Service> service_;
   std::unique_ptr<Machines> machines_;
+  ApartBmcs bmcs_;
   manager::Caller caller_;  // who creates the VMs
   long creating_ = 0;
   int exit_code_ = 0;

@@ -225,7 +225,7 @@ void LibvirtHypervisor::migrate(std::string uuid, ports::MigrateRequest request,
   auto job = impl_->begin(uuid, request.settings, std::move(progress));
   if (job == nullptr)
     return impl_->core->post([done = std::move(done)]() mutable {
-      done(fail(Code::kFailedPrecondition, "the domain is being moved already"));
+      done(fail(Code::kConflict, "the domain is being moved already"));
     });
   impl_->run<model::MigrationStats>(
       uuid, Effect::kChanges,
@@ -243,7 +243,7 @@ void LibvirtHypervisor::migrate_storage(std::string uuid, std::vector<std::strin
   auto job = impl_->begin(uuid, unbounded, std::move(progress));
   if (job == nullptr)
     return impl_->core->post([done = std::move(done)]() mutable {
-      done(fail(Code::kFailedPrecondition, "the domain is being moved already"));
+      done(fail(Code::kConflict, "the domain is being moved already"));
     });
   impl_->run<model::MigrationStats>(
       uuid, Effect::kChanges,

@@ -254,6 +254,16 @@ Result<model::MigrationStats> move_held(const Session& session, virDomainPtr dom
   return stats;
 }
 
+// It is being moved away, or copied for that.
+bool moves_out(virDomainPtr domain) {
+  TypedParams params;
+  int type = 0;
+  int operation = 0;
+  virDomainGetJobStats(domain, &type, params.out(), params.out_size(), 0);
+  virTypedParamsGetInt(params.data(), params.size(), VIR_DOMAIN_JOB_OPERATION, &operation);
+  return type != VIR_DOMAIN_JOB_NONE && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+}
+
 }  // namespace
 
 Result<model::MigrationStats> migrate_domain(const Session& session, MigrationJob& job,
@@ -277,6 +287,9 @@ Result<model::MigrationStats> migrate_domain(const Session& session, MigrationJo
   if (error.code == Code::kUnavailable || error.code == Code::kInvalid)
     error.code = Code::kFailedPrecondition;
   (void)unpack_snapshots(session, job.uuid);
+  // Ours is over: that is one which a dead agent has asked for.
+  if (error.code == Code::kFailedPrecondition && moves_out(domain.get()))
+    error.code = Code::kConflict;
   return Unexpected(explain_failure(session, job, std::move(error)));
 }
 
@@ -393,15 +406,8 @@ Result<> abort_foreign_job(const Session& session, const std::string& uuid) {
     if (found.error().code == Code::kNotFound) return {};
     return Unexpected(found.error());
   }
-  TypedParams params;
-  int type = 0;
-  int operation = 0;
-  virDomainGetJobStats(found->get(), &type, params.out(), params.out_size(), 0);
-  virTypedParamsGetInt(params.data(), params.size(), VIR_DOMAIN_JOB_OPERATION, &operation);
-  bool migrates =
-      type != VIR_DOMAIN_JOB_NONE && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
   // The copies of a migration end with it.
-  if (!migrates)
+  if (!moves_out(found->get()))
     return is_active(TRY(raw_state(found->get()))) ? abort_copies(found->get()) : Result<>();
   if (virDomainAbortJob(found->get()) == 0) return {};
   if (last_error_number() == VIR_ERR_OPERATION_INVALID) return {};  // it ended meanwhile

@@ -1,6 +1,7 @@
 #include "adapters/power/fence.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -134,6 +135,10 @@ Result<model::PowerCapabilities> parse_fence_metadata(std::string_view xml) {
   }
   can.cycle = can.on && can.off;
   return can;
+}
+
+bool has_fence_agent(const std::string& agent, const std::string& folder) {
+  return is_word(agent, false) && ::access((folder + "/" + agent).c_str(), X_OK) == 0;
 }
 
 Result<std::unique_ptr<PowerDriver>> make_fence_switch(FenceOptions options) {

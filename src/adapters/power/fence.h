@@ -28,6 +28,9 @@ struct FenceOptions {
 // kInvalid, kPermissionDenied (an option only `local_options` may hold): names the option.
 Result<std::unique_ptr<PowerDriver>> make_fence_switch(FenceOptions options);
 
+// Whether this machine has it.
+bool has_fence_agent(const std::string& agent, const std::string& folder = FenceOptions{}.folder);
+
 // What an agent says of itself by `-o metadata`.
 Result<model::PowerCapabilities> parse_fence_metadata(std::string_view xml);
 
