@@ -1,7 +1,9 @@
 // bench_api HOST PORT CA TOKEN latency COUNT PATH: one kept TLS connection; prints the microseconds
-// from the request to the last byte, a line each. bench_api HOST PORT CA TOKEN rate CONNECTIONS
-// SECONDS PATH: prints the requests a second of that many connections at once. Blocking sockets and
-// OpenSSL, nothing of the product.
+// from the request to the last byte, a line each. bench_api HOST PORT CA TOKEN paced COUNT
+// MILLISECONDS PATH: the same, one request every so often, each counted from when it was due: what
+// holds up the server for a second is seen by all that were due in it. bench_api HOST PORT CA TOKEN
+// rate CONNECTIONS SECONDS PATH: prints the requests a second of that many connections at once.
+// Blocking sockets and OpenSSL, nothing of the product.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
@@ -118,11 +120,15 @@ class Connection {
   std::string buffer_;
 };
 
-void latency(const Target& target, int count, const std::string& path) {
+// `pace` 0: each when the one before is answered.
+void latency(const Target& target, int count, std::chrono::milliseconds pace,
+             const std::string& path) {
   Connection connection(target);
   for (int i = 0; i < 3; ++i) connection.get(path);  // caches and the allocator are warm
+  const auto first = Clock::now();
   for (int i = 0; i < count; ++i) {
-    const auto began = Clock::now();
+    const auto began = pace.count() == 0 ? Clock::now() : first + i * pace;
+    std::this_thread::sleep_until(began);
     connection.get(path);
     fmt::print("{}\n",
                std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began).count());
@@ -158,11 +164,12 @@ void rate(const Target& target, int connections, int seconds, const std::string&
 int main(int argc, char** argv) {
   const std::vector<std::string> args(argv + 1, argv + argc);
   const bool is_latency = args.size() == 7 && args[4] == "latency";
+  const bool is_paced = args.size() == 8 && args[4] == "paced";
   const bool is_rate = args.size() == 8 && args[4] == "rate";
-  if (!is_latency && !is_rate) {
-    fmt::print(
-        stderr,
-        "usage: bench_api HOST PORT CA TOKEN latency COUNT PATH | rate CONNECTIONS SECONDS PATH\n");
+  if (!is_latency && !is_paced && !is_rate) {
+    fmt::print(stderr,
+               "usage: bench_api HOST PORT CA TOKEN latency COUNT PATH | paced COUNT MILLISECONDS "
+               "PATH | rate CONNECTIONS SECONDS PATH\n");
     return 2;
   }
   Target target{args[0], std::atoi(args[1].c_str()), args[3], SSL_CTX_new(TLS_client_method())};
@@ -173,7 +180,10 @@ int main(int argc, char** argv) {
   }
   try {
     if (is_latency) {
-      latency(target, std::atoi(args[5].c_str()), args[6]);
+      latency(target, std::atoi(args[5].c_str()), std::chrono::milliseconds(0), args[6]);
+    } else if (is_paced) {
+      latency(target, std::atoi(args[5].c_str()),
+              std::chrono::milliseconds(std::atoi(args[6].c_str())), args[7]);
     } else {
       rate(target, std::atoi(args[5].c_str()), std::atoi(args[6].c_str()), args[7]);
     }

@@ -91,25 +91,44 @@ cpu_ns() { # HOST: CPU time of its cgroup
   done <"/run/chorok-lab/$CHOROK_LAB/cgroups"
 }
 
-# How much work a host does in a second of CPU: one guest on host1 does more, and host1's CPU time grows.
-UNITS_PER_CORE=
+# How much work hosts do in a second of CPU, all guests at work: a CPU that shares its core with another busy one does less
+# than one alone. UNITS_PER_CORE is that of the peak; WORK_AT holds what a guest's rate costs, "RATE CORES" a line.
+UNITS_PER_CORE='' WORK_AT=''
+all_cpu_ns() {
+  local i sum=0
+  for ((i = 1; i <= HOSTS; i++)); do sum=$((sum + $(cpu_ns "host$i"))); done
+  echo $sum
+}
+all_at() { # RATE
+  local name
+  for name in "${!ADDRESS[@]}"; do ask "${ADDRESS[$name]}" "rate $1" >/dev/null; done
+}
+cores_at() { # RATE: of all hosts, when every guest is asked for it
+  local seconds=8 from to
+  all_at "$1"
+  sleep 2
+  from=$(all_cpu_ns)
+  sleep $seconds
+  to=$(all_cpu_ns)
+  awk -v ns=$((to - from)) -v s=$seconds 'BEGIN { printf "%.4f", ns / 1e9 / s }'
+}
 live_calibrate() {
-  local at=${ADDRESS[g1]} cpu0 cpu1 cpu2 rate=5000 seconds=8
-  ask "$at" "rate 20" >/dev/null
-  sleep 2
-  cpu0=$(cpu_ns host1)
-  sleep $seconds
-  cpu1=$(cpu_ns host1)
-  ask "$at" "rate $rate" >/dev/null
-  sleep 2
-  local cpu1b
-  cpu1b=$(cpu_ns host1)
-  sleep $seconds
-  cpu2=$(cpu_ns host1)
-  ask "$at" "rate 0" >/dev/null
-  UNITS_PER_CORE=$(awk -v a=$((cpu1 - cpu0)) -v b=$((cpu2 - cpu1b)) -v r=$((rate - 20)) -v s=$seconds \
-    'BEGIN { u = r * s / ((b - a) / 1e9); if (u < 1000 || u > 1e6) exit 1; printf "%d", u }') || die "the guests' work could not be weighed"
-  say "A core does $UNITS_PER_CORE units of work a second"
+  local rest rate busy
+  rest=$(cores_at 20)
+  # 40,000 is of the right order; then three fifths of each host, a little less than the peak asks for.
+  rate=$(awk -v c="$BENCH_CORES" -v h="$HOSTS" -v g="$GUESTS" 'BEGIN { printf "%d", 0.5 * c * h / g * 40000 }')
+  busy=$(cores_at "$rate")
+  rate=$(awk -v r="$rate" -v a="$rest" -v b="$busy" -v c="$BENCH_CORES" -v h="$HOSTS" 'BEGIN { if (b - a < 0.05) exit 1; printf "%d", r * 0.6 * c * h / (b - a) }') ||
+    die "the guests' work could not be weighed"
+  busy=$(cores_at "$rate")
+  UNITS_PER_CORE=$(awk -v a="$rest" -v b="$busy" -v r=$((rate - 20)) -v g="$GUESTS" \
+    'BEGIN { u = r * g / (b - a); if (u < 1000 || u > 1e6) exit 1; printf "%d", u }') || die "the guests' work could not be weighed"
+  local third=$((rate / 3))
+  WORK_AT=$(printf '0 0\n%s %s\n%s %s\n' \
+    "$third" "$(awk -v a="$rest" -v b="$(cores_at $third)" -v g="$GUESTS" 'BEGIN { printf "%.4f", (b - a) / g }')" \
+    "$rate" "$(awk -v a="$rest" -v b="$busy" -v g="$GUESTS" 'BEGIN { printf "%.4f", (b - a) / g }')")
+  all_at 0
+  say "A core does $UNITS_PER_CORE units of work a second while all guests work; a guest's rate and cores: ${WORK_AT//$'\n'/, }"
 }
 
 # --- the load ------------------------------------------------------------------------------------------------------------
@@ -197,8 +216,12 @@ live_simulate() {
   curve=$(grep -v '^#' "$ROOT/lab/power_curve" | sed -n 1p)
   {
     echo time_s,vm,cpu_mhz,memory_mib,size_mhz,size_mib,cores
-    awk -F'\t' -v s="$SCALE" -v mhz="$CORE_MHZ" -v units="$UNITS_PER_CORE" -v own="$GUEST_CORES" -v size="$(awk "BEGIN { print $CORE_MHZ * $BENCH_CORES }")" \
-      '{ printf "%.1f,%s,%.2f,128,%.0f,128,1\n", $2 * s, $1, mhz * (own + $3 / units), size }' "$SAMPLES/rates.tsv"
+    awk -F'\t' -v s="$SCALE" -v mhz="$CORE_MHZ" -v at="$WORK_AT" -v own="$GUEST_CORES" -v size="$(awk "BEGIN { print $CORE_MHZ * $BENCH_CORES }")" '
+      BEGIN { n = split(at, pair, "\n"); for (i = 1; i <= n; i++) { split(pair[i], v, " "); rate[i] = v[1]; cores[i] = v[2] } }
+      function cost(r,  i) { # between what was measured; beyond the last as there
+        for (i = 2; i < n && r > rate[i]; i++);
+        return cores[i - 1] + (r - rate[i - 1]) * (cores[i] - cores[i - 1]) / (rate[i] - rate[i - 1]) }
+      { printf "%.1f,%s,%.2f,128,%.0f,128,1\n", $2 * s, $1, mhz * (own + cost($3)), size }' "$SAMPLES/rates.tsv"
   } >"$SAMPLES/load.csv"
   # A host's own daemons are load that no VM asks for: its power curve begins there.
   cat >"$SAMPLES/live.toml" <<TOML

@@ -7,9 +7,10 @@
 . "$here/live.sh"
 
 FAULTS=${BENCH_FAULTS:-25}
-# In turn. With wake_fails, stuck_off and bmc_silent all hosts are to run, and those that sleep do not come; while none
-# sleeps that may be woken, the next kind has its turn.
-KINDS=(wake_fails agent_killed migration_fails power_lost manager_killed bmc_silent agent_killed power_lost stuck_off migration_fails)
+# What has struck least comes next. With wake_fails, stuck_off and bmc_silent all hosts are to run, and those that sleep do
+# not come; while none sleeps that may be woken, another kind has its turn.
+KINDS=(wake_fails bmc_silent stuck_off power_lost migration_fails manager_killed agent_killed)
+declare -A TIMES=()
 
 # What must be told of a fault, of the host or VM that it struck: kinds of events, and of alarms (docs/alarms.md).
 declare -A TOLD=(
@@ -91,44 +92,54 @@ heal_bmcs() {
 doubles() {
   local host
   for host in $(hosts_that 1); do timeout 10 "$ROOT/lab/lab" virsh "$host" list --state-running --name 2>/dev/null || true; done |
-    grep . | sort | uniq -d
+    sed '/^$/d' | sort | uniq -d
 }
 watch_doubles() {
   while :; do
     doubles >"$SAMPLES/double.now"
     # Looked at host by host: only who is seen twice in a row on two hosts runs there.
     [ ! -s "$SAMPLES/double.now" ] || { doubles | comm -12 - "$SAMPLES/double.now" >>"$SAMPLES/doubles"; }
+    echo >>"$SAMPLES/looks"
     sleep 5
   done
 }
 
+# Strikes what can be struck now: what has struck least often first. 1: nothing can be.
+strike_one() {
+  local kind when
+  for kind in $(for kind in "${KINDS[@]}"; do echo "${TIMES[$kind]:-0} $kind"; done | sort -snk1,1 | cut -d' ' -f2); do
+    VICTIM='' when=$(date -u +%FT%T.%3NZ)
+    strike "$kind" 2>>"$SAMPLES/strikes.log" || continue
+    STRUCK=$((STRUCK + 1)) TIMES[$kind]=$((${TIMES[$kind]:-0} + 1))
+    say "fault $STRUCK: $kind $VICTIM"
+    printf '%s\t%s\t%s\n' "$when" "$kind" "$VICTIM" >>"$SAMPLES/faults.tsv"
+    return
+  done
+  return 1
+}
+
 live_meanwhile() { # START_US
-  local gap=$((MINUTES * 60 / FAULTS)) at=0 doubler due
+  local gap=$((MINUTES * 60 / FAULTS)) doubler due
   STRUCK=0
   watch_doubles &
   doubler=$!
-  while ((STRUCK < FAULTS)); do
+  while ((STRUCK < FAULTS && $(now_us) < $1 + MINUTES * 60000000)); do
     due=$(($1 + STRUCK * gap * 1000000 + gap * 500000))
     while (($(now_us) < due)); do sleep 0.5; done
-    VICTIM=
-    for ((try = 0; try < ${#KINDS[@]}; try++)); do
-      kind=${KINDS[at++ % ${#KINDS[@]}]}
-      if strike "$kind" 2>>"$SAMPLES/strikes.log"; then
-        say "fault $((STRUCK + 1)): $kind $VICTIM"
-        printf '%s\t%s\t%s\n' "$(date -u +%FT%T.%3NZ)" "$kind" "$VICTIM" >>"$SAMPLES/faults.tsv"
-        break
-      fi
-    done
-    STRUCK=$((STRUCK + 1))
+    strike_one || sleep 2
   done
   sleep 60
-  kill $doubler
+  kill $doubler || die "nobody has looked to the end for VMs that run twice"
 }
 
-said_since() { # TIME SUBJECT|"" KINDS FIELD events|alarms
-  jq -e --arg when "$1" --arg victim "$2" --arg kinds "^($3)\$" --arg at "$4" \
-    '[.items[] | select(.[$at] >= $when and (.kind | test($kinds)) and ($victim == "" or .subject_name == $victim))] | length > 0' \
-    "$SAMPLES/$5.json" >/dev/null
+said() { # FROM UNTIL SUBJECT|"" KINDS FIELD events|alarms
+  jq -e --arg from "$1" --arg until "$2" --arg victim "$3" --arg kinds "^($4)\$" --arg at "$5" \
+    '[.items[] | select(.[$at] >= $from and .[$at] < $until and (.kind | test($kinds)) and ($victim == "" or .subject_name == $victim))] | length > 0' \
+    "$SAMPLES/$6.json" >/dev/null
+}
+# When the same befell the same again, so that no fault is told of by another's event.
+next_like() { # TIME KIND VICTIM
+  awk -F'\t' -v t="$1" -v k="$2" -v v="$3" '$1 > t && $2 == k && $3 == v { print $1; found = 1; exit } END { if (!found) print "9999" }' "$SAMPLES/faults.tsv"
 }
 
 vms_lost() { # how many of the guests do not run anywhere
@@ -142,13 +153,17 @@ live_rows() {
   local when kind victim unreported=0
   heal_bmcs
   wait_until 180 none_lost || true
+  row livefaults.struck "faults of $(cut -f2 "$SAMPLES/faults.tsv" | sort -u | wc -l) of ${#KINDS[@]} kinds" \
+    "$(wc -l <"$SAMPLES/faults.tsv")" - ">=" "$FAULTS"
   row livefaults.lost "VMs that do not run after $(wc -l <"$SAMPLES/faults.tsv") faults" "$(vms_lost)" - "<=" 0
   touch "$SAMPLES/doubles"
-  row livefaults.doubled "VMs that ran on two hosts at once" "$(sort -u "$SAMPLES/doubles" | wc -l)" - "<=" 0
+  row livefaults.doubled "VMs that ran on two hosts at once, of $(wc -l <"$SAMPLES/looks") looks" "$(sort -u "$SAMPLES/doubles" | wc -l)" - "<=" 0
   get '/events?limit=0' >"$SAMPLES/events.json"
   get '/alarms?limit=0' >"$SAMPLES/alarms.json"
   while IFS=$'\t' read -r when kind victim; do
-    if said_since "$when" "$victim" "${TOLD[$kind]}" time events && said_since "$when" "$victim" "${ALARMED[$kind]}" seen_at alarms; then continue; fi
+    # An alarm that is up already is counted on; it says when it was seen last.
+    if said "$when" "$(next_like "$when" "$kind" "$victim")" "$victim" "${TOLD[$kind]}" time events &&
+      said "$when" 9999 "$victim" "${ALARMED[$kind]}" seen_at alarms; then continue; fi
     unreported=$((unreported + 1))
     printf '%s\t%s\t%s\n' "$when" "$kind" "$victim" >>"$SAMPLES/unreported.tsv"
   done <"$SAMPLES/faults.tsv"

@@ -94,7 +94,9 @@ measure() { # NAME WINDOWS
 
 bench_shares() {
   local windows=${BENCH_WINDOWS:-5} mhz vm limit
-  BENCH_CORES=${BENCH_CORES:-0.4}
+  # A host is one CPU of this machine and no quota: below a quota the kernel does not keep to weights (lab/README.md).
+  [ "$(nproc)" -ge 2 ] || die "two hosts need two CPUs"
+  export BENCH_CORES=1 CHOROK_LAB_QUOTA=none CHOROK_LAB_WEIGHT=${BENCH_WEIGHT:-20} # whatever else this machine does
   lab_begin 2
   for vm in a b c; do
     mapfile -t flags < <(guest_flags $vm 128M cpu:100)
@@ -107,21 +109,20 @@ bench_shares() {
   sleep 20 # all three have booted, and have been measured
 
   hold_on 0 a b c
-  say "One host of $BENCH_CORES cores of $mhz MHz, no limit"
+  say "One host of one CPU of $mhz MHz, no limit"
   settled
   measure one_host "$windows"
   local one=$ERROR
-  hold_on "0-$(($(nproc) - 1))" a b c
-
   c -q vm migrate c host2 >/dev/null || die "c did not get to host2"
+  hold_on 1 c
   sleep 20
   say "Two hosts, no limit: what hosts do by themselves"
   settled
   measure apart 1
   local apart=$ERROR
 
-  # Of which a and b get three quarters, 95 % of their host, and c one: README.md.
-  limit=$(jq -n "$BENCH_CORES * 4 / 3 * $mhz * 0.95 | floor")
+  # Of which a and b get three quarters, 90 % of their host, and c one: README.md.
+  limit=$(jq -n "4 / 3 * $mhz * 0.9 | floor")
   c -q pool edit gold --cpu "limit=$limit" >/dev/null
   say "Two hosts, the pool limited to $limit MHz"
   sleep 10

@@ -2,9 +2,9 @@
 # ./dev bench: measures both sides in one run, prints a table, writes build/bench/NAME.json and the raw samples beside it.
 # Sourced by ./dev, which defines ROOT, say, die, deps and build.
 
-BENCHES=(start migrate rest shares api compat energy bitbrains balance place forecast simulate snapshot live livefaults scale)
+BENCHES=(start migrate rest shares api compat energy bitbrains balance place forecast simulate snapshot live livefaults scale compile)
 
-verb_bench() { # [NAME...]: measure start, migrate, rest, shares, api, compat, energy, bitbrains, balance, place, forecast, simulate, snapshot, live, livefaults, scale (BENCH_PAIRS, BENCH_SECONDS: how much)
+verb_bench() { # [NAME...]: measure start, migrate, rest, shares, api, compat, energy, bitbrains, balance, place, forecast, simulate, snapshot, live, livefaults, scale, compile (BENCH_PAIRS, BENCH_SECONDS: how much)
   local name
   [ $# -gt 0 ] || set -- "${BENCHES[@]}"
   for name in "$@"; do
@@ -16,6 +16,7 @@ verb_bench() { # [NAME...]: measure start, migrate, rest, shares, api, compat, e
       balance | place | forecast | simulate) deps build bench && build release bench_policy >&2 ;;
       snapshot) deps build bench && build release bench_snapshot >&2 ;;
       scale) deps build lab && build release chorok chorok-manager chorok-agent chorok-sim bench_api >&2 ;;
+      compile) deps build && build release >&2 ;;
       api) deps build lab && build release chorok-sim bench_api >&2 ;;
       *) deps build lab && build release chorok chorok-manager chorok-agent >&2 ;;
     esac

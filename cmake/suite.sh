@@ -85,6 +85,7 @@ test_all() {
   run_script bmc lab/bmc_test.sh
   run_script advise_live lab/advise_live_test.sh
   run_script e2e lab/e2e_test.sh
+  run_script live lab/live_test.sh
   [ "$long" = 1 ] && test_long
   summary
 }
@@ -92,8 +93,10 @@ test_all() {
 test_long() {
   run_gtest real_libvirt src/adapters/libvirt/real_test.sh 'RealLibvirt*'
   say "TSan on the concurrent parts"
-  build tsan adapters_sqlite_test net_test >build/test/build-tsan.log 2>&1 || { tail -40 build/test/build-tsan.log; die "the tsan build failed"; }
+  build tsan adapters_sqlite_test net_test manager_test >build/test/build-tsan.log 2>&1 || { tail -40 build/test/build-tsan.log; die "the tsan build failed"; }
   for part in adapters_sqlite_test net_test; do run_gtest "tsan.$part" "build/tsan/bin/$part"; done
+  # Rounds, texts and password hashes are worked out beside the manager's loop.
+  CHOROK_SEEDS=20 run_gtest tsan.manager_test build/tsan/bin/manager_test
   say "More seeds"
   CHOROK_SEED_FIRST=1001 CHOROK_SEEDS=5000 PART_TIMEOUT=3600 run_gtest seeds.long build/release/bin/manager_test 'Seeds.*'
   say "Fuzzers, two minutes each"
@@ -128,7 +131,7 @@ verb_test() { # [PART|long]: build and run the tests; ends with `N passed, N fai
       deps build package
       build release chorok chorok-manager chorok-agent >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
       run_script package packaging/package_test.sh; summary ;;
-    lab | bmc | advise_live | e2e)
+    lab | bmc | advise_live | e2e | live)
       deps build lab
       build release >build/test/build.log 2>&1 || { tail -40 build/test/build.log; die "the build failed"; }
       run_script "$1" "lab/$1_test.sh"; summary ;;

@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
-# What the house's rules say about the sources, checked: layers, purity, headers, compile time, READMEs, leaks of
-# this machine. Prints a line a rule, `ok - ...` or `not ok - ...` with the places below it, and fails when one is
+# What the house's rules say about the sources, checked: layers, purity, headers, READMEs, leaks of this
+# machine. Prints a line a rule, `ok - ...` or `not ok - ...` with the places below it, and fails when one is
 # not ok. The floors and what each may use are read from src/CMakeLists.txt: there is no second list.
 #
 # usage: cmake/tidy.sh [ROOT]      a line with `tidy: allow` in it is not looked at
 set -uo pipefail
 cd "${1:-$(dirname "$(readlink -f "$0")")/..}" || exit 2
-BUDGET_S=8         # CPU seconds to compile one file: what 200 files cost on 2 cores in 15 minutes
 LONG_FILE=600      # lines; a report, not a failure
 README_LINES=80    # a page
-REMEASURED=5       # slowest files by wall time that are compiled again to learn their CPU time
 PURE='policy|control'
 failed=0
 
@@ -120,40 +118,6 @@ heavy_headers() {
   find_in '^src/.*\.h$' '#include *<(boost/beast.*|boost/asio\.hpp|boost/json.*|boost/asio/ssl\.hpp|CLI/.*|nlohmann/.*|simdjson.*)>'
 }
 
-# Wall times from ninja's log say which files may be slow; on a busy machine they say no more. The slowest are
-# compiled once more for their CPU time, which is remembered until they are built again.
-slow_compiles() {
-  local build=build/release log=build/release/.ninja_log known=build/release/.tidy_cpu_seconds
-  [ -f "$log" ] || return 0
-  touch "$known"
-  awk -F'\t' 'NR > 1 && $4 ~ /\.cc\.o$/ { wall[$4] = $2 - $1; stamp[$4] = $3 }
-    END { for (o in wall) print wall[o], stamp[o], o }' "$log" |
-    sort -rn | awk -v most=$((BUDGET_S * 1000)) '$1 > most' | sed -n "1,${REMEASURED}p" |
-    while read -r _ stamp object; do
-      [ -f "$build/$object" ] || continue
-      seconds=$(awk -v key="$stamp $object" '$2 " " $3 == key { s = $1 } END { print s }' "$known")
-      if [ -z "$seconds" ]; then
-        seconds=$(cpu_seconds "$build" "$object") || continue
-        # Once more before it is blamed: CPU time grows when others use the caches.
-        [ "${seconds%.*}" -lt $BUDGET_S ] ||
-          seconds=$(printf '%s\n' "$seconds" "$(cpu_seconds "$build" "$object")" | sort -n | sed -n 1p)
-        echo "$seconds $stamp $object" >>"$known"
-      fi
-      awk -v s="$seconds" -v b="$BUDGET_S" -v o="$object" 'BEGIN { if (s > b) print o ": " s " s of CPU, " b " s allowed" }'
-    done
-}
-
-cpu_seconds() {
-  local command times
-  command=$(ninja -C "$1" -t commands -s "$2" 2>/dev/null | tail -n 1)
-  [ -n "$command" ] || return 1
-  # Without the linker's and the dependency file's outputs, and without ccache, which would answer at once.
-  command=$(sed -E 's/(^| )[^ ]*ccache //; s/ -o [^ ]+/ -o \/dev\/null/; s/ -MD| -MT [^ ]+| -MF [^ ]+//g' <<<"$command")
-  # The second line of `times` is what the children took: 0m7.012s 0m0.321s.
-  times=$(cd "$1" && eval "$command" >/dev/null 2>&1; times)
-  awk -F'[ms ]+' 'NR == 2 { printf "%.1f\n", $1 * 60 + $2 + $3 * 60 + $4 }' <<<"$times"
-}
-
 long_files() { sources | xargs -r wc -l | awk -v most=$LONG_FILE '$1 > most && $2 != "total" { print $2 ": " $1 " lines" }'; }
 
 readmes() {
@@ -201,7 +165,6 @@ verdict 'every folder has a README of at most a page' "$(readmes)"
 verdict 'no pipe of a script ends in a reader that leaves early (grep -q, head)' "$(hasty_readers)"
 verdict 'no path of a machine in a tracked file' "$(machine_paths)"
 verdict 'no host of a package registry in a tracked file' "$(registries)"
-[ "${TIDY_COMPILE:-1}" = 0 ] || verdict "no file takes more than $BUDGET_S s of CPU to compile" "$(slow_compiles)"
 long=$(long_files)
 [ -z "$long" ] || sed "s/^/# report: /" <<<"$long"
 exit $failed

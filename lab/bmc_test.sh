@@ -1,26 +1,17 @@
 #!/usr/bin/env bash
 # The lab's BMCs against the tools people use: ipmitool, fence_ipmilan, fence_redfish, curl. A host that is switched off
-# loses its guest and its agent; switched on, its agent joins again; watts follow the load and are wrong as meters are. With
+# loses its guest and its agent; switched on, its agent joins again; watts follow the load and are wrong as meters are. One
+# goes by its agent and comes by a magic packet (to a simulated card), with its BMC as a witness that Chorok does not ask. With
 # the project's programs built also the adapters' contracts, on these BMCs. Prints "ok NAME" or "not ok NAME" and
 # "N passed, N failed". Uses a lab of its own.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 ROOT=${CHOROK_ROOT:-$(dirname "$here")}
 export CHOROK_LAB=bmctest CHOROK_LAB_NET=10.76.0 CHOROK_LAB_DIR=$ROOT/build/lab/bmctest CHOROK_BIN=${CHOROK_BIN:-$ROOT/build/release/bin}
-passed=0 failed=0
+# shellcheck source=checks.sh
+. "$here/checks.sh"
 
-skip() { echo "skip bmc: $*"; echo "0 passed, 0 failed"; exit 0; }
-[ "$(id -u)" = 0 ] || skip "needs root"
-for tool in ip nsenter libvirtd virsh qemu-system-x86_64 dnsmasq clang-19 openssl curl jq ipmi_sim ipmitool fence_ipmilan fence_redfish; do
-  command -v "$tool" >/dev/null || skip "needs $tool"
-done
-[ -e /dev/net/tun ] || skip "needs /dev/net/tun"
-for program in chorok chorok-manager chorok-agent; do
-  [ -x "$CHOROK_BIN/$program" ] || skip "needs $program, built (./dev build)"
-done
-
-lab() { timeout 90 "$here/lab" "$@"; }
-why() { echo "$*"; return 1; }
+needs bmc openssl ipmi_sim ipmitool fence_ipmilan fence_redfish
 
 check() { # NAME COMMAND [ARG...]
   local name=$1 output rc
@@ -37,15 +28,6 @@ check() { # NAME COMMAND [ARG...]
     tail -n 25 <<<"$output" | while read -r line; do echo "  # $line"; done
     failed=$((failed + 1))
   fi
-}
-
-eventually() { # SECONDS COMMAND [ARG...]: what a host does next tells a shell nothing
-  local limit=$((SECONDS + $1))
-  shift
-  while ! "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $limit ] || why "waited in vain for: $*"
-    sleep 0.2
-  done
 }
 
 bmc() { mapfile -t BMC < <(lab bmc "$1"); } # HOST: address, user, password file, cipher suite, fingerprint
@@ -199,6 +181,42 @@ bmc_outlives_its_host() {
   eventually 10 power host1 on
 }
 
+shout() { # MAC: a magic packet from this machine
+  python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.sendto(b"\xff" * 6 + bytes.fromhex(sys.argv[1].replace(":", "")) * 16, (sys.argv[2], 9))' "$1" "$CHOROK_LAB_NET.255"
+}
+heard() { lab card host1 log | grep "$1" >/dev/null; } # WORDS
+refused() { # WORDS COMMAND [ARG...]
+  local words=$1 said
+  shift
+  ! said=$("$@" 2>&1) || why "it was not refused"
+  [[ $said == *"$words"* ]] || why "$said"
+}
+sleeps_and_wakes_without_a_bmc() { # no VM there: the wake test of a host that only its agent and a packet can switch
+  local c=$CHOROK_BIN/chorok before after turns test record
+  refused /bmc/mac "$c" host bmc host1 --driver wol
+  refused /bmc/address "$c" host bmc host1 --driver wol --mac "$(lab card host1)" --address 10.0.0.9
+  "$c" -q host bmc host1 --driver wol --mac "$(lab card host1)" --broadcast "$CHOROK_LAB_NET.255"
+  before=$(boot_id host1)
+  turns=$(lab bmc host1 turns)
+  timeout 240 "$c" host wake-test host1 >"$CHOROK_LAB_DIR/wake-test" 2>&1 &
+  test=$!
+  eventually 60 power host1 off
+  [ "$(lab bmc host1 turns)" = "$turns" ] || why "its BMC was told to switch it off"
+  shout 02:00:00:00:00:77
+  eventually 10 heard 'wake nobody'
+  power host1 off
+  wait $test || why "$(cat "$CHOROK_LAB_DIR/wake-test")"
+  heard 'host1 is woken by' || why "no packet woke it"
+  after=$(boot_id host1)
+  [ "$before" != "$after" ] || why "the same boot"
+  record=$("$c" api GET '/hosts?limit=0' | jq -c '.items[] | select(.meta.name == "host1") | .watch')
+  jq -e '.test.standing == "passed" and (.bmc_proven | not)' <<<"$record" || why "$record"
+  tail -n 1 "$CHOROK_LAB_DIR/wake-test"
+}
+
 adapters_pass() { # PROGRAM: the contracts of ports/ on these BMCs
   CHOROK_LAB_BMC="$here/lab" timeout 300 "$CHOROK_BIN/$1" --gtest_brief=1 --gtest_filter='Lab*'
 }
@@ -216,6 +234,7 @@ check watts_follow_load watts_follow_load
 check redfish_answers redfish_answers
 check redfish_has_quirks redfish_has_quirks
 check bmc_outlives_its_host bmc_outlives_its_host
+check sleeps_and_wakes_without_a_bmc sleeps_and_wakes_without_a_bmc
 for program in adapters_power_test adapters_redfish_test; do
   if [ -x "$CHOROK_BIN/$program" ]; then check "$program" adapters_pass "$program"; else echo "skip $program: it is not built"; fi
 done

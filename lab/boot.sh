@@ -25,6 +25,11 @@ network() {
 settings() {
   mkdir -p $pki /var/log/chorok /run/lab /run/libvirt
   printf 'simulated_cores = %s\nsimulated_memory_mib = %s\n' "$cores" "$memory_mib" >/etc/chorok/lab.toml
+  # What the agent calls when it is to switch its host off; the caller is ended by it.
+  mkdir -p /etc/chorok/hooks.d
+  printf '#!/bin/sh\nexec setsid --fork %s off </dev/null >>/var/log/chorok/poweroff.log 2>&1\n' "$here/poweroff.sh" \
+    >/etc/chorok/hooks.d/poweroff
+  chmod 755 /etc/chorok/hooks.d /etc/chorok/hooks.d/poweroff
   # Join first: libvirtd listens for TLS only when it starts with certificates.
   if [ -x "$agent" ] && [ ! -e /etc/chorok/agent.toml ] && [ -s /etc/chorok/join-token ]; then
     "$agent" join "$manager" "$(cat /etc/chorok/join-token)" --address "$address" --name "$name"

@@ -6,21 +6,13 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 ROOT=${CHOROK_ROOT:-$(dirname "$here")}
 export CHOROK_LAB=e2e CHOROK_LAB_NET=10.79.0 CHOROK_LAB_DIR=$ROOT/build/lab/e2e CHOROK_BIN=${CHOROK_BIN:-$ROOT/build/release/bin}
-passed=0 failed=0
+# shellcheck source=checks.sh
+. "$here/checks.sh"
 only=("$@")
 
-skip() { echo "skip e2e: $*"; echo "0 passed, 0 failed"; exit 0; }
-[ "$(id -u)" = 0 ] || skip "needs root"
-for tool in ip nsenter libvirtd virsh qemu-system-x86_64 qemu-img dnsmasq clang-19 cpio zstd curl jq; do
-  command -v "$tool" >/dev/null || skip "needs $tool"
-done
-[ -e /dev/net/tun ] || skip "needs /dev/net/tun"
-for program in chorok chorok-manager chorok-agent; do
-  [ -x "$CHOROK_BIN/$program" ] || skip "needs $program, built (./dev build)"
-done
+needs e2e qemu-img cpio zstd
 
 work=$(mktemp -d)
-lab() { timeout 90 "$here/lab" "$@"; }
 clean() {
   trap '' INT TERM HUP
   if [ -n "${E2E_KEEP:-}" ]; then echo "# the lab is kept: CHOROK_LAB=e2e CHOROK_LAB_NET=$CHOROK_LAB_NET lab/lab down"; return; fi
@@ -32,8 +24,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # --- helpers -----------------------------------------------------------------------------------------------------------
-
-why() { echo "$*" >&2; return 1; } # the reason of a failure: the last line that a check prints
 
 wanted() { # NAME
   local pattern
@@ -61,19 +51,6 @@ check() { # NAME FUNCTION [ARG...]
   fi
 }
 
-eventually() { # SECONDS COMMAND [ARG...]: what a guest or an agent does next tells a shell nothing
-  local limit=$((SECONDS + $1)) said
-  shift
-  while :; do
-    if said=$("$@" 2>&1); then return 0; fi
-    [ $SECONDS -lt $limit ] || break
-    sleep 0.2
-  done
-  why "waited in vain for: $* ($(tail -n 1 <<<"$said" | cut -c1-200))"
-}
-
-c() { timeout 90 "$CHOROK_BIN/chorok" "$@"; }
-get() { c api GET "$1"; }
 field() { get "/vms/$1" | jq -r "$2"; }
 
 # Runs a command of the CLI that makes a task, waits, prints the task. Fails if the task does.
@@ -230,6 +207,8 @@ telemetry_is_right() {
   get /usage | jq -e '[.hosts[] | select(.name == "host1")][0] | .cpu_known and .cpu_mhz >= .guests_mhz and .vms > 0' >/dev/null ||
     why "host1: $(get /usage | jq -c .hosts)"
   c vm stats measured | grep "MHz hours" >/dev/null || why "no table of statistics"
+  c vm dirty-rate measured --window 2s -o json | jq -e '.mib_s >= 0 and .window == 2 and .host_name == "host1"' >/dev/null ||
+    why "no dirty rate: $(c vm dirty-rate measured 2>&1)"
   curl -sS --max-time 10 --cacert "$CHOROK_CA" -H "Authorization: Bearer $CHOROK_TOKEN" "$CHOROK_URL/metrics" |
     grep "^chorok_vm_cpu_mhz{vm=\"measured\"" >/dev/null || why "no metrics of it"
   gone measured
@@ -388,7 +367,7 @@ cold_migration() {
   job vm stop disky --hard >/dev/null
   job vm migrate disky --datastore shared --cold >/dev/null || why "moving the disk of a stopped VM failed"
   job vm migrate disky host3 --cold >/dev/null
-  job vm start disky >/dev/null
+  job vm start disky --host host3 >/dev/null # without a host DRS places it
   sits disky host3
   runs_once disky
 }
@@ -413,7 +392,7 @@ dry_run_gives_reasons() {
   jq -e '.problems[0].field == "/host"' <<<"$said" >/dev/null || why "$said"
   c -o json vm migrate still host2 --dry-run | jq -e '.ok and .problems == []' >/dev/null || why "a good move is refused"
   sits still host1
-  said=$(c -o json vm create huge --memory 9G --dry-run 2>/dev/null) && why "9 GiB would fit in 3"
+  said=$(c -o json vm create huge --memory 9G --start --dry-run 2>/dev/null) && why "9 GiB would fit in 3"
   [[ $said == *9216* ]] || why "$said"
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # In a host: what its operating system does when the power button is pressed. Guests are asked to end and have ten
-# seconds; the daemons stop in order, so that the agent can take its leave.
+# seconds; the daemons stop in order, so that the agent can take its leave. With "off" the host itself ends after that, as a
+# machine switches its power off; without, whoever calls this does it.
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 stop() { [ ! -f "/run/lab/$1.cmd" ] || "$here/service.sh" stop "$1"; }
@@ -14,3 +15,4 @@ done
 stop agent
 stop libvirtd
 stop virtlogd
+[ "${1:-}" != off ] || kill -TERM 1

@@ -8,6 +8,9 @@ if [ -z "${CHOROK_URL:-}" ] && [ -r "$RUN_ENV" ]; then
   . "$RUN_ENV"
 fi
 
+# shellcheck source=wave.sh
+. "$ROOT/lab/wave.sh"
+
 verb_lab() { # COMMAND [ARG...]: hosts on this machine (up, down, kill, start, cut, heal, status, ...)
   case ${1:-help} in
     help) ;;
@@ -16,8 +19,9 @@ verb_lab() { # COMMAND [ARG...]: hosts on this machine (up, down, kill, start, c
   "$ROOT/lab/lab" "$@"
 }
 
-verb_run() { # [--sim]: a manager, three libvirt hosts and six guests, until Ctrl-C (--sim: simulated hosts, no root)
-  local reason=
+verb_run() { # [--still|--sim]: a manager, three libvirt hosts, six guests and a load that comes and goes, until Ctrl-C (--still: no load, DRS or DPM; --sim: simulated hosts)
+  local reason='' still=
+  [ "${1:-}" != --still ] || still=1
   if [ "${1:-}" = --sim ]; then
     reason="--sim"
   elif [ "$(id -u)" != 0 ]; then
@@ -27,7 +31,7 @@ verb_run() { # [--sim]: a manager, three libvirt hosts and six guests, until Ctr
   elif ! unshare --net --mount true 2>/dev/null; then
     reason="this machine lets nobody make namespaces"
   fi
-  if [ -n "$reason" ]; then run_simulated "$reason"; else run_lab; fi
+  if [ -n "$reason" ]; then run_simulated "$reason"; else run_lab "$still"; fi
 }
 
 run_chorok() { "$ROOT/build/release/bin/chorok" "$@"; }
@@ -71,8 +75,8 @@ run_address() { # VM: its IPv4 address, once it has one
   run_chorok api GET "/vms/$1" | jq -er '[.status.ips[]? | select(test("^[0-9.]+$"))][0] // empty'
 }
 
-run_lab() {
-  local started=$SECONDS i probe address result
+run_lab() { # STILL
+  local still=$1 started=$SECONDS i probe address result
   deps build lab
   say "Building (the first time takes minutes)"
   build release chorok chorok-manager chorok-agent >&2
@@ -81,8 +85,10 @@ run_lab() {
   trap 'exit 143' TERM HUP
   unset CHOROK_URL CHOROK_CA CHOROK_TOKEN
   say "Starting a manager and three hosts"
-  # What policies take half an hour for takes a minute and a half here.
-  CHOROK_LAB_OWNER=$$ CHOROK_LAB_TIME_SCALE=${CHOROK_LAB_TIME_SCALE:-20} "$ROOT/lab/lab" up 3
+  # What policies take half an hour for takes half a minute here.
+  export CHOROK_LAB_TIME_SCALE=${CHOROK_LAB_TIME_SCALE:-60}
+  # While guests boot nothing is measured: that takes as long at any scale, and would look like an hour of full load.
+  CHOROK_LAB_OWNER=$$ CHOROK_LAB_SAMPLE_SECONDS=$([ -n "$still" ] && echo 10 || echo 0) "$ROOT/lab/lab" up 3
   local url dir
   { read -r url && read -r dir; } < <("$ROOT/lab/lab" where)
   run_login "$url" "$(cat "$dir/manager/admin-password")" "$dir/manager/state/pki/ca.pem"
@@ -113,6 +119,13 @@ run_lab() {
   say "Starting five more"
   for i in 2 3 4 5 6; do run_guest "$i"; done
   run_eventually 60 run_guests_on 6
+  if [ -z "$still" ]; then
+    for i in 1 2 3 4 5 6; do run_eventually 60 run_address "guest$i" 2>/dev/null; done
+    say "Starting the manager again, to measure from here on; guests run on without it"
+    "$ROOT/lab/lab" manager stop
+    CHOROK_LAB_SAMPLE_SECONDS=2 "$ROOT/lab/lab" manager start
+    run_eventually 60 run_hosts 3 '.link == "connected"'
+  fi
   run_chorok host ls
   run_chorok vm ls
   cat <<TEXT
@@ -123,14 +136,23 @@ In another terminal:
   ./dev chorok vm migrate guest1 host3     move a guest while it runs
   ./dev chorok vm console guest2           its serial console (leave with ctrl-])
   ./dev chorok host maintenance host1      empty a host
-  ./dev chorok cluster edit --dpm full     let VMs gather, and hosts that are not needed go off through their BMCs
+  ./dev chorok energy top --watch          who draws how much
   ./dev chorok why host host2              why a host is on or off; also: why vm guest1, cluster plan
+  ./dev chorok cluster edit --dpm off      keep all hosts on; --drs off: leave VMs where they are
   ./dev lab kill host3                     cut a host's power; ./dev lab start host3 brings it back
   ./dev lab status                         the hosts behind it
   ./dev chorok explain vm.spec             what a VM is made of
 Events as they come; Ctrl-C ends everything and leaves nothing behind.
 
 TEXT
+  if [ -z "$still" ]; then
+    say "Now the load comes and goes, seven minutes a turn: DRS spreads VMs and lets them gather, DPM switches hosts off and on"
+    # As for the lab's hosts in bench/live.sh: a boot pays soon, and a move takes minutes of theirs.
+    run_chorok -q cluster edit default --drs full --dpm full --set migration.bandwidth_mib_s=40 \
+      --set settings.power.break_even_factor=1.5 --set settings.power.target=0.75 >/dev/null
+    run_wave 6 &
+    wave=$!
+  fi
   run_chorok event ls --watch &
   wait $! || true
   while :; do sleep 3600 & wait $!; done # the events ended with the manager: stay until Ctrl-C
@@ -150,6 +172,7 @@ run_hosts() { # COUNT CONDITION: so many hosts are as the jq expression says
 run_end() {
   trap '' INT TERM HUP
   trap - EXIT
+  [ -z "${wave:-}" ] || kill "$wave" 2>/dev/null || true
   say "Cleaning up"
   "$ROOT/lab/lab" down || true
 }
