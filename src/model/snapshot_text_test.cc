@@ -158,6 +158,19 @@ TEST(SnapshotText, WhatHasNoNameOrTwoCannotBeWritten) {
   EXPECT_EQ(write_snapshot(s).error().field, "/vms/1/name");
 }
 
+// A task may be made a moment after the clock was read for a round.
+TEST(SnapshotText, WhatBeganAfterItsNowCanBeReadAgain) {
+  Snapshot s = read(kSmall);
+  const Time later = s.now + std::chrono::microseconds(84);
+  s.operations[0].since = s.vms[0].last_moved = later;
+  s.hosts[0].power_since = s.hosts[0].enabled_since = later;
+  const Snapshot again = read(write(s));
+  EXPECT_EQ(again.operations[0].since, s.now);
+  EXPECT_EQ(again.vms[0].last_moved, s.now);
+  EXPECT_EQ(again.hosts[0].power_since, s.now);
+  EXPECT_EQ(again.hosts[0].enabled_since, s.now);
+}
+
 TEST(SnapshotText, AThousandHostsAreAMatterOfMoments) {
   Snapshot s = read(R"({"version":1,
     "hosts":[{"name":"h","count":1000,"cores":8,"core_mhz":2000,"memory_mib":100000}],

@@ -55,7 +55,7 @@ class Writer {
                                .vm = name(s_.vms, op.vm),
                                .from = name(s_.hosts, op.from),
                                .to = name(s_.hosts, op.to),
-                               .since_ago_s = in_seconds(s_.now - op.since)});
+                               .since_ago_s = age(op.since)});
     return std::move(d_);
   }
 
@@ -86,10 +86,11 @@ class Writer {
   static std::optional<double> unless(double value, double usual) {
     return value == usual ? std::nullopt : std::optional(value);
   }
-  // Absent for "never"; nobody can tell a negative age.
-  std::optional<double> since(Time time) const {
-    if (time == Time{}) return std::nullopt;
-    return std::max(0.0, in_seconds(s_.now - time));
+  // In seconds. What began after the clock was read for this snapshot, or before a clock was set
+  // back, begins now: a negative age is refused by who reads it.
+  double age(Time time) const { return std::max(0.0, in_seconds(s_.now - time)); }
+  std::optional<double> since(Time time) const {  // absent for "never"
+    return time == Time{} ? std::nullopt : std::optional(age(time));
   }
   static DemandText demand(const Demand& d) {
     return {.now = d.now,
@@ -124,6 +125,7 @@ class Writer {
             .migration_bandwidth_mib_s = h.migration_bandwidth,
             .migrations_parallel = h.migrations_parallel,
             .power_since_ago_s = since(h.power_since),
+            .enabled_since_ago_s = since(h.enabled_since),
             .recent_failures = h.recent_failures,
             .vms_max = h.vms_max};
   }
