@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/flow.h"
+#include "agent/spread.h"
 #include "base/expiring.h"
 #include "base/json.h"
 
@@ -63,10 +64,14 @@ void Telemetry::tick_alone() {
 void Telemetry::on_beat(bool vms_run) {
   if (!listens_ || interval_ <= Duration{}) return;
   const Duration interval = vms_run ? interval_ : std::max(interval_, settings_.idle_interval);
-  if (!last_try_ || loop_.now() - *last_try_ + kSlack >= interval)
+  if (!last_try_) {
     measure();
-  else
+    last_try_ = loop_.now() - place_in(interval, boot_id_);
+  } else if (loop_.now() - *last_try_ + kSlack >= interval) {
+    measure();
+  } else {
     send();  // what was not taken the last time
+  }
 }
 
 void Telemetry::measure() {

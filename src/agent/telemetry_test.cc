@@ -223,6 +223,44 @@ TEST_F(TelemetryTest, WhatTheManagerCannotReadDoesNotHoldUpTheRest) {
   EXPECT_GE(manager.samples.size(), 2u);
 }
 
+// Twenty hosts meet their manager in one moment and beat every two seconds from then on.
+TEST_F(TelemetryTest, HostsThatCameTogetherDoNotTellAllTogether) {
+  kill();
+  hypervisor = cluster.world.open_hypervisor(0);
+  struct Host {
+    std::vector<Time> told;
+    std::unique_ptr<Telemetry> meter;
+  };
+  std::vector<Host> hosts(20);
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    Host& host = hosts[i];
+    host.meter = std::make_unique<Telemetry>(
+        cluster.loop, *hypervisor, fmt::format("boot-{}", i), TelemetrySettings{},
+        [&](const std::string&, ports::Channel::Reply reply) {
+          host.told.push_back(cluster.loop.now());
+          reply("{}");
+        },
+        [] { return true; });
+    host.meter->begin(true);
+  }
+  const Time began = cluster.loop.now();
+  for (int beat = 0; beat < 100; ++beat) {
+    for (const Host& host : hosts) host.meter->on_beat(true);
+    settle(seconds(2));
+  }
+  std::map<Duration, int> at;
+  for (const Host& host : hosts) {
+    ASSERT_GE(host.told.size(), 20U);
+    EXPECT_LT(host.told[0] - began, seconds(1)) << "what is there is told at once";
+    EXPECT_LE(host.told[1] - host.told[0], seconds(11));
+    for (std::size_t i = 2; i < host.told.size(); ++i)
+      EXPECT_NEAR(chorok::seconds(host.told[i] - host.told[i - 1]), 10, 1);
+    ++at[(host.told[10] - began) % seconds(10) / seconds(2) * seconds(2)];
+  }
+  EXPECT_EQ(at.size(), 5U);
+  for (const auto& [when, count] : at) EXPECT_LE(count, 8);
+}
+
 TEST_F(TelemetryTest, ACrowdComesInParts) {
   kill();
   hypervisor = cluster.world.open_hypervisor(0);

@@ -13,6 +13,9 @@ namespace chorok {
 using Work = std::move_only_function<void()>;
 using TimerId = std::uint64_t;  // 0 is never given out
 
+// Runs `work` on another thread, then `then` on the loop's. `work` is gone before `then` begins.
+using Offload = std::function<void(Work work, Work then)>;
+
 class Loop {
  public:
   virtual ~Loop() = default;

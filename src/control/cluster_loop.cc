@@ -52,7 +52,10 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
   if (std::exchange(look_for_lost_, false)) find_lost(fleet, nullptr);
-  if (brain_.plan && round_due(fleet.now())) find_lost(fleet, &turn);
+  const auto is_due = [&] {
+    return brain_.plan && !fleet.is_looking() && round_due(fleet.now());
+  };
+  if (is_due()) find_lost(fleet, &turn);
   test_hosts(fleet, turn);
   power_hosts(fleet, turn);
   see_restarted(fleet, turn);
@@ -64,7 +67,7 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
     planned_ = thought->snapshot;
     TRY(take(std::move(thought->plan), fleet, turn));
   }
-  if (brain_.plan && !turn.planned && round_due(fleet.now())) TRY(round(fleet, turn));
+  if (!turn.planned && is_due()) TRY(round(fleet, turn));
 
   PlanRun::Site site{
       .fleet = fleet,
@@ -81,7 +84,7 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
     turn.watched = true;
     turn.wake = std::min(turn.wake, watches_[command.host].until);
   }
-  if (brain_.plan && !thinking_) turn.wake = std::min(turn.wake, next_due());
+  if (brain_.plan && !thinking_ && !fleet.is_looking()) turn.wake = std::min(turn.wake, next_due());
   return turn;
 }
 
@@ -237,7 +240,7 @@ bool ClusterLoop::mark_watched(Snapshot& snapshot, Time now) const {
                                                  ? SnapshotOperation::Kind::kPowerOn
                                                  : SnapshotOperation::Kind::kPowerOff,
                                      .to = h,
-                                     .since = watch.since});
+                                     .since = std::min(watch.since, snapshot.now)});
   }
   mark_lost(snapshot);
   return true;

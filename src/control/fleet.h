@@ -77,6 +77,9 @@ class Fleet {
   virtual TestWish test_wish(Index) const { return {}; }
   virtual PowerWish power_wish(Index) const { return {}; }
 
+  // What snapshot() is to show is being made elsewhere: a round waits for it.
+  virtual bool is_looking() const { return false; }
+
   // Everything, demands included, as of now. Valid until the next call; the loop writes into it
   // what it knows beyond what can be seen, and the forecasts.
   virtual model::Snapshot& snapshot() = 0;

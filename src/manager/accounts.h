@@ -14,9 +14,6 @@
 
 namespace chorok::manager {
 
-// Runs `work` elsewhere, then `then` on the loop.
-using Offload = std::function<void(Work work, Work then)>;
-
 struct AccountsSettings {
   Duration login_lifetime = std::chrono::hours(12);
   Duration api_lifetime = std::chrono::days(30);

@@ -154,12 +154,14 @@ void ClusterDriver::changed(const Notice& notice) {
   if (notice.kind == "host") {
     const auto* host = static_cast<const model::Host*>(notice.object.get());
     members_changed_ |= !fleet_.is_as_seen(notice.id, host);
+    if (fleet_.is_looking()) hosts_meanwhile_.insert(notice.id);
     if (host != nullptr) bmc_changed(*host);
     if (intents_.has_changed(notice.id, ours(host))) loop_.plan_soon();
     look_soon();
   } else if (notice.kind == "vm") {
     const auto* vm = static_cast<const model::Vm*>(notice.object.get());
     members_changed_ |= !fleet_.is_as_seen(notice.id, vm);
+    if (fleet_.is_looking()) vms_meanwhile_.insert(notice.id);
     if (intents_.has_changed(notice.id, ours(vm))) loop_.plan_soon();
     look_soon();
   } else if (notice.kind == "task" || notice.kind == "operation") {
@@ -217,18 +219,39 @@ void ClusterDriver::wake_at(Time at) {
 
 // The records, and what was remembered of their hosts and VMs. Between rounds only when somebody
 // has come or gone, and not while a plan is made: where somebody comes or goes all the time it
-// would be given up each time.
+// would be given up each time. It is made elsewhere where that is possible, and remembered in a turn
+// of its own.
 void ClusterDriver::look() {
   if (loop_.is_thinking()) return;
+  if (const auto others = fleet_.land()) return remember(*others);
+  if (fleet_.is_looking()) return;
   if (restored_ && !members_changed_ && !loop_.round_due(engine_.now())) return;
   members_changed_ = false;
+  find_bmcs();
+  hosts_meanwhile_.clear();
+  vms_meanwhile_.clear();
+  if (!restored_ || !settings_.offload) return remember(fleet_.look());
+  fleet_.begin_look(settings_.offload, [this, alive = alive_] {
+    if (*alive) wake_at(engine_.now());
+  });
+}
+
+void ClusterDriver::find_bmcs() {
   for (const auto& [id, host] : engine_.inventory().hosts().all()) {
     if (switches_.find(*host) != nullptr)
       bmcs_.try_emplace(id, Bmc{.spec = host->bmc});
     else
       bmcs_.erase(id);
   }
-  if (!fleet_.look() && restored_) return;
+}
+
+void ClusterDriver::remember(bool others) {
+  const Inventory& inventory = engine_.inventory();
+  for (const std::string& id : hosts_meanwhile_)
+    members_changed_ |= !fleet_.is_as_seen(id, inventory.hosts().find(id).get());
+  for (const std::string& id : vms_meanwhile_)
+    members_changed_ |= !fleet_.is_as_seen(id, inventory.vms().find(id).get());
+  if (!others && restored_) return;
   restored_ = true;
   std::vector<control::HostWatch> watches;
   for (const std::string& id : fleet_.host_ids())

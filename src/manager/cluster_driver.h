@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/log.h"
@@ -41,8 +42,9 @@ struct DriverSettings {
   Duration ask_unproven = std::chrono::seconds(30);  // also for how long it must contradict
   std::size_t plans_max = 120;                       // two hours of rounds …
   std::size_t plans_vms_max = 40'000;  // … with so many VMs in all: 16 MiB; the newest stays
-  // Where rounds are planned, so that the loop's thread answers meanwhile. Empty: within the turn.
-  std::function<void(Work work, Work then)> offload = {};
+  // Where rounds are seen and planned, so that the loop's thread answers meanwhile. Empty: within
+  // the turn.
+  Offload offload = {};
   // Told of every round of every cluster, when it has been taken.
   std::function<void(const std::string& cluster, const PlanRecord&)> on_round = {};
   // What a host's BMC has read last, for its wake test; empty: there are no meters.
@@ -100,6 +102,8 @@ class ClusterDriver : public ClusterEyes {
   }
   void turn();
   void look();
+  void find_bmcs();
+  void remember(bool others);
   void wake_at(Time at);
   Time settled() const;
   void go_by_schedule(const model::Cluster& cluster);
@@ -129,6 +133,9 @@ class ClusterDriver : public ClusterEyes {
   control::ClusterLoop loop_;
   bool restored_ = false;
   bool members_changed_ = true;  // perhaps, since the last look
+  // Hosts and VMs whose records have changed since the look that is being made began.
+  std::set<std::string, std::less<>> hosts_meanwhile_;
+  std::set<std::string, std::less<>> vms_meanwhile_;
   std::map<std::string, Bmc, std::less<>> bmcs_;
   std::deque<PlanRecord> plans_;
   Recommendations recommendations_;

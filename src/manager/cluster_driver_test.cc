@@ -136,12 +136,45 @@ TEST_F(Driver, RoundsPlannedElsewhereDoTheSameAndSurviveNewcomers) {
     c.loop().run_for(3s);
   }
   EXPECT_GE(rounds, 5);
-  EXPECT_EQ(driver->fleet().vm_ids().size(), 23U);
+  EXPECT_TRUE(
+      c.loop().advance_until([&] { return driver->fleet().vm_ids().size() == 23; }, 10s));
   for (int i = 0; i < 20; ++i) c.wait(*c.verb("stop", "new" + std::to_string(i), {}));
   c.loop().run_for(3h);
   EXPECT_EQ(hosts_on(), 1) << events();
   for (int i = 0; i < 3; ++i)
     EXPECT_EQ(c.vm("vm" + std::to_string(i))->status.state, model::VmState::kOn);
+}
+
+// Who comes before a look is made and goes before it has come is not remembered, nor is a host.
+TEST_F(Driver, AHostThatGoesWhileItIsLookedAtIsNoMember) {
+  settle([&](auto& s) { automatic(s); });
+  settings.offload = [this](Work work, Work then) {
+    c.loop().after(2s, [work = std::move(work), then = std::move(then)]() mutable {
+      work();
+      work = nullptr;
+      then();
+    });
+  };
+  drive();
+  c.loop().run_for(30s);
+  ASSERT_EQ(driver->fleet().host_ids().size(), 3U);
+  ASSERT_TRUE(create("brief"));
+  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().is_looking(); }, 1min));
+  c.wait(*c.verb("stop", "brief", {}));
+  c.wait(*c.ask([&](Answered done) {
+    c.manager->requests.remove(c.admin(), "vm", "brief", {}, {}, std::move(done));
+  }));
+  const std::string gone = c.nodes[2]->id;
+  driver->plan_soon();
+  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().is_looking(); }, 1min));
+  Changes changes;
+  changes.erase<model::Host>(gone);
+  c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
+  c.loop().run_for(2min);
+  EXPECT_THAT(driver->fleet().host_ids(), testing::SizeIs(2));
+  EXPECT_THAT(driver->fleet().vm_ids(), testing::IsEmpty());
+  EXPECT_GE(driver->plans().size(), 2U);
+  EXPECT_EQ(driver->plans().back().snapshot->hosts.size(), 2U);
 }
 
 TEST_F(Driver, AHostThatDoesNotWakeIsLeftAloneAndAnotherIsWoken) {

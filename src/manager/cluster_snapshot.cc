@@ -7,10 +7,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "control/autostart.h"
 #include "control/compatibility.h"
 #include "control/steps.h"
 #include "manager/cluster_needs.h"
+#include "manager/cluster_records.h"
 #include "manager/energy.h"
 #include "policy/entitle.h"
 
@@ -62,20 +62,25 @@ double in_seconds(Duration d) {
 
 class Maker {
  public:
-  Maker(const Inventory& inventory, const model::Cluster& cluster, Time now,
+  // Of `inventory` all but the many is read.
+  Maker(const Inventory& inventory, const SeenNow& seen, const model::Cluster& cluster, Time now,
         const SnapshotOptions& options)
-      : inventory_(inventory), cluster_(cluster), options_(options), needs_(inventory, cluster) {
+      : inventory_(inventory),
+        seen_(seen),
+        cluster_(cluster),
+        options_(options),
+        needs_(inventory, cluster) {
     s_.now = now;
     s_.revision = options.revision;
     s_.cluster = cluster.meta.name;
     s_.settings = options.settings != nullptr ? *options.settings : cluster.settings;
   }
 
-  ClusterSnapshot run() {
+  ClusterSnapshot run(const ManyRecords& many) {
     find_hosts();
-    find_operations();
+    find_operations(many);
     add_pools();
-    add_vms();
+    add_vms(many.vms);
     for (const auto& host : hosts_) add_host(*host);
     for (Index v = 0; v < s_.vms.size(); ++v) add_restart_order(v);
     add_operations();
@@ -110,15 +115,13 @@ class Maker {
     return it == host_of_.end() ? kNone : it->second;
   }
 
-  void find_operations() {
-    for (const auto& [id, op] : inventory_.operations().all()) {
-      if (op->phase > model::OpPhase::kRunning) continue;
+  void find_operations(const ManyRecords& many) {
+    for (const auto& op : many.operations) {
       const bool moves = op->kind == model::OpKind::kMigrate && op->args.migration;
       if (moves || op->kind == model::OpKind::kStart) operations_[op->vm] = op;
     }
     // A move is under way from its task's beginning to its end, whatever step it is at.
-    for (const auto& [id, task] : inventory_.tasks().all()) {
-      if (task->finished_state()) continue;
+    for (const auto& task : many.tasks) {
       if (control::waits_for_host(*task)) waiting_.insert(task->target);
       if (const auto target = control::start_target(*task); !target.empty())
         starts_[task->target] = host_index(std::string(target));
@@ -170,14 +173,14 @@ class Maker {
     return host_index(vm.host) != kNone || &inventory_.cluster_of(vm) == &cluster_;
   }
 
-  void add_vms() {
-    const std::size_t most = inventory_.vms().size() + 1;
+  void add_vms(const std::vector<VmPtr>& vms) {
+    const std::size_t most = vms.size() + 1;
     s_.vms.reserve(most);
     out_.vms.reserve(most);
     records_.reserve(most);
     vm_of_.reserve(most);
     const model::Vm* instead = options_.waiting != nullptr ? options_.waiting : options_.vm;
-    for (const auto& [name, vm] : inventory_.vms().by_name())
+    for (const VmPtr& vm : vms)
       if ((instead == nullptr || instead->meta.id != vm->meta.id) && is_here(*vm)) add_vm(vm);
     if (instead != nullptr && (instead == options_.waiting || is_here(*instead)))
       add_vm(std::make_shared<const model::Vm>(*instead));
@@ -214,10 +217,7 @@ class Maker {
     return {};
   }
 
-  bool starts_at_home(const model::Vm& vm) const {
-    return options_.world != nullptr &&
-           control::awaits_autostart(vm, options_.world->host(vm.host), *options_.world);
-  }
+  bool starts_at_home(const model::Vm& vm) const { return seen_.autostart.contains(vm.meta.id); }
 
   // Why it is not to be moved now.
   std::string pinned(const model::Vm& vm, const Place& place) const {
@@ -309,7 +309,7 @@ class Maker {
   bool answers(const model::Host& host) const {
     return host.link == model::HostLink::kConnected && host.libvirt_message.empty() &&
            host.inventory.memory > Mib{} &&
-           (options_.world == nullptr || options_.world->fresh(host.meta.id));
+           (!seen_.known || seen_.fresh.contains(host.meta.id));
   }
 
   void add_host(const model::Host& host) {
@@ -403,6 +403,7 @@ class Maker {
   }
 
   const Inventory& inventory_;
+  const SeenNow& seen_;
   const model::Cluster& cluster_;
   const SnapshotOptions& options_;
   ClusterNeeds needs_;
@@ -464,7 +465,14 @@ ClusterSnapshot make_snapshot(const Inventory& inventory, const std::string& clu
                               const SnapshotOptions& options) {
   const auto record = inventory.clusters().find(cluster);
   CHOROK_ASSERT(record != nullptr);
-  return Maker(inventory, *record, now, options).run();
+  return make_snapshot(inventory, many_records(inventory), seen_now(inventory, options.world),
+                       *record, now, options);
+}
+
+ClusterSnapshot make_snapshot(const Inventory& few, const ManyRecords& many, const SeenNow& seen,
+                              const model::Cluster& cluster, Time now,
+                              const SnapshotOptions& options) {
+  return Maker(few, seen, cluster, now, options).run(many);
 }
 
 Index put_waiting(ClusterSnapshot& made, const Inventory& inventory, const std::string& cluster,
@@ -472,7 +480,8 @@ Index put_waiting(ClusterSnapshot& made, const Inventory& inventory, const std::
                   const std::unordered_map<std::string, Index>& known) {
   const auto record = inventory.clusters().find(cluster);
   CHOROK_ASSERT(record != nullptr);
-  auto [out, needs] = Maker(inventory, *record, made.snapshot.now, options).one(vm);
+  // Whether what its hosts have is known says nothing of a VM that waits.
+  auto [out, needs] = Maker(inventory, {}, *record, made.snapshot.now, options).one(vm);
   if (out.pool >= made.snapshot.pools.size()) out.pool = kNone;  // it is newer
   auto& requirements = made.snapshot.requirements;
   const auto same = std::ranges::find(requirements, needs);

@@ -6,6 +6,7 @@
 // name. 20,000 VMs on 1,000 hosts take 20 to 35 ms (`./dev bench snapshot`).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ class VmLoads {
   virtual ~VmLoads() = default;
   // Null: nothing is known. Forecasts are as far ahead and as sure as the settings say.
   virtual const VmLoad* find(const model::Vm& vm, const model::PolicySettings& settings) const = 0;
+  // What is known now, to be asked on another thread. It is let go on this one. O(VMs).
+  virtual std::unique_ptr<const VmLoads> frozen() const = 0;
 };
 // Of CPU a quarter of its size, give or take as much again, as policy/whatif takes it of VMs that
 // nobody has seen run; of memory, half of it in use and all of it held. All gaps. A paused VM asks

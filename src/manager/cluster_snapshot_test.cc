@@ -6,6 +6,7 @@
 #include <random>
 
 #include "control/compatibility.h"
+#include "manager/cluster_records.h"
 #include "model/snapshot_text.h"
 #include "policy/planner.h"
 #include "policy/whatif.h"
@@ -213,6 +214,43 @@ TEST(ClusterSnapshot, CurvesOfTheirOwnHaveNamesOfTheirOwn) {
   const auto back = model::read_snapshot(*text);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->curves, made.snapshot.curves);
+}
+
+// Of what comes between, nothing is seen.
+TEST(ClusterSnapshot, OfFrozenRecordsIsTheSameWhateverComesMeanwhile) {
+  Records records;
+  for (const char* host : {"a", "b", "c"}) records.add_host(host);
+  records.stale = "host-c";
+  put(records.inventory, Records::running("web", "a"));
+  put(records.inventory, Records::running("db", "c"));
+  model::Vm owed = Records::vm_record("owed", "b");
+  owed.power = model::VmPower::kOn;
+  owed.status.owed = true;
+  put(records.inventory, owed);
+  model::Task task;
+  task.id = "task-1";
+  task.kind = "vm.migrate";
+  task.target_kind = "vm";
+  task.target = "vm-web";
+  task.args.host = "host-b";
+  task.created = Records::kNow;
+  put(records.inventory, task);
+  const SnapshotOptions options{.world = &records, .revision = 7};
+  const ClusterSnapshot now = records.make(options);
+  ASSERT_EQ(now.snapshot.operations.size(), 1u);
+  const FrozenCluster frozen(records.inventory, "cluster-a", Records::kNow, options);
+
+  records.stale = "host-a";
+  records.inventory.table<model::Vm>().exchange("vm-db", nullptr);
+  put(records.inventory, Records::running("web", "b"));
+  put(records.inventory, Records::running("new", "a"));
+  records.inventory.table<model::Host>().exchange("host-b", nullptr);
+  task.state = model::TaskState::kSucceeded;
+  put(records.inventory, task);
+  const ClusterSnapshot later = frozen.make();
+  EXPECT_EQ(later.vms, now.vms);
+  EXPECT_EQ(later.hosts, now.hosts);
+  EXPECT_EQ(*model::write_snapshot(later.snapshot), *model::write_snapshot(now.snapshot));
 }
 
 TEST(ClusterSnapshot, HostsThatAreLostOrNotKnownTakeNothing) {

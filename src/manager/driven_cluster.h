@@ -21,6 +21,9 @@ class SaidLoads final : public VmLoads {
     const auto it = loads.find(vm.meta.id);
     return it == loads.end() ? nullptr : &it->second;
   }
+  std::unique_ptr<const VmLoads> frozen() const override {
+    return std::make_unique<const SaidLoads>(*this);
+  }
   void say(const std::string& vm, double mhz) {
     loads[vm] = {.cpu = steady(mhz), .memory = steady(200), .consumed = 300};
   }

@@ -115,59 +115,105 @@ std::optional<Enforced> Enforcement::find(const std::string& vm_id) const {
 }
 
 void Enforcement::round() {
+  if (open_ > 0) {
+    again_ = true;
+    return;
+  }
   last_ = sources_.engine.now();
+  told_.clear();
+  const auto& clusters = sources_.engine.inventory().clusters().all();
+  open_ = clusters.size();
+  for (const auto& [id, cluster] : clusters) begin(id);
+}
+
+void Enforcement::begin(const std::string& cluster) {
+  auto share = std::make_shared<Share>();
+  share->records = std::make_unique<const FrozenCluster>(
+      sources_.engine.inventory(), cluster, sources_.engine.now(),
+      SnapshotOptions{.loads = sources_.loads,
+                      .world = &sources_.world,
+                      .revision = static_cast<std::int64_t>(sources_.engine.revision())});
+  share->in_force = in_force();
+  auto work = [share] { share->work_out(); };
+  auto then = [this, share, alive = alive_] {
+    share->records = nullptr;  // here, where others hold on to them
+    if (!*alive) return;
+    carry_out(*share);
+    if (--open_ == 0) end_round();
+  };
+  if (sources_.offload) {
+    sources_.offload(std::move(work), std::move(then));
+    return;
+  }
+  work();
+  then();
+}
+
+void Enforcement::end_round() {
   const Inventory& inventory = sources_.engine.inventory();
-  std::set<std::string> told;  // hosts
-  for (const auto& [id, cluster] : inventory.clusters().all()) enforce(id, told);
   std::erase_if(hosts_, [&](const auto& each) {
     return !each.second.asking && inventory.hosts().find(each.first) == nullptr;
   });
   for (auto& [id, state] : hosts_)
-    if (!told.contains(id)) state.vms.clear();
-  if (!told.empty()) wake_at(last_ + settings_.round);
+    if (!told_.contains(id)) state.vms.clear();
+  if (std::exchange(again_, false)) look_soon();
+  if (!told_.empty()) wake_at(last_ + settings_.round);
 }
 
-// What each VM's host does of what it was told.
-std::vector<policy::Before> Enforcement::before(const ClusterSnapshot& made) const {
-  std::vector<policy::Before> all(made.vms.size());
+// What hosts do of what they were told. Where something failed, a guest may have all of its memory.
+Enforcement::InForce Enforcement::in_force() const {
+  InForce out;
+  for (const auto& [host, state] : hosts_)
+    for (const auto& [vm, entry] : state.vms)
+      if ((entry.setting.limit > 0 || entry.setting.memory > 0) && !entry.has_problem())
+        out[host].emplace(vm, entry.setting);
+  return out;
+}
+
+// Not on the loop's thread.
+void Enforcement::Share::work_out() {
+  made = records->make();
+  const std::vector<policy::Before> told = before();
+  enforced = policy::enforce(made.snapshot, {.before = told});
+  wish();
+}
+
+std::vector<policy::Before> Enforcement::Share::before() const {
+  std::vector<policy::Before> out(made.vms.size());
   for (Index v = 0; v < made.vms.size(); ++v) {
     const model::SnapshotVm& vm = made.snapshot.vms[v];
     if (vm.host == kNone) continue;
-    const auto host = hosts_.find(made.hosts[vm.host]);
-    if (host == hosts_.end()) continue;
-    const auto entry = host->second.vms.find(made.vms[v]);
-    // Where something failed, a guest may have all of its memory.
-    if (entry == host->second.vms.end() || entry->second.has_problem()) continue;
-    const policy::Setting& setting = entry->second.setting;
-    all[v].limit = setting.limit;
-    if (setting.memory > 0) all[v].held_back = std::max(0.0, vm.size.memory - setting.memory);
+    const auto host = in_force.find(made.hosts[vm.host]);
+    if (host == in_force.end()) continue;
+    const auto setting = host->second.find(made.vms[v]);
+    if (setting == host->second.end()) continue;
+    out[v].limit = setting->second.limit;
+    if (setting->second.memory > 0)
+      out[v].held_back = std::max(0.0, vm.size.memory - setting->second.memory);
   }
-  return all;
+  return out;
 }
 
-void Enforcement::enforce(const std::string& cluster, std::set<std::string>& hosts) {
-  const Inventory& inventory = sources_.engine.inventory();
-  const ClusterSnapshot made =
-      make_snapshot(inventory, cluster, sources_.engine.now(),
-                    {.loads = sources_.loads,
-                     .world = &sources_.world,
-                     .revision = static_cast<std::int64_t>(sources_.engine.revision())});
-  const std::vector<policy::Before> told = before(made);
-  const policy::Enforcement enforced = policy::enforce(made.snapshot, {.before = told});
-  std::vector<std::vector<Wish>> wishes(made.hosts.size());
+void Enforcement::Share::wish() {
+  std::unordered_map<std::string_view, const std::string*> uuids;
+  uuids.reserve(records->vms().size());
+  for (const auto& vm : records->vms()) uuids.emplace(vm->meta.id, &vm->uuid);
+  wishes.resize(made.hosts.size());
   for (const policy::Setting& setting : enforced.settings) {
-    auto vm = inventory.vms().find(made.vms[setting.vm]);
-    if (vm != nullptr && !vm->uuid.empty())
-      wishes[setting.host].push_back({.vm = std::move(vm), .setting = &setting});
+    const std::string& id = made.vms[setting.vm];
+    if (const std::string& uuid = *uuids.at(id); !uuid.empty())
+      wishes[setting.host].push_back({.vm = id, .uuid = uuid, .setting = &setting});
   }
-  for (Index h = 0; h < made.hosts.size(); ++h) {
-    const auto host = inventory.hosts().find(made.hosts[h]);
-    if (wishes[h].empty() || host == nullptr) continue;
-    hosts.insert(host->meta.id);
+  for (std::vector<Wish>& of : wishes) std::ranges::sort(of, {}, &Wish::vm);
+}
+
+void Enforcement::carry_out(const Share& share) {
+  for (Index h = 0; h < share.made.hosts.size(); ++h) {
+    const auto host = sources_.engine.inventory().hosts().find(share.made.hosts[h]);
+    if (share.wishes[h].empty() || host == nullptr) continue;
+    told_.insert(host->meta.id);
     HostState& state = hosts_[host->meta.id];
-    std::ranges::sort(wishes[h], {},
-                      [](const Wish& wish) -> const std::string& { return wish.vm->meta.id; });
-    tell(*host, state, keep(made.snapshot, wishes[h], state.vms));
+    tell(*host, state, keep(share.made.snapshot, share.wishes[h], state.vms));
   }
 }
 
@@ -180,7 +226,7 @@ std::vector<model::VmEnforcement> Enforcement::keep(const model::Snapshot& snaps
   wire.reserve(wishes.size());
   Entries before = std::exchange(entries, {});
   for (const Wish& wish : wishes) {
-    auto node = before.extract(wish.vm->meta.id);
+    auto node = before.extract(wish.vm);
     if (node.empty() || policy::worth_telling(node.mapped().setting, *wish.setting)) {
       Entry entry{.setting = *wish.setting};
       if (entry.setting.limit > 0 || entry.setting.memory > 0)
@@ -189,10 +235,10 @@ std::vector<model::VmEnforcement> Enforcement::keep(const model::Snapshot& snaps
                   .memory_why = policy::memory_sentence(snapshot, entry.setting)});
       if (!node.empty() && node.mapped().has_problem())
         entry.set_problem(std::move(node.mapped().words->problem));
-      wire.push_back(on_the_wire(wish.vm->uuid, entry.setting));
-      entries.insert_or_assign(entries.end(), wish.vm->meta.id, std::move(entry));
+      wire.push_back(on_the_wire(wish.uuid, entry.setting));
+      entries.insert_or_assign(entries.end(), wish.vm, std::move(entry));
     } else {
-      wire.push_back(on_the_wire(wish.vm->uuid, node.mapped().setting));
+      wire.push_back(on_the_wire(wish.uuid, node.mapped().setting));
       entries.insert(entries.end(), std::move(node));
     }
   }

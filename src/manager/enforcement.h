@@ -14,10 +14,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/log.h"
-#include "manager/cluster_snapshot.h"
+#include "manager/cluster_records.h"
 #include "manager/enforced.h"
 #include "manager/engine.h"
 #include "model/enforce.h"
@@ -42,6 +43,8 @@ class Enforcement {
     Engine& engine;
     const control::Lookup& world;
     const VmLoads* loads = nullptr;
+    // Where rounds are worked out, so that the loop's thread answers meanwhile. Empty: within them.
+    Offload offload = {};
   };
 
   Enforcement(Sources sources, Tell tell, EnforcementSettings settings = {});
@@ -80,13 +83,30 @@ class Enforcement {
 
   // Of one host, as the policy wants it now; each VM once, by id.
   struct Wish {
-    std::shared_ptr<const model::Vm> vm;
+    std::string vm;
+    std::string uuid;
     const policy::Setting* setting = nullptr;
+  };
+  // By host and VM: those that were held back by something.
+  using InForce = std::map<std::string, std::unordered_map<std::string, policy::Setting>>;
+  // A round of one cluster, on its way.
+  struct Share {
+    std::unique_ptr<const FrozenCluster> records;
+    InForce in_force;
+    ClusterSnapshot made;
+    policy::Enforcement enforced;
+    std::vector<std::vector<Wish>> wishes;  // by host of `made`
+
+    void work_out();
+    std::vector<policy::Before> before() const;
+    void wish();
   };
 
   void round();
-  void enforce(const std::string& cluster, std::set<std::string>& hosts);
-  std::vector<policy::Before> before(const ClusterSnapshot& made) const;
+  void begin(const std::string& cluster);
+  void carry_out(const Share& share);
+  void end_round();
+  InForce in_force() const;
   static std::vector<model::VmEnforcement> keep(const model::Snapshot& snapshot,
                                                 const std::vector<Wish>& wishes, Entries& entries);
   void tell(const model::Host& host, HostState& state, std::vector<model::VmEnforcement> wire);
@@ -100,6 +120,9 @@ class Enforcement {
   std::map<std::string, HostState, std::less<>> hosts_;
   std::uint64_t sequence_ = 0;
   Time last_{};
+  std::size_t open_ = 0;        // clusters of the round that is on its way
+  bool again_ = false;          // another was called for meanwhile
+  std::set<std::string> told_;  // hosts, in this round
   TimerId timer_ = 0;
   Time timer_at_ = Time::max();
   std::uint64_t watcher_ = 0;

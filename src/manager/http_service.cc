@@ -121,7 +121,10 @@ void Service::make_enforcement() {
                   std::move(reply));
   };
   enforcement_ = std::make_unique<Enforcement>(
-      Enforcement::Sources{.engine = engine_, .world = *world_, .loads = telemetry_.get()},
+      Enforcement::Sources{.engine = engine_,
+                           .world = *world_,
+                           .loads = telemetry_.get(),
+                           .offload = offload_.offload()},
       std::move(tell), settings_.enforcement);
 }
 

@@ -42,16 +42,42 @@ model::Index with_standby(model::Snapshot& snapshot, model::Index curve, double 
 LiveFleet::LiveFleet(Sources sources, std::string cluster)
     : sources_(std::move(sources)), cluster_(std::move(cluster)) {}
 
-ClusterSnapshot LiveFleet::make() const {
-  return make_snapshot(sources_.engine.inventory(), cluster_, now(),
-                       {.loads = sources_.loads,
-                        .world = &sources_.world,
-                        .revision = static_cast<std::int64_t>(sources_.engine.revision()),
-                        .settings = &settings});
+SnapshotOptions LiveFleet::options() const {
+  return {.loads = sources_.loads,
+          .world = &sources_.world,
+          .revision = static_cast<std::int64_t>(sources_.engine.revision()),
+          .settings = &settings};
 }
 
 bool LiveFleet::look() {
-  ClusterSnapshot next = make();
+  return adopt(make_snapshot(sources_.engine.inventory(), cluster_, now(), options()));
+}
+
+void LiveFleet::begin_look(const Offload& elsewhere, std::function<void()> tell) {
+  auto looking = std::make_shared<Looking>();
+  looking->records = std::make_unique<const FrozenCluster>(sources_.engine.inventory(), cluster_,
+                                                           now(), options());
+  looking_ = looking;
+  elsewhere([looking] { looking->made = looking->records->make(); },
+            [looking, tell = std::move(tell)] {
+              looking->records = nullptr;
+              looking->done = true;
+              tell();
+            });
+}
+
+std::optional<bool> LiveFleet::land() {
+  if (looking_ == nullptr || !looking_->done) return std::nullopt;
+  const auto looking = std::exchange(looking_, nullptr);
+  const auto is_gone = [&](const std::string& host) {
+    return sources_.engine.inventory().hosts().find(host) == nullptr;
+  };
+  if (std::ranges::any_of(looking->made.hosts, is_gone)) return std::nullopt;
+  return adopt(std::move(looking->made));
+}
+
+bool LiveFleet::adopt(ClusterSnapshot next) {
+  looking_ = nullptr;  // older
   const bool others = next.hosts != seen_.hosts || next.vms != seen_.vms;
   seen_ = std::move(next);
   looked_ = true;
@@ -201,7 +227,9 @@ double LiveFleet::free_memory(Index h) const {
 model::Snapshot& LiveFleet::snapshot() {
   // Who has looked in this turn need not again: it is as dear as the look was.
   if (!std::exchange(looked_, true)) {
-    ClusterSnapshot next = make();
+    looking_ = nullptr;
+    ClusterSnapshot next =
+        make_snapshot(sources_.engine.inventory(), cluster_, now(), options());
     // Indices stand until the next look, which is on its way.
     if (next.hosts != seen_.hosts || next.vms != seen_.vms) return seen_.snapshot;
     seen_ = std::move(next);
@@ -232,7 +260,7 @@ void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
     const HostPtr stored = sources_.engine.inventory().hosts().find(made.hosts[h]);
     const model::HostWatch& watch = stored->watch;
     // One that was waking when its record was written may have come in this very turn.
-    if (watch.phase == model::HostPhase::kUp) host.power_since = watch.since;
+    if (watch.phase == model::HostPhase::kUp) host.power_since = std::min(watch.since, made.snapshot.now);
     if (watch.phase == model::HostPhase::kWaking) host.power_since = made.snapshot.now;
     const auto of = [&](Duration seen, Duration assumed) {
       return seen > Duration{} ? seen : from_seconds(seconds(assumed) / sources_.time_scale);

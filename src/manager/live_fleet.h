@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "control/fleet.h"
-#include "manager/cluster_snapshot.h"
+#include "manager/cluster_records.h"
 #include "manager/engine.h"
 #include "manager/watts_line.h"
 #include "manager/world.h"
@@ -52,6 +52,11 @@ class LiveFleet final : public control::Fleet {
   // snapshot, so it is for rounds, and for when what is below says that membership may have
   // changed.
   bool look();
+  // The same in two steps: the snapshot is made where `elsewhere` puts it, of the records as they
+  // are now; `tell` is called when land() can take it. Hosts and VMs keep their indices until then.
+  void begin_look(const Offload& elsewhere, std::function<void()> tell);
+  // As look(); none: nothing was begun, it has not come yet, or a host has gone meanwhile.
+  std::optional<bool> land();
   // Whether these are members, or not, as in the last look. O(1).
   bool is_as_seen(const std::string& id, const model::Host* host) const;
   bool is_as_seen(const std::string& id, const model::Vm* vm) const;
@@ -79,6 +84,7 @@ class LiveFleet final : public control::Fleet {
   control::TestWish test_wish(Index host) const override;
   control::PowerWish power_wish(Index host) const override;
   double needed_memory(Index vm) const override { return seen_.snapshot.vms[vm].size.memory; }
+  bool is_looking() const override { return looking_ != nullptr; }
   // As it was looked at last.
   const model::Snapshot& seen() const { return seen_.snapshot; }
   // Of the members of the last look.
@@ -88,13 +94,21 @@ class LiveFleet final : public control::Fleet {
   using HostPtr = Table<model::Host>::Ptr;
   HostPtr record(Index host) const;
   Index index_of_host(const std::string& id) const;
-  ClusterSnapshot make() const;
+  struct Looking {
+    std::unique_ptr<const FrozenCluster> records;
+    ClusterSnapshot made;
+    bool done = false;
+  };
+
+  SnapshotOptions options() const;
+  bool adopt(ClusterSnapshot next);
   std::string kept_on(const model::Host& host) const;
 
   Sources sources_;
   std::string cluster_;
   ClusterSnapshot seen_;
   bool looked_ = false;  // within this turn, so that `seen_` is as the records are
+  std::shared_ptr<Looking> looking_;
   std::unordered_map<std::string, Index> host_index_;
   std::unordered_map<std::string, Index> vm_index_;
   std::set<std::string, std::less<>> busy_;         // VMs with a task that has not ended

@@ -300,7 +300,7 @@ void Telemetry::finish(HostState& state, const model::HostSample& sample, Time a
 // A guest that is moving is on two hosts; the one where it runs speaks for it.
 void Telemetry::note(const VmUsage& usage) {
   if (!vms_.contains(usage.uuid) && vms_.size() >= settings_.vms_max) return;
-  VmState& vm = vms_[usage.uuid];
+  VmState& vm = state_of(usage.uuid);
   vm.seen = usage.at;
   if (vm.usage && vm.usage->host != usage.host) {
     const bool runs_there = vm.usage->state == model::VmState::kOn;
@@ -319,7 +319,7 @@ void Telemetry::note(const VmUsage& usage) {
 }
 
 void Telemetry::remember(const std::string& uuid, Time at, double cpu_mhz, double active) {
-  VmState& vm = vms_[uuid];
+  VmState& vm = state_of(uuid);
   vm.seen = std::max(vm.seen, at);
   vm.cpu.add(at, cpu_mhz, settings_.forecast);
   vm.memory.add(at, active, settings_.forecast);
@@ -330,7 +330,7 @@ void Telemetry::sweep() {
   std::unordered_map<std::string_view, bool> known;
   for (const auto& [id, vm] : engine_.inventory().vms().all()) known[vm->uuid] = true;
   std::erase_if(vms_, [&](const auto& entry) {
-    return !known.contains(entry.first) && swept_ - entry.second.seen > settings_.forget;
+    return !known.contains(entry.first) && swept_ - entry.second->seen > settings_.forget;
   });
   std::erase_if(hosts_, [&](const auto& entry) {
     return engine_.inventory().hosts().find(entry.first) == nullptr;
@@ -382,7 +382,7 @@ HostCursor Telemetry::cursor(const std::string& host) const {
 
 const VmUsage* Telemetry::vm_by_uuid(const std::string& uuid) const {
   auto it = vms_.find(uuid);
-  return it == vms_.end() || !it->second.usage ? nullptr : &*it->second.usage;
+  return it == vms_.end() || !it->second->usage ? nullptr : &*it->second->usage;
 }
 
 const VmUsage* Telemetry::vm(const std::string& vm_id) const {
@@ -395,33 +395,85 @@ const HostUsage* Telemetry::host(const std::string& id) const {
   return it == hosts_.end() || !it->second.usage ? nullptr : &*it->second.usage;
 }
 
-const VmLoad* Telemetry::find(const model::Vm& record, const model::PolicySettings& policy) const {
-  auto it = vms_.find(record.uuid);
-  if (it == vms_.end() || it->second.cpu.empty()) return nullptr;
-  const VmState& vm = it->second;
-  const Time now = engine_.now();
+Telemetry::VmState& Telemetry::state_of(const std::string& uuid) {
+  std::shared_ptr<VmState>& vm = vms_[uuid];
+  if (vm == nullptr)
+    vm = std::make_shared<VmState>(VmState{.uuid = uuid});
+  else if (vm.use_count() > 1)  // what is frozen is let go on this thread alone
+    vm = std::make_shared<VmState>(*vm);
+  return *vm;
+}
+
+policy::ForecastSettings Telemetry::ahead(policy::ForecastSettings forecast,
+                                          const model::PolicySettings& policy) {
+  forecast.horizon = policy.horizon;
+  forecast.quantile = policy.forecast_quantile;
+  return forecast;
+}
+
+VmLoad Telemetry::load_of(const VmState& vm, const model::Vm& record, const model::Host* host,
+                          Time now, const policy::ForecastSettings& forecast) {
   double size = 0;
-  if (const auto host = engine_.inventory().hosts().find(record.host); host != nullptr) {
+  if (host != nullptr) {
     const model::CpuInventory& cpu = host->inventory.cpu;
     size = static_cast<double>(cpu.mhz.value) * record.spec.vcpus;
     // However many vCPUs it has: it cannot use more than its host.
     if (cpu.capacity > Mhz{}) size = std::min(size, static_cast<double>(cpu.capacity.value));
   }
-  policy::ForecastSettings forecast = settings_.forecast;
-  forecast.horizon = policy.horizon;
-  forecast.quantile = policy.forecast_quantile;
-  found_ = {};
-  found_.cpu = vm.cpu.demand(now, size, forecast);
-  found_.memory = vm.memory.demand(now, number(record.spec.memory), forecast);
-  found_.gaps = vm.cpu.gaps();
-  found_.sample_age = now - vm.cpu.newest();
-  found_.cpu_when_moved = vm.cpu_when_moved;
-  if (vm.usage) {
-    found_.consumed = vm.usage->consumed;
-    found_.reclaimable = vm.usage->reclaimable;
-    found_.dirty_rate = vm.usage->dirty_known ? vm.usage->dirty_mib_s : 0;
-  }
+  VmLoad out{.cpu = vm.cpu.demand(now, size, forecast),
+             .memory = vm.memory.demand(now, number(record.spec.memory), forecast),
+             .sample_age = now - vm.cpu.newest(),
+             .gaps = vm.cpu.gaps(),
+             .cpu_when_moved = vm.cpu_when_moved};
+  if (!vm.usage) return out;
+  out.consumed = vm.usage->consumed;
+  out.reclaimable = vm.usage->reclaimable;
+  out.dirty_rate = vm.usage->dirty_known ? vm.usage->dirty_mib_s : 0;
+  return out;
+}
+
+const VmLoad* Telemetry::find(const model::Vm& record, const model::PolicySettings& policy) const {
+  const auto it = vms_.find(record.uuid);
+  if (it == vms_.end() || it->second->cpu.empty()) return nullptr;
+  const auto host = engine_.inventory().hosts().find(record.host);
+  found_ = load_of(*it->second, record, host.get(), engine_.now(),
+                   ahead(settings_.forecast, policy));
   return &found_;
+}
+
+class Telemetry::Frozen final : public VmLoads {
+ public:
+  explicit Frozen(const Telemetry& all)
+      : now_(all.engine_.now()),
+        forecast_(all.settings_.forecast),
+        hosts_(all.engine_.inventory().hosts()) {
+    known_.reserve(all.vms_.size());
+    for (const auto& [uuid, state] : all.vms_) known_.push_back(state);
+  }
+  const VmLoad* find(const model::Vm& vm, const model::PolicySettings& policy) const override {
+    if (index_.empty())
+      for (const auto& state : known_) index_[state->uuid] = state.get();
+    const auto it = index_.find(vm.uuid);
+    if (it == index_.end() || it->second->cpu.empty()) return nullptr;
+    found_ = load_of(*it->second, vm, hosts_.find(vm.host).get(), now_, ahead(forecast_, policy));
+    return &found_;
+  }
+  std::unique_ptr<const VmLoads> frozen() const override {
+    return std::make_unique<const Frozen>(*this);
+  }
+
+ private:
+  Time now_;
+  policy::ForecastSettings forecast_;
+  Table<model::Host> hosts_;
+  std::vector<std::shared_ptr<const VmState>> known_;
+  // Made by who asks first, so that the loop need not.
+  mutable std::unordered_map<std::string_view, const VmState*> index_;
+  mutable VmLoad found_;
+};
+
+std::unique_ptr<const VmLoads> Telemetry::frozen() const {
+  return std::make_unique<const Frozen>(*this);
 }
 
 }  // namespace chorok::manager

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -104,6 +105,7 @@ class Telemetry : public VmLoads {
   const HostUsage* host(const std::string& id) const;
   // What the policies read; valid until the next call of anything here.
   const VmLoad* find(const model::Vm& vm, const model::PolicySettings& settings) const override;
+  std::unique_ptr<const VmLoads> frozen() const override;
   bool is_stale(Time at) const { return engine_.now() - at > settings_.stale; }
 
  private:
@@ -123,12 +125,14 @@ class Telemetry : public VmLoads {
     std::optional<HostUsage> usage;
   };
   struct VmState {
+    std::string uuid;
     std::optional<VmUsage> usage;
     policy::DemandHistory cpu;
     policy::DemandHistory memory;
     double cpu_when_moved = 0;
     Time seen{};
   };
+  class Frozen;
 
   bool is_new(HostState& state, const model::HostSample& sample) const;
   static void begin_anew(HostState& state);
@@ -137,6 +141,11 @@ class Telemetry : public VmLoads {
   void finish(HostState& state, const model::HostSample& sample, Time at);
   VmConsumption consume(const HostState& state, model::VmSample& vm, Duration interval,
                         double core_mhz) const;
+  static VmLoad load_of(const VmState& vm, const model::Vm& record, const model::Host* host,
+                        Time now, const policy::ForecastSettings& forecast);
+  static policy::ForecastSettings ahead(policy::ForecastSettings forecast,
+                                        const model::PolicySettings& policy);
+  VmState& state_of(const std::string& uuid);
   void note(const VmUsage& usage);
   void sweep();
   double core_mhz(const std::string& host) const;
@@ -146,7 +155,8 @@ class Telemetry : public VmLoads {
   Log log_{"telemetry"};
   std::function<void(Consumption&)> consumed_;
   std::map<std::string, HostState, std::less<>> hosts_;
-  std::unordered_map<std::string, VmState> vms_;  // by UUID
+  // By UUID. Who holds one besides has frozen it: it is changed no more, a copy of it is.
+  std::unordered_map<std::string, std::shared_ptr<VmState>> vms_;
   Time swept_{};
   mutable VmLoad found_;
 };

@@ -125,6 +125,24 @@ TEST_F(TelemetryTest, WaitingIsDemandOnlyOfWhoDoesNotSleep) {
   EXPECT_NEAR(seen->cpu.now, 2 * kCore, 1);
 }
 
+TEST_F(TelemetryTest, WhatIsFrozenStaysAsItWas) {
+  Machine one{.id = "host-1"};
+  one.vms["u1"] = guest("u1");
+  tell(one);
+  run(one, seconds(10), 0.5);
+  const auto record = engine.inventory().vms().find("vm-1");
+  const VmLoad now = *load();
+  const auto frozen = telemetry->frozen();
+  for (int i = 0; i < 100; ++i) run(one, seconds(10), 2);
+  const VmLoad* later = frozen->find(*record, {});
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->cpu, now.cpu);
+  EXPECT_EQ(later->memory, now.memory);
+  EXPECT_EQ(later->sample_age, now.sample_age);
+  EXPECT_NEAR(load()->cpu.now, 2 * kCore, 1);
+  EXPECT_FALSE(frozen->find(model::Vm{}, {}));
+}
+
 TEST_F(TelemetryTest, RatesAreWhatCountersGrewBy) {
   Machine one{.id = "host-1"};
   one.vms["u1"] = guest("u1");
