@@ -305,16 +305,23 @@ void Engine::add_audit(Changes& changes, model::AuditEntry entry) {
 
 namespace {
 
-// A few at a time with each commit, so that no transaction grows too large.
+// A few at a time with each commit, and no more than its transaction can take.
 constexpr std::size_t kTrimmedAtOnce = 4;
+constexpr std::size_t kTasksAtOnce = 50;
 
 }  // namespace
+
+std::size_t Engine::room(const Changes& changes) {
+  const std::size_t taken = changes.items().size();
+  return taken < ports::StoreLimits::kMaxKeys ? ports::StoreLimits::kMaxKeys - taken : 0;
+}
 
 void Engine::trim(Changes& changes) {
   const auto& events = inventory_.events().all();
   if (events.size() > settings_.events_max) {
+    const std::size_t most = std::min(kTrimmedAtOnce, room(changes));
     auto it = events.begin();
-    for (std::size_t i = 0; i < kTrimmedAtOnce && it != events.end(); ++i, ++it)
+    for (std::size_t i = 0; i < most && it != events.end(); ++i, ++it)
       changes.erase<model::Event>(it->first);
   }
   trim_audit(changes);
@@ -324,8 +331,9 @@ void Engine::trim(Changes& changes) {
 // Ids count up, so the first is the oldest.
 void Engine::trim_audit(Changes& changes) const {
   const auto& entries = inventory_.audit().all();
+  const std::size_t most = std::min(kTrimmedAtOnce, room(changes));
   std::size_t left = entries.size();
-  for (auto it = entries.begin(); it != entries.end() && entries.size() - left < kTrimmedAtOnce;
+  for (auto it = entries.begin(); it != entries.end() && entries.size() - left < most;
        ++it, --left) {
     bool is_old = now() - it->second->time > settings_.audit_age;
     if (left <= settings_.audit_max && !is_old) return;
@@ -335,13 +343,14 @@ void Engine::trim_audit(Changes& changes) const {
 
 void Engine::trim_tasks(Changes& changes) {
   const auto& tasks = inventory_.tasks().all();
-  if (tasks.size() <= settings_.tasks_max || next_number_ < trimmed_at_ + 50) return;
+  if (tasks.size() <= settings_.tasks_max || next_number_ < trimmed_at_ + kTasksAtOnce) return;
+  if (room(changes) < kTasksAtOnce) return;  // one look at all of them is to be worth it
   trimmed_at_ = next_number_;
   std::vector<std::pair<Time, std::string>> finished;
   for (const auto& [id, task] : tasks)
     if (task->finished_state()) finished.emplace_back(task->finished, id);
   std::size_t over =
-      std::min({tasks.size() - settings_.tasks_max, finished.size(), std::size_t{50}});
+      std::min({tasks.size() - settings_.tasks_max, finished.size(), kTasksAtOnce});
   std::ranges::partial_sort(finished, finished.begin() + static_cast<std::ptrdiff_t>(over));
   for (std::size_t i = 0; i < over; ++i) changes.erase<model::Task>(finished[i].second);
 }

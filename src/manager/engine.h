@@ -124,6 +124,7 @@ class Engine {
   void take_back_from(std::uint64_t number, const Error& error);
   void publish(const Changes& changes);
   ports::Txn to_txn(const Changes& changes) const;
+  static std::size_t room(const Changes& changes);
   void trim(Changes& changes);
   void trim_audit(Changes& changes) const;
   void trim_tasks(Changes& changes);

@@ -108,6 +108,29 @@ TEST_F(EngineTest, TheAuditEndsWithItsAgeAlsoInTheStore) {
   EXPECT_EQ(oldest(), "/21");
 }
 
+// What goes of old tasks and events is put into the commits of others, which may be large.
+TEST_F(EngineTest, WhatGoesNeverMakesACommitTooLarge) {
+  start({.events_max = 10, .tasks_max = 100, .audit_max = 10});
+  for (int round = 0; round < 20; ++round) {
+    ChangeBatches many;
+    for (int i = 0; i < 200; ++i) {
+      model::Task task;
+      task.id = fmt::format("task-{}", ++ids);
+      task.state = model::TaskState::kSucceeded;
+      task.finished = loop.now();
+      many.next().put(std::move(task));
+      engine->add_event(many.next(), {});
+    }
+    for (Changes& set : many.sets()) {
+      const auto stored = commit(std::move(set));
+      ASSERT_TRUE(stored) << stored.error().message;
+    }
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(audit());
+  }
+  EXPECT_LE(engine->inventory().audit().size(), 11U);
+  EXPECT_LT(engine->inventory().tasks().size(), 3000U);
+}
+
 // Records of 0.0: one cluster without policy settings, hosts without a cluster, VMs without a pool.
 TEST_F(EngineTest, RecordsOfBeforeThereWereSeveralClustersAreRead) {
   ports::Txn old;
