@@ -57,7 +57,6 @@ tally() {
   fi
 }
 
-# The release test programs that exist, from CMake's own list.
 release_parts() { find build/release/bin -maxdepth 1 -name '*_test' -printf '%f\n' | sort; }
 
 test_all() {

@@ -257,8 +257,8 @@ void AgentCore::welcomed(const SessionPtr& session, model::Welcome welcome) {
   observer_.observe([this, alive = alive_] {
     if (*alive) send_results();
   });
-  beat_timer_ = loop_.after(settings_.beat - place_in(settings_.beat, identity_.boot_id),
-                            [this] { beat(); });
+  beat_timer_ =
+      loop_.after(settings_.beat - place_in(settings_.beat, identity_.boot_id), [this] { beat(); });
   // libvirt may have come while we said hello without it.
   if (!inventory_known_) look_at_inventory_again();
   if (welcome_) welcome_(welcome);

@@ -52,9 +52,7 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
   if (std::exchange(look_for_lost_, false)) find_lost(fleet, nullptr);
-  const auto is_due = [&] {
-    return brain_.plan && !fleet.is_looking() && round_due(fleet.now());
-  };
+  const auto is_due = [&] { return brain_.plan && !fleet.is_looking() && round_due(fleet.now()); };
   if (is_due()) find_lost(fleet, &turn);
   test_hosts(fleet, turn);
   power_hosts(fleet, turn);

@@ -219,13 +219,14 @@ void ClusterDriver::wake_at(Time at) {
 
 // The records, and what was remembered of their hosts and VMs. Between rounds only when somebody
 // has come or gone, and not while a plan is made: where somebody comes or goes all the time it
-// would be given up each time. It is made elsewhere where that is possible, and remembered in a turn
-// of its own.
+// would be given up each time. It is made elsewhere where that is possible, and remembered in a
+// turn of its own.
 void ClusterDriver::look() {
   if (loop_.is_thinking()) return;
   if (const auto others = fleet_.land()) return remember(*others);
   if (fleet_.is_looking()) return;
   if (restored_ && !members_changed_ && !loop_.round_due(engine_.now())) return;
+  look_began_ = std::chrono::steady_clock::now();
   members_changed_ = false;
   find_bmcs();
   hosts_meanwhile_.clear();
@@ -281,7 +282,6 @@ void ClusterDriver::turn() {
   soon_ = false;
   const auto cluster = engine_.inventory().clusters().find(cluster_);
   if (cluster == nullptr) return;
-  const auto began = std::chrono::steady_clock::now();
   go_by_schedule(*cluster);
   look();
   fleet_.begin_turn();
@@ -293,7 +293,7 @@ void ClusterDriver::turn() {
     wake_at(engine_.now() + loop_.settings().round);
     return;
   }
-  if (turn->began) round_began_ = began;
+  if (turn->began) round_began_ = look_began_;
   if (turn->planned) keep_plan();
   carry_out(*turn);
   recommendations_.after_turn();

@@ -140,7 +140,8 @@ class ClusterDriver : public ClusterEyes {
   std::deque<PlanRecord> plans_;
   Recommendations recommendations_;
   std::int64_t rounds_ = 0;
-  std::chrono::steady_clock::time_point round_began_;
+  std::chrono::steady_clock::time_point look_began_;
+  std::chrono::steady_clock::time_point round_began_;  // with its look
   std::function<void(const PlanRecord&)> on_round_;
   std::optional<std::string> band_;  // of the schedule, that holds; empty: none does
   TimerId timer_ = 0;

@@ -136,8 +136,7 @@ TEST_F(Driver, RoundsPlannedElsewhereDoTheSameAndSurviveNewcomers) {
     c.loop().run_for(3s);
   }
   EXPECT_GE(rounds, 5);
-  EXPECT_TRUE(
-      c.loop().advance_until([&] { return driver->fleet().vm_ids().size() == 23; }, 10s));
+  EXPECT_TRUE(c.loop().advance_until([&] { return driver->fleet().vm_ids().size() == 23; }, 10s));
   for (int i = 0; i < 20; ++i) c.wait(*c.verb("stop", "new" + std::to_string(i), {}));
   c.loop().run_for(3h);
   EXPECT_EQ(hosts_on(), 1) << events();

@@ -23,7 +23,7 @@ struct ManyRecords {
 };
 // What the hosts report, as far as a snapshot shows it.
 struct SeenNow {
-  bool known = false;  // else everything is as the records say
+  bool known = false;                         // else everything is as the records say
   std::unordered_set<std::string> fresh;      // hosts: what runs there is known
   std::unordered_set<std::string> autostart;  // VMs that are owed, whose host starts them itself
 };

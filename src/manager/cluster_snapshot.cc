@@ -308,8 +308,7 @@ class Maker {
 
   bool answers(const model::Host& host) const {
     return host.link == model::HostLink::kConnected && host.libvirt_message.empty() &&
-           host.inventory.memory > Mib{} &&
-           (!seen_.known || seen_.fresh.contains(host.meta.id));
+           host.inventory.memory > Mib{} && (!seen_.known || seen_.fresh.contains(host.meta.id));
   }
 
   void add_host(const model::Host& host) {

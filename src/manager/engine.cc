@@ -349,8 +349,7 @@ void Engine::trim_tasks(Changes& changes) {
   std::vector<std::pair<Time, std::string>> finished;
   for (const auto& [id, task] : tasks)
     if (task->finished_state()) finished.emplace_back(task->finished, id);
-  std::size_t over =
-      std::min({tasks.size() - settings_.tasks_max, finished.size(), kTasksAtOnce});
+  std::size_t over = std::min({tasks.size() - settings_.tasks_max, finished.size(), kTasksAtOnce});
   std::ranges::partial_sort(finished, finished.begin() + static_cast<std::ptrdiff_t>(over));
   for (std::size_t i = 0; i < over; ++i) changes.erase<model::Task>(finished[i].second);
 }

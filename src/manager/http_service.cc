@@ -120,12 +120,11 @@ void Service::make_enforcement() {
     agents_->call(host, "enforce", std::move(params), settings_.enforcement.timeout,
                   std::move(reply));
   };
-  enforcement_ = std::make_unique<Enforcement>(
-      Enforcement::Sources{.engine = engine_,
-                           .world = *world_,
-                           .loads = telemetry_.get(),
-                           .offload = offload_.offload()},
-      std::move(tell), settings_.enforcement);
+  enforcement_ = std::make_unique<Enforcement>(Enforcement::Sources{.engine = engine_,
+                                                                    .world = *world_,
+                                                                    .loads = telemetry_.get(),
+                                                                    .offload = offload_.offload()},
+                                               std::move(tell), settings_.enforcement);
 }
 
 void Service::make_parts() {

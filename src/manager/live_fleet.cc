@@ -228,8 +228,7 @@ model::Snapshot& LiveFleet::snapshot() {
   // Who has looked in this turn need not again: it is as dear as the look was.
   if (!std::exchange(looked_, true)) {
     looking_ = nullptr;
-    ClusterSnapshot next =
-        make_snapshot(sources_.engine.inventory(), cluster_, now(), options());
+    ClusterSnapshot next = make_snapshot(sources_.engine.inventory(), cluster_, now(), options());
     // Indices stand until the next look, which is on its way.
     if (next.hosts != seen_.hosts || next.vms != seen_.vms) return seen_.snapshot;
     seen_ = std::move(next);
@@ -260,7 +259,8 @@ void LiveFleet::mark_bmcs(ClusterSnapshot& made) const {
     const HostPtr stored = sources_.engine.inventory().hosts().find(made.hosts[h]);
     const model::HostWatch& watch = stored->watch;
     // One that was waking when its record was written may have come in this very turn.
-    if (watch.phase == model::HostPhase::kUp) host.power_since = std::min(watch.since, made.snapshot.now);
+    if (watch.phase == model::HostPhase::kUp)
+      host.power_since = std::min(watch.since, made.snapshot.now);
     if (watch.phase == model::HostPhase::kWaking) host.power_since = made.snapshot.now;
     const auto of = [&](Duration seen, Duration assumed) {
       return seen > Duration{} ? seen : from_seconds(seconds(assumed) / sources_.time_scale);

@@ -436,8 +436,8 @@ const VmLoad* Telemetry::find(const model::Vm& record, const model::PolicySettin
   const auto it = vms_.find(record.uuid);
   if (it == vms_.end() || it->second->cpu.empty()) return nullptr;
   const auto host = engine_.inventory().hosts().find(record.host);
-  found_ = load_of(*it->second, record, host.get(), engine_.now(),
-                   ahead(settings_.forecast, policy));
+  found_ =
+      load_of(*it->second, record, host.get(), engine_.now(), ahead(settings_.forecast, policy));
   return &found_;
 }
 
