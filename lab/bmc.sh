@@ -166,6 +166,7 @@ cmd_chassis() { # HOST get|set|check ARG...: what a host's BMC calls
       done
       ;;
     set)
+      echo "$(date +%T.%3N) set $*" >>"$DIR/bmc/$host/chassis.log"
       while [ $# -gt 0 ]; do
         case $1=${2:-} in
           power=1) chassis_on "$host" ;;

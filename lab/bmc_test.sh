@@ -218,7 +218,10 @@ sleeps_and_wakes_without_a_bmc() { # no VM there: the wake test of a host that o
 }
 
 adapters_pass() { # PROGRAM: the contracts of ports/ on these BMCs
-  CHOROK_LAB_BMC="$here/lab" timeout 300 "$CHOROK_BIN/$1" --gtest_brief=1 --gtest_filter='Lab*'
+  CHOROK_LAB_BMC="$here/lab" timeout 300 "$CHOROK_BIN/$1" --gtest_brief=1 --gtest_filter='Lab*' && return
+  date "+%T.%3N: what its BMCs were told last, the newest below" # a command that is not here never came
+  tail -n 3 "$CHOROK_LAB_DIR"/bmc/*/chassis.log
+  return 1
 }
 
 trap 'lab down >/dev/null 2>&1 || true' EXIT
