@@ -47,7 +47,7 @@ Brain chorok_brain(const model::PolicySettings& settings) {
 
 Result<Turn> ClusterLoop::turn(Fleet& fleet) {
   Turn turn;
-  if (snapshot_ == nullptr || watches_.size() != fleet.hosts()) snapshot_ = &fleet.snapshot();
+  if (snapshot_ == nullptr || watches_.size() != fleet.hosts()) snapshot_ = &fleet.looked_at();
   watches_.resize(fleet.hosts());
   settings_.watch.restart = settings_.failover && brain_.settings.ha.enabled;
   watch_hosts(fleet, turn);
@@ -211,11 +211,10 @@ void ClusterLoop::see_restarted(const Fleet& fleet, Turn& turn) {
   });
 }
 
-Snapshot& ClusterLoop::marked(Fleet& fleet) {
-  Snapshot& snapshot = fleet.snapshot();
+Snapshot& ClusterLoop::marked(Snapshot& snapshot, Time now) {
   snapshot_ = &snapshot;
   snapshot.settings = brain_.settings;
-  mark_watched(snapshot, fleet.now());
+  mark_watched(snapshot, now);
   return snapshot;
 }
 
@@ -276,7 +275,12 @@ Result<void> ClusterLoop::restart(Fleet& fleet, Turn& turn) {
     plan_soon();
   }
   if (!brain_.restart) return {};
-  Snapshot& snapshot = marked(fleet);
+  Snapshot& seen = fleet.snapshot();
+  if (fleet.is_looking()) {  // at others than these; a turn follows
+    new_losses_ = true;
+    return {};
+  }
+  Snapshot& snapshot = marked(seen, fleet.now());
   std::vector<Index> failed;
   for (Index h = 0; h < watches_.size(); ++h)
     if (lost(h)) failed.push_back(h);
@@ -292,15 +296,19 @@ Result<void> ClusterLoop::restart(Fleet& fleet, Turn& turn) {
 Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
   // Rounds keep their beat, however late one was and whatever comes between them.
   const Time now = fleet.now();
-  soon_ = false;
+  answered_calls_ = std::exchange(seen_calls_, std::nullopt).value_or(calls_);
   last_round_ = now;
   if (now >= next_round_)
     next_round_ =
         next_round_ + settings_.round > now ? next_round_ + settings_.round : now + settings_.round;
-  Snapshot& snapshot = marked(fleet);
+  Snapshot& snapshot = marked(fleet.looked_at(), now);
   mark_restarts(snapshot);
-  // What a person has switched off meanwhile is not owed a restart any more.
-  std::erase_if(restarting_, [&](Index vm) { return snapshot.vms[vm].run == VmRun::kOff; });
+  // What a person has switched off meanwhile is not owed a restart any more. A look may be from
+  // before it was started where it was lost.
+  std::erase_if(restarting_, [&](Index vm) {
+    const Index host = fleet.host_of(vm);
+    return snapshot.vms[vm].run == VmRun::kOff && (host == kNone || !lost(host));
+  });
   if (brain_.forecast)
     brain_.forecast(snapshot);
   else

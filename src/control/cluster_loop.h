@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,7 +60,10 @@ class ClusterLoop {
   Result<Turn> turn(Fleet& fleet);
 
   // A round in the next turn, whatever the time: after a change of settings, a power-on, an intent.
-  void plan_soon() { soon_ = true; }
+  void plan_soon() { ++calls_; }
+  // What the next round is to see is fixed now, elsewhere (Fleet::looked_at): who calls for a round
+  // from now on calls for the one after it.
+  void look_begins() { seen_calls_ = calls_; }
   // The same after a change of settings, pools or rules: a plan that is being made is given up.
   void plan_anew() {
     give_up();
@@ -120,7 +124,7 @@ class ClusterLoop {
   Result<void> take(policy::Plan plan, const Fleet& fleet, Turn& turn);
   void give_up();
   // The fleet's snapshot with what is known here.
-  model::Snapshot& marked(Fleet& fleet);
+  model::Snapshot& marked(model::Snapshot& snapshot, Time now);
   void mark_lost(model::Snapshot& snapshot) const;
   void mark_restarts(model::Snapshot& snapshot) const;
   bool is_held(const policy::Action& action, const model::Snapshot& snapshot) const;
@@ -140,10 +144,15 @@ class ClusterLoop {
   bool new_losses_ = false;
   bool look_for_lost_ = false;  // what was being restarted was forgotten
   Time next_due() const {
-    return soon_ ? std::min(next_round_, last_round_ + settings_.gap) : next_round_;
+    return calls_ != answered_calls_ ? std::min(next_round_, last_round_ + settings_.gap)
+                                     : next_round_;
   }
 
-  bool soon_ = true;
+  // Calls for a round: so many there were, so many are answered by a round, or by the look that is
+  // made for one.
+  std::uint64_t calls_ = 1;
+  std::uint64_t answered_calls_ = 0;
+  std::optional<std::uint64_t> seen_calls_;
   Time last_round_{};
   Time next_round_{};
   std::int64_t dropped_ = 0;

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
+#include <span>
 #include <utility>
 
 namespace chorok::control {
@@ -66,7 +68,15 @@ class HandFleet final : public Fleet {
     return free - held[h];
   }
   double needed_memory(Index v) const override { return cluster.vms[v].size.memory; }
+  bool is_looking() const override { return looking; }
+  model::Snapshot& looked_at() override {
+    if (!looked) return snapshot();
+    snapshot();
+    shown = *looked;
+    return shown;
+  }
   model::Snapshot& snapshot() override {
+    looking = looking || others;
     shown = cluster;
     shown.now = time;
     for (model::SnapshotVm& vm : shown.vms) {
@@ -83,6 +93,9 @@ class HandFleet final : public Fleet {
   std::vector<double> held;  // MiB of a host that a snapshot does not tell of
   std::vector<bool> in_flight;
   model::Snapshot shown;
+  bool others = false;  // have come or gone: whoever looks sees it
+  bool looking = false;
+  std::optional<model::Snapshot> looked;  // elsewhere, a moment ago
 };
 
 model::PolicySettings automatic(bool ha) {
@@ -425,6 +438,83 @@ TEST_F(LoopTest, NoRoundBeginsInTheTurnThatTakesAPlan) {
   EXPECT_FALSE(taken.began);
   EXPECT_LE(taken.wake, fleet.time);
   EXPECT_TRUE(turn(loop, 1s).began);
+}
+
+// What a round sees is made elsewhere, and does not show what was asked for meanwhile.
+TEST_F(LoopTest, WhoCallsForARoundThatIsLookedAtGetsTheNextToo) {
+  ClusterLoop loop(only_ha(), {});
+  EXPECT_TRUE(turn(loop).planned);
+  loop.plan_soon();
+  fleet.time += 10s;
+  ASSERT_TRUE(loop.round_due(fleet.now()));
+  loop.look_begins();
+  fleet.looking = true;
+  EXPECT_FALSE(turn(loop, 1s).planned);
+  loop.plan_soon();
+  fleet.looking = false;
+  const Turn first = turn(loop, 1s);
+  EXPECT_TRUE(first.planned);
+  EXPECT_EQ(first.wake, fleet.time + LoopSettings{}.gap);
+  EXPECT_FALSE(turn(loop, 1s).planned);
+  EXPECT_TRUE(turn(loop, 4s).planned);
+  // Who called before the look began has been answered by it.
+  loop.plan_soon();
+  fleet.time += 10s;
+  loop.look_begins();
+  EXPECT_TRUE(turn(loop, 1s).planned);
+  EXPECT_FALSE(turn(loop, 5s).planned);
+}
+
+TEST_F(LoopTest, ARestartWaitsUntilItIsKnownWhoIsThere) {
+  fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  fleet.others = true;
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  EXPECT_THAT(ordered(turn(loop, 5s)), IsEmpty());
+  EXPECT_THAT(ordered(turn(loop, 1s)), IsEmpty());
+  EXPECT_THAT(kinds, ElementsAre(Event::kHostSilent, Event::kHostFailed, Event::kVmLost));
+  fleet.others = fleet.looking = false;
+  EXPECT_THAT(ordered(turn(loop, 1s)), ElementsAre(kStart));
+}
+
+TEST_F(LoopTest, ARestartGoesByWhatIsAndNotByWhatWasLookedAt) {
+  fleet.vm(0);
+  const Index moved = fleet.vm(1);
+  std::vector<Index> shown;
+  Brain brain = only_ha();
+  brain.restart = [&, plan = brain.restart](const model::Snapshot& of, std::span<const Index> failed) {
+    shown.push_back(of.vms[moved].host);
+    return plan(of, failed);
+  };
+  ClusterLoop loop(std::move(brain), {});
+  turn(loop);
+  fleet.looked = fleet.snapshot();
+  fleet.cluster.vms[moved].host = 2;
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  EXPECT_THAT(ordered(turn(loop, 60s)), ElementsAre(kStart));
+  EXPECT_THAT(shown, ElementsAre(2));
+}
+
+// It was started after the round's look had begun, where its host then failed.
+TEST_F(LoopTest, ALostVmThatWasOffWhenItWasLookedAtIsNotForgotten) {
+  const Index vm = fleet.vm(0);
+  ClusterLoop loop(only_ha(), {});
+  turn(loop);
+  fleet.looked = fleet.snapshot();
+  fleet.looked->vms[vm].run = model::VmRun::kOff;
+  fleet.looked->vms[vm].host = kNone;
+  fleet.seen[0] = {.connected = false, .bmc = BmcSays::kOff};
+  turn(loop, 1s);
+  const Turn failed = turn(loop, 60s);
+  ASSERT_THAT(ordered(failed), ElementsAre(kStart));
+  EXPECT_TRUE(failed.planned);
+  fleet.cluster.vms[vm].host = failed.commands[0].host;
+  turn(loop, 1s);
+  EXPECT_THAT(kinds, ElementsAre(Event::kHostSilent, Event::kHostFailed, Event::kVmLost,
+                                 Event::kVmRestarted));
 }
 
 TEST_F(LoopTest, APlanMayComeWhenItsLoopIsGone) {

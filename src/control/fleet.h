@@ -77,12 +77,16 @@ class Fleet {
   virtual TestWish test_wish(Index) const { return {}; }
   virtual PowerWish power_wish(Index) const { return {}; }
 
-  // What snapshot() is to show is being made elsewhere: a round waits for it.
+  // Members are looked at, or have to be before anything is planned of them: rounds and restarts
+  // wait for it.
   virtual bool is_looking() const { return false; }
 
   // Everything, demands included, as of now. Valid until the next call; the loop writes into it
-  // what it knows beyond what can be seen, and the forecasts.
+  // what it knows beyond what can be seen, and the forecasts. Where it finds other members than
+  // the indices stand for it answers what was seen last, and is_looking() from then on.
   virtual model::Snapshot& snapshot() = 0;
+  // The same for a round: where its look was made elsewhere, of when that began.
+  virtual model::Snapshot& looked_at() { return snapshot(); }
 };
 
 struct Command {

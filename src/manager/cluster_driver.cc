@@ -154,14 +154,14 @@ void ClusterDriver::changed(const Notice& notice) {
   if (notice.kind == "host") {
     const auto* host = static_cast<const model::Host*>(notice.object.get());
     members_changed_ |= !fleet_.is_as_seen(notice.id, host);
-    if (fleet_.is_looking()) hosts_meanwhile_.insert(notice.id);
+    if (fleet_.has_begun()) hosts_meanwhile_.insert(notice.id);
     if (host != nullptr) bmc_changed(*host);
     if (intents_.has_changed(notice.id, ours(host))) loop_.plan_soon();
     look_soon();
   } else if (notice.kind == "vm") {
     const auto* vm = static_cast<const model::Vm*>(notice.object.get());
     members_changed_ |= !fleet_.is_as_seen(notice.id, vm);
-    if (fleet_.is_looking()) vms_meanwhile_.insert(notice.id);
+    if (fleet_.has_begun()) vms_meanwhile_.insert(notice.id);
     if (intents_.has_changed(notice.id, ours(vm))) loop_.plan_soon();
     look_soon();
   } else if (notice.kind == "task" || notice.kind == "operation") {
@@ -172,6 +172,7 @@ void ClusterDriver::changed(const Notice& notice) {
     look_soon();
   } else if (notice.kind == "cluster" || notice.kind == "pool" || notice.kind == "rule") {
     members_changed_ = true;
+    fleet_.drop_look();
     loop_.plan_anew();  // nothing is done that was right by what held before
     plan_soon();
   }
@@ -222,16 +223,20 @@ void ClusterDriver::wake_at(Time at) {
 // would be given up each time. It is made elsewhere where that is possible, and remembered in a
 // turn of its own.
 void ClusterDriver::look() {
-  if (loop_.is_thinking()) return;
-  if (const auto others = fleet_.land()) return remember(*others);
-  if (fleet_.is_looking()) return;
-  if (restored_ && !members_changed_ && !loop_.round_due(engine_.now())) return;
-  look_began_ = std::chrono::steady_clock::now();
+  // What is remembered and not stored is forgotten before anything else is done by it.
+  if (restored_) {
+    if (loop_.is_thinking()) return;
+    const bool had_begun = fleet_.has_begun();
+    if (const auto others = fleet_.land()) return remember(*others);
+    if (fleet_.has_begun()) return;
+    members_changed_ |= had_begun;  // it came, and is of hosts that are no members any more
+    if (!members_changed_ && !loop_.round_due(engine_.now())) return;
+  }
   members_changed_ = false;
-  find_bmcs();
   hosts_meanwhile_.clear();
   vms_meanwhile_.clear();
   if (!restored_ || !settings_.offload) return remember(fleet_.look());
+  loop_.look_begins();
   fleet_.begin_look(settings_.offload, [this, alive = alive_] {
     if (*alive) wake_at(engine_.now());
   });
@@ -239,10 +244,10 @@ void ClusterDriver::look() {
 
 void ClusterDriver::find_bmcs() {
   for (const auto& [id, host] : engine_.inventory().hosts().all()) {
-    if (switches_.find(*host) != nullptr)
-      bmcs_.try_emplace(id, Bmc{.spec = host->bmc});
-    else
+    if (switches_.find(*host) == nullptr)
       bmcs_.erase(id);
+    else if (!bmcs_.contains(id))
+      bmcs_.emplace(id, Bmc{.spec = host->bmc});
   }
 }
 
@@ -283,6 +288,8 @@ void ClusterDriver::turn() {
   const auto cluster = engine_.inventory().clusters().find(cluster_);
   if (cluster == nullptr) return;
   go_by_schedule(*cluster);
+  if (!fleet_.has_begun()) look_began_ = std::chrono::steady_clock::now();
+  find_bmcs();
   look();
   fleet_.begin_turn();
   recommendations_.before_turn();
@@ -298,7 +305,9 @@ void ClusterDriver::turn() {
   carry_out(*turn);
   recommendations_.after_turn();
   ask_bmcs();
-  if (turn->planned && (members_changed_ || !restored_)) look_soon();
+  members_changed_ |= fleet_.is_outdated();
+  if (members_changed_ && !fleet_.has_begun() && !loop_.is_thinking()) look_soon();
+  if (turn->planned && !restored_) look_soon();
   if (turn->wake != Time::max()) wake_at(std::max(turn->wake, settled()));
 }
 
@@ -311,6 +320,8 @@ void ClusterDriver::go_by_schedule(const model::Cluster& cluster) {
   const std::string name = band == nullptr ? std::string() : band->name;
   const std::optional<std::string> before = std::exchange(band_, name);
   if (!before || *before == name) return;
+  fleet_.drop_look();
+  members_changed_ = true;
   loop_.plan_anew();
   model::Event event;
   event.time = engine_.now();

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "manager/driven_cluster.h"
 #include "model/snapshot_text.h"
@@ -119,16 +120,46 @@ TEST_F(Driver, EveryRoundReplaysByteForByte) {
   EXPECT_GE(rounds, 60);
 }
 
-// As with a worker thread that takes two seconds for a plan; a VM comes every three.
-TEST_F(Driver, RoundsPlannedElsewhereDoTheSameAndSurviveNewcomers) {
+// As with a worker thread that takes a while for each look and for each plan.
+class Elsewhere : public Driver {
+ protected:
+  explicit Elsewhere() {
+    settings.offload = [this](Work work, Work then) {
+      c.loop().after(takes, [work = std::move(work), then = std::move(then)]() mutable {
+        work();
+        work = nullptr;
+        then();
+      });
+    };
+  }
+  // A look has begun, and no other is due for most of a minute.
+  void begin_look() {
+    drive();
+    c.loop().run_for(30s);
+    const std::size_t before = driver->plans().size();
+    driver->plan_soon();
+    ASSERT_TRUE(
+        c.loop().advance_until([&] { return driver->plans().size() > before; }, 2min));
+    c.loop().run_for(10s);
+    driver->plan_soon();
+    ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().has_begun(); }, 10s));
+  }
+  template <class T>
+  void put(T record) {
+    Changes changes;
+    changes.put(std::move(record));
+    c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
+  }
+  model::Host record(std::size_t node) {
+    return *c.inventory().hosts().find(c.nodes[node]->id);
+  }
+  Duration takes = 2s;
+};
+
+// A VM comes every three seconds.
+TEST_F(Elsewhere, RoundsDoTheSameAndSurviveNewcomers) {
   three_vms(200);
   settle([&](auto& s) { automatic(s); });
-  settings.offload = [this](Work work, Work then) {
-    c.loop().after(2s, [work = std::move(work), then = std::move(then)]() mutable {
-      work();
-      then();
-    });
-  };
   drive();
   replay_each_round();
   for (int i = 0; i < 20; ++i) {
@@ -144,36 +175,138 @@ TEST_F(Driver, RoundsPlannedElsewhereDoTheSameAndSurviveNewcomers) {
     EXPECT_EQ(c.vm("vm" + std::to_string(i))->status.state, model::VmState::kOn);
 }
 
-// Who comes before a look is made and goes before it has come is not remembered, nor is a host.
-TEST_F(Driver, AHostThatGoesWhileItIsLookedAtIsNoMember) {
+TEST_F(Elsewhere, WhoComesAndGoesDuringALookIsNotRemembered) {
   settle([&](auto& s) { automatic(s); });
-  settings.offload = [this](Work work, Work then) {
-    c.loop().after(2s, [work = std::move(work), then = std::move(then)]() mutable {
-      work();
-      work = nullptr;
-      then();
-    });
-  };
-  drive();
-  c.loop().run_for(30s);
-  ASSERT_EQ(driver->fleet().host_ids().size(), 3U);
+  begin_look();
+  driver->plan_soon();
+  ASSERT_TRUE(c.loop().advance_until([&] { return !driver->fleet().has_begun(); }, 10s));
+  takes = 5s;
   ASSERT_TRUE(create("brief"));
-  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().is_looking(); }, 1min));
+  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().has_begun(); }, 10s));
   c.wait(*c.verb("stop", "brief", {}));
   c.wait(*c.ask([&](Answered done) {
     c.manager->requests.remove(c.admin(), "vm", "brief", {}, {}, std::move(done));
   }));
-  const std::string gone = c.nodes[2]->id;
-  driver->plan_soon();
-  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().is_looking(); }, 1min));
-  Changes changes;
-  changes.erase<model::Host>(gone);
-  c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
-  c.loop().run_for(2min);
-  EXPECT_THAT(driver->fleet().host_ids(), testing::SizeIs(2));
+  ASSERT_TRUE(driver->fleet().has_begun());
+  takes = 100ms;
+  ASSERT_TRUE(c.loop().advance_until([&] { return !driver->fleet().has_begun(); }, 10s));
+  ASSERT_THAT(driver->fleet().vm_ids(), testing::SizeIs(1)) << "it was there when the look began";
+  c.loop().run_for(1s);
   EXPECT_THAT(driver->fleet().vm_ids(), testing::IsEmpty());
-  EXPECT_GE(driver->plans().size(), 2U);
-  EXPECT_EQ(driver->plans().back().snapshot->hosts.size(), 2U);
+}
+
+// One is deleted, one is another cluster's now.
+TEST_F(Elsewhere, AHostThatGoesDuringALookIsInNoRound) {
+  settle([&](auto& s) { automatic(s); });
+  begin_look();
+  std::size_t members = 3;
+  std::set<std::size_t> seen;
+  driver->on_round([&](const PlanRecord& round) {
+    seen.insert(round.snapshot->hosts.size());
+    EXPECT_EQ(round.snapshot->hosts.size(), members);
+  });
+  Changes changes;
+  changes.erase<model::Host>(c.nodes[2]->id);
+  c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
+  members = 2;
+  c.loop().run_for(10s);
+  EXPECT_THAT(driver->fleet().host_ids(), testing::SizeIs(2));
+  model::Cluster other;
+  other.meta.id = "cluster-other";
+  other.meta.name = "other";
+  put(other);
+  c.loop().run_for(10s);
+  driver->plan_soon();
+  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().has_begun(); }, 10s));
+  model::Host moved = record(1);
+  moved.cluster = other.meta.id;
+  put(std::move(moved));
+  members = 1;
+  c.loop().run_for(20s);
+  EXPECT_THAT(driver->fleet().host_ids(), testing::SizeIs(1));
+  EXPECT_THAT(seen, testing::ElementsAre(1, 2));
+}
+
+TEST_F(Elsewhere, WhatIsAskedDuringALookDoesNotWaitAMinute) {
+  three_vms(200);
+  settle([&](auto& s) { automatic(s); });
+  begin_look();
+  model::Host host = record(0);
+  host.admin = model::HostAdmin::kDraining;
+  put(std::move(host));
+  c.loop().run_for(20s);
+  EXPECT_NE(driver->plans().back().snapshot->hosts[0].admin, model::HostAdmin::kEnabled);
+}
+
+TEST_F(Elsewhere, ARuleThatComesDuringALookHoldsInItsRound) {
+  three_vms(200);
+  begin_look();
+  std::vector<std::size_t> rules;
+  driver->on_round(
+      [&](const PlanRecord& round) { rules.push_back(round.snapshot->rules.size()); });
+  model::Rule rule;
+  rule.meta.id = "rule-apart";
+  rule.meta.name = "apart";
+  rule.cluster = c.manager->engine.cluster().meta.id;
+  rule.vms = {c.vm("vm0")->meta.id, c.vm("vm1")->meta.id};
+  put(std::move(rule));
+  c.loop().run_for(20s);
+  ASSERT_FALSE(rules.empty());
+  EXPECT_EQ(rules.front(), 1U);
+}
+
+TEST_F(Elsewhere, ABmcThatIsGivenDuringALookIsThereAtOnce) {
+  const std::string id = c.nodes[0]->id;
+  std::unique_ptr<sim::FakeBmc> bmc = std::move(bmcs[id]);
+  bmcs.erase(id);
+  begin_look();
+  EXPECT_FALSE(driver->fleet().test_wish(0).switchable);
+  bmcs[id] = std::move(bmc);
+  model::Host host = record(0);
+  host.bmc.driver = "ipmi";
+  host.bmc.address = "10.0.0.1";
+  put(std::move(host));
+  c.loop().run_for(1s);
+  ASSERT_TRUE(driver->fleet().has_begun());
+  EXPECT_TRUE(driver->fleet().test_wish(0).switchable);
+}
+
+// What restarts where is planned of all VMs, and the look at the new one is not lost.
+TEST_F(Elsewhere, AHostFailsWhileANewcomerIsLookedAt) {
+  three_vms(200);
+  settle([](model::PolicySettings& s) { s.ha.enabled = true; });
+  drive();
+  c.loop().run_for(2min);
+  takes = 45s;
+  driver->plan_soon();
+  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().has_begun(); }, 2min));
+  takes = 100ms;
+  ASSERT_TRUE(create("new"));
+  bmcs[c.nodes[0]->id]->stopped();
+  c.loop().run_for(40s);
+  ASSERT_TRUE(driver->fleet().has_begun());
+  EXPECT_THAT(events(), HasSubstr("cluster.vm_lost vm0"));
+  EXPECT_EQ(c.vm("vm0")->host, c.nodes[0]->id);
+  c.loop().run_for(8s);
+  EXPECT_THAT(driver->fleet().vm_ids(), testing::SizeIs(4));
+  c.loop().run_for(10s);
+  EXPECT_NE(c.vm("vm0")->host, c.nodes[0]->id) << events();
+}
+
+// Nobody came: nobody waits for the look.
+TEST_F(Elsewhere, AHostFailsDuringALook) {
+  three_vms(200);
+  settle([](model::PolicySettings& s) { s.ha.enabled = true; });
+  drive();
+  c.loop().run_for(2min);
+  takes = 10min;
+  driver->plan_soon();
+  ASSERT_TRUE(c.loop().advance_until([&] { return driver->fleet().has_begun(); }, 2min));
+  takes = 2s;
+  bmcs[c.nodes[0]->id]->stopped();
+  c.loop().run_for(1min);
+  EXPECT_EQ(c.vm("vm0")->status.state, model::VmState::kOn) << events();
+  EXPECT_NE(c.vm("vm0")->host, c.nodes[0]->id);
 }
 
 TEST_F(Driver, AHostThatDoesNotWakeIsLeftAloneAndAnotherIsWoken) {

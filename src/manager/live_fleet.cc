@@ -50,6 +50,7 @@ SnapshotOptions LiveFleet::options() const {
 }
 
 bool LiveFleet::look() {
+  looked_ = true;
   return adopt(make_snapshot(sources_.engine.inventory(), cluster_, now(), options()));
 }
 
@@ -69,10 +70,13 @@ void LiveFleet::begin_look(const Offload& elsewhere, std::function<void()> tell)
 std::optional<bool> LiveFleet::land() {
   if (looking_ == nullptr || !looking_->done) return std::nullopt;
   const auto looking = std::exchange(looking_, nullptr);
-  const auto is_gone = [&](const std::string& host) {
-    return sources_.engine.inventory().hosts().find(host) == nullptr;
+  const Inventory& inventory = sources_.engine.inventory();
+  const auto is_gone = [&](const std::string& id) {
+    const HostPtr host = inventory.hosts().find(id);
+    return host == nullptr || inventory.cluster_of(*host).meta.id != cluster_;
   };
   if (std::ranges::any_of(looking->made.hosts, is_gone)) return std::nullopt;
+  landed_ = true;
   return adopt(std::move(looking->made));
 }
 
@@ -80,7 +84,7 @@ bool LiveFleet::adopt(ClusterSnapshot next) {
   looking_ = nullptr;  // older
   const bool others = next.hosts != seen_.hosts || next.vms != seen_.vms;
   seen_ = std::move(next);
-  looked_ = true;
+  outdated_ = false;
   mark_bmcs(seen_);
   if (!others) return false;
   host_index_.clear();
@@ -226,14 +230,13 @@ double LiveFleet::free_memory(Index h) const {
 
 model::Snapshot& LiveFleet::snapshot() {
   // Who has looked in this turn need not again: it is as dear as the look was.
-  if (!std::exchange(looked_, true)) {
-    looking_ = nullptr;
-    ClusterSnapshot next = make_snapshot(sources_.engine.inventory(), cluster_, now(), options());
-    // Indices stand until the next look, which is on its way.
-    if (next.hosts != seen_.hosts || next.vms != seen_.vms) return seen_.snapshot;
-    seen_ = std::move(next);
-    mark_bmcs(seen_);
-  }
+  if (looked_ || outdated_) return seen_.snapshot;
+  ClusterSnapshot next = make_snapshot(sources_.engine.inventory(), cluster_, now(), options());
+  // Indices stand until the next look, which is on its way.
+  outdated_ = next.hosts != seen_.hosts || next.vms != seen_.vms;
+  if (outdated_) return seen_.snapshot;
+  looked_ = true;
+  adopt(std::move(next));
   return seen_.snapshot;
 }
 

@@ -55,15 +55,21 @@ class LiveFleet final : public control::Fleet {
   // The same in two steps: the snapshot is made where `elsewhere` puts it, of the records as they
   // are now; `tell` is called when land() can take it. Hosts and VMs keep their indices until then.
   void begin_look(const Offload& elsewhere, std::function<void()> tell);
-  // As look(); none: nothing was begun, it has not come yet, or a host has gone meanwhile.
+  // As look(); none: nothing was begun, it has not come yet, or a host has gone meanwhile. What has
+  // come is not begun any more in any case.
   std::optional<bool> land();
+  bool has_begun() const { return looking_ != nullptr; }
+  // What was begun is of what holds no more.
+  void drop_look() { looking_ = nullptr; }
+  // A snapshot in this turn has found other members than the last look.
+  bool is_outdated() const { return outdated_; }
   // Whether these are members, or not, as in the last look. O(1).
   bool is_as_seen(const std::string& id, const model::Host* host) const;
   bool is_as_seen(const std::string& id, const model::Vm* vm) const;
   // Before each turn: what is under way, and who is silent. O(tasks + hosts).
   void begin_turn();
   // What was looked at holds no more: whatever comes now may change it.
-  void end_turn() { looked_ = false; }
+  void end_turn() { looked_ = landed_ = false; }
 
   const VmLoads* loads() const { return sources_.loads; }
   const std::vector<std::string>& host_ids() const { return seen_.hosts; }
@@ -84,11 +90,12 @@ class LiveFleet final : public control::Fleet {
   control::TestWish test_wish(Index host) const override;
   control::PowerWish power_wish(Index host) const override;
   double needed_memory(Index vm) const override { return seen_.snapshot.vms[vm].size.memory; }
-  bool is_looking() const override { return looking_ != nullptr; }
+  bool is_looking() const override { return has_begun() || outdated_; }
   // As it was looked at last.
   const model::Snapshot& seen() const { return seen_.snapshot; }
   // Of the members of the last look.
   model::Snapshot& snapshot() override;
+  model::Snapshot& looked_at() override { return landed_ ? seen_.snapshot : snapshot(); }
 
  private:
   using HostPtr = Table<model::Host>::Ptr;
@@ -107,7 +114,9 @@ class LiveFleet final : public control::Fleet {
   Sources sources_;
   std::string cluster_;
   ClusterSnapshot seen_;
-  bool looked_ = false;  // within this turn, so that `seen_` is as the records are
+  bool looked_ = false;    // within this turn, so that `seen_` is as the records are
+  bool landed_ = false;    // within this turn, so that `seen_` is as they were not long ago
+  bool outdated_ = false;  // the records have other members than `seen_`
   std::shared_ptr<Looking> looking_;
   std::unordered_map<std::string, Index> host_index_;
   std::unordered_map<std::string, Index> vm_index_;
