@@ -40,6 +40,10 @@ bool AgentSwitch::is_connected() const {
   return parts_.reach.is_connected && parts_.reach.is_connected(parts_.host);
 }
 
+std::uint64_t AgentSwitch::connections() const {
+  return parts_.reach.connections ? parts_.reach.connections(parts_.host) : 0;
+}
+
 void AgentSwitch::capabilities(Done<Result<model::PowerCapabilities>> done) {
   if (parts_.bmc != nullptr) return parts_.bmc->capabilities(std::move(done));
   model::PowerCapabilities can{.on = true,
@@ -109,6 +113,7 @@ void AgentSwitch::put_to_standby(Done<Result<>> done) {
 void AgentSwitch::wake_up(Done<Result<>> done) {
   waking_ = std::move(done);
   wake_until_ = parts_.loop.now() + settings_.limit;
+  connections_before_ = connections();
   // One of the two is enough; which of them wakes it is not known.
   if (parts_.bmc != nullptr) pass_on(PowerAction::kOn, [](const Result<>&) {});
   send_packet();
@@ -116,7 +121,7 @@ void AgentSwitch::wake_up(Done<Result<>> done) {
 
 void AgentSwitch::send_packet() {
   timer_ = 0;
-  if (is_connected())
+  if (is_connected() || connections() != connections_before_)
     return parts_.loop.post([this, alive = alive_] {
       if (*alive) end_wake({});
     });

@@ -3,10 +3,11 @@
 // a host has power; status() is kUnknown then, always, and nothing can take its power away from
 // outside, so it is never fenced (docs/design/019-power-without-a-witness.md).
 //
-// on() goes on sending until the host's agent is there, until another action is ordered, or until
+// on() goes on sending until the host's agent has come, until another action is ordered, or until
 // its time is over: cards lose packets, and one that is still shutting down hears none.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,8 @@ namespace chorok::manager {
 // The agents, as a switch needs them. Empty functions: there are none yet.
 struct AgentReach {
   std::function<bool(const std::string& host)> is_connected;
+  // How often it has been connected so far: one that has come and gone since is seen by it.
+  std::function<std::uint64_t(const std::string& host)> connections;
   // "host.standby"; the manager's term is filled in by whoever sends it.
   std::function<void(const std::string& host, model::StandbyRequest, Done<Result<>>)>
       put_to_standby;
@@ -62,6 +65,7 @@ class AgentSwitch final : public ports::PowerSwitch {
   void send_packet();
   void end_wake(Result<> result);
   bool is_connected() const;
+  std::uint64_t connections() const;
 
   Parts parts_;
   AgentSwitchSettings settings_;
@@ -69,6 +73,7 @@ class AgentSwitch final : public ports::PowerSwitch {
   int passed_on_ = 0;
   Done<Result<>> waking_;  // null: it is not being woken
   Time wake_until_{};
+  std::uint64_t connections_before_ = 0;  // the waking
   TimerId timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   ports::PowerOrders orders_;

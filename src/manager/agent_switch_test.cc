@@ -17,6 +17,7 @@ class AgentSwitchTest : public ::testing::Test {
  protected:
   AgentSwitchTest() {
     reach = {.is_connected = [this](const std::string&) { return is_connected; },
+             .connections = [this](const std::string&) { return connections; },
              .put_to_standby =
                  [this](const std::string& host, const model::StandbyRequest& request,
                         Done<Result<>> done) {
@@ -38,10 +39,14 @@ class AgentSwitchTest : public ::testing::Test {
         .wake =
             [this](Done<Result<>> done) {
               ++packets;
-              if (packets == wakes_at) loop.after(40s, [this] { is_connected = true; });
+              if (packets == wakes_at) loop.after(40s, [this] { come(); });
               loop.post([done = std::move(done), sent = sent]() mutable { done(sent); });
             },
         .bmc = std::move(bmc)});
+  }
+  void come() {
+    is_connected = true;
+    ++connections;
   }
   using Answer = std::shared_ptr<std::optional<Result<>>>;
   Answer begin(PowerAction action) {
@@ -66,6 +71,7 @@ class AgentSwitchTest : public ::testing::Test {
   AgentReach reach;
   std::unique_ptr<AgentSwitch> power;
   bool is_connected = true;
+  std::uint64_t connections = 1;
   Result<> answer;
   Result<> sent = fail(Code::kUnknown, "a magic packet was sent");
   std::vector<std::string> told;
@@ -108,6 +114,21 @@ TEST_F(AgentSwitchTest, PacketsGoOnUntilTheAgentComes) {
   const int before = packets;
   loop.run_for(1h);
   EXPECT_EQ(packets, before);
+}
+
+// Switched off by somebody else between two packets, it is not switched on again.
+TEST_F(AgentSwitchTest, OneThatCameAndWentIsAwakeAndNotWokenAgain) {
+  is_connected = false;
+  const Answer woken = begin(PowerAction::kOn);
+  loop.run_for(6s);
+  EXPECT_EQ(packets, 2);
+  come();
+  loop.run_for(1s);
+  is_connected = false;
+  loop.run_for(1h);
+  EXPECT_EQ(packets, 2);
+  ASSERT_TRUE(*woken);
+  EXPECT_TRUE(**woken);
 }
 
 TEST_F(AgentSwitchTest, OneThatDoesNotComeIsUnknownInTheEnd) {

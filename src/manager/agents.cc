@@ -63,6 +63,11 @@ bool Agents::connected(const std::string& host) const {
   return it != sessions_.end() && it->second->welcomed;
 }
 
+std::uint64_t Agents::connections(const std::string& host) const {
+  const auto it = connections_.find(host);
+  return it == connections_.end() ? 0 : it->second;
+}
+
 void Agents::handle(const std::string& host, Session* session, std::string method,
                     std::string params, ports::Channel::Reply reply) {
   session->heard = engine_.now();
@@ -123,6 +128,7 @@ Result<std::string> Agents::hello(const std::string& host, Session& session,
   engine_.add_event(changes, std::move(event));
   engine_.commit(std::move(changes), [](Result<>) {});
   session.welcomed = true;
+  ++connections_[host];
   model::Welcome welcome;
   welcome.version = std::min(hello.version, model::kProtocolVersion);
   welcome.term = engine_.term();

@@ -3,6 +3,7 @@
 // the store, and turns what agents report into records. Free of I/O: a session is a ports::Channel.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,8 @@ class Agents : public Commander {
   // The host was removed from the inventory.
   void drop(const std::string& host);
   bool connected(const std::string& host) const;
+  // How often it has been, in this manager's life.
+  std::uint64_t connections(const std::string& host) const;
   // Asks the agent itself: vm.check, cpu.baseline, stream.open, file.*
   void call(const std::string& host, std::string method, std::string params, Duration timeout,
             ports::Channel::Reply reply);
@@ -84,6 +87,7 @@ class Agents : public Commander {
   TakeTelemetry take_telemetry_;
   Log log_{"agents"};
   std::map<std::string, std::shared_ptr<Session>, std::less<>> sessions_;
+  std::map<std::string, std::uint64_t, std::less<>> connections_;
   std::map<std::string, Time, std::less<>> agents_started_;  // of those that have connected
   TimerId beat_timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

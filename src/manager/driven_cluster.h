@@ -90,6 +90,10 @@ class DrivenCluster : public PowerSwitches {
                 [this](const std::string& host) {
                   return c.manager != nullptr && c.manager->agents.connected(host);
                 },
+            .connections =
+                [this](const std::string& host) {
+                  return c.manager == nullptr ? 0 : c.manager->agents.connections(host);
+                },
             .put_to_standby =
                 [this](const std::string& host, const model::StandbyRequest& request,
                        Done<Result<>> done) {

@@ -107,6 +107,7 @@ void Service::make_alarms() {
 AgentReach Service::reach() {
   return {
       .is_connected = [this](const std::string& host) { return agents_->connected(host); },
+      .connections = [this](const std::string& host) { return agents_->connections(host); },
       .put_to_standby =
           [this](const std::string& host, const model::StandbyRequest& request,
                  Done<Result<>> done) { agents_->put_to_standby(host, request, std::move(done)); },
