@@ -112,14 +112,11 @@ quirk() { # HOST NAME: its value (1 where it has none), if it is set
 # nobody meanwhile, so whatever takes longer than a kill goes on by itself.
 
 chassis_power() { # HOST: 1 or 0
-  if host_running "$1" || [ -e "$RUN/$1.dark" ] || kill -0 "$(cat "$RUN/$1.booting" 2>/dev/null || echo x)" 2>/dev/null; then
-    echo 1
-  else
-    echo 0
-  fi
+  if host_running "$1" || [ -e "$RUN/$1.dark" ] || [ -e "$RUN/$1.booting" ]; then echo 1; else echo 0; fi
 }
 
 chassis_on() { # HOST
+  local boot
   [ "$(chassis_power "$1")" = 0 ] || return 0
   quirk "$1" stuck_off >/dev/null && return 0
   echo on >>"$RUN/$1.turns"
@@ -127,13 +124,26 @@ chassis_on() { # HOST
     : >"$RUN/$1.dark"
     return 0
   fi
-  alone "$1" "$LAB_HOME/lab" start "$1"
+  boot=$(cat /proc/sys/kernel/random/uuid)
+  echo "$boot" >"$RUN/$1.booting" # before anybody asks whether it has power
+  alone "$1" "$LAB_HOME/lab" boot "$1" "$boot"
+}
+
+cmd_boot() { # HOST BOOT: begins once nothing else is done to the host, unless its power has gone meanwhile
+  local rc=0
+  host_must_exist "${1:-}"
+  lock_host "$1"
+  [ "$(cat "$RUN/$1.booting" 2>/dev/null)" = "$2" ] || return 0
+  host_running "$1" || host_start "$1" || rc=1
+  rm -f "$RUN/$1.booting"
+  return $rc
 }
 
 chassis_off() { # HOST
   quirk "$1" stuck_on >/dev/null && return 0
   [ "$(chassis_power "$1")" = 1 ] || return 0
   echo off >>"$RUN/$1.turns"
+  rm -f "$RUN/$1.booting"
   host_cut "$1"
   lock_host "$1"
   host_kill "$1"
@@ -143,8 +153,8 @@ alone() { # HOST COMMAND [ARG...]: goes on without us, holding nothing of ours (
   local host=$1
   shift
   (
-    setsid bash -c 'echo $$ >"$1"; for fd in /proc/self/fd/*; do fd=${fd##*/}; [ "$fd" -le 2 ] || eval "exec $fd>&-"; done
-      shift; exec "$@"' - "$RUN/$host.booting" "$@" </dev/null >>"$DIR/bmc/$host/chassis.log" 2>&1 &
+    setsid bash -c 'for fd in /proc/self/fd/*; do fd=${fd##*/}; [ "$fd" -le 2 ] || eval "exec $fd>&-"; done; exec "$@"' - \
+      "$@" </dev/null >>"$DIR/bmc/$host/chassis.log" 2>&1 &
   )
 }
 

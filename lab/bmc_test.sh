@@ -25,7 +25,7 @@ check() { # NAME COMMAND [ARG...]
     passed=$((passed + 1))
   else
     echo "not ok $name"
-    tail -n 25 <<<"$output" | while read -r line; do echo "  # $line"; done
+    tail -n 50 <<<"$output" | while read -r line; do echo "  # $line"; done
     failed=$((failed + 1))
   fi
 }
@@ -217,10 +217,26 @@ sleeps_and_wakes_without_a_bmc() { # no VM there: the wake test of a host that o
   tail -n 1 "$CHOROK_LAB_DIR/wake-test"
 }
 
+# Whose agent has come is awake: switched off by somebody else a moment later, it is not woken again.
+what_is_awake_is_not_woken() {
+  local heard
+  heard=$(lab card host1 log | grep -c 'host1 is')
+  lab ipmi host1 power off
+  sleep 12 # packets were sent every five seconds
+  power host1 off
+  [ "$(lab card host1 log | grep -c 'host1 is')" = "$heard" ] || why "$(lab card host1 log | tail -n 3)"
+  lab ipmi host1 power on
+  eventually 60 link host1 connected
+}
+
 adapters_pass() { # PROGRAM: the contracts of ports/ on these BMCs
-  CHOROK_LAB_BMC="$here/lab" timeout 300 "$CHOROK_BIN/$1" --gtest_brief=1 --gtest_filter='Lab*' && return
-  date "+%T.%3N: what its BMCs were told last, the newest below" # a command that is not here never came
-  tail -n 3 "$CHOROK_LAB_DIR"/bmc/*/chassis.log
+  local log=$CHOROK_LAB_DIR/$1
+  CHOROK_LAB_BMC="$here/lab" timeout 300 "$CHOROK_BIN/$1" --gtest_brief=1 --gtest_filter='Lab*' --gtest_output="json:$log.json" \
+    >"$log.log" 2>&1 && return
+  grep -v '^$' "$log.log" | head -n 12
+  jq -r '.testsuites[].testsuite[] | select(.failures) | "began \(.timestamp), took \(.time): \(.name)"' "$log.json"
+  echo "what BMCs and cards were told:" # a command that is not here never came
+  tail -n 15 "$CHOROK_LAB_DIR"/bmc/{host1/chassis,cards/wake}.log
   return 1
 }
 
@@ -238,6 +254,7 @@ check redfish_answers redfish_answers
 check redfish_has_quirks redfish_has_quirks
 check bmc_outlives_its_host bmc_outlives_its_host
 check sleeps_and_wakes_without_a_bmc sleeps_and_wakes_without_a_bmc
+check what_is_awake_is_not_woken what_is_awake_is_not_woken
 for program in adapters_power_test adapters_redfish_test; do
   if [ -x "$CHOROK_BIN/$program" ]; then check "$program" adapters_pass "$program"; else echo "skip $program: it is not built"; fi
 done

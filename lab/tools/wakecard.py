@@ -8,6 +8,7 @@ Takes UDP broadcasts. On a magic packet (six bytes of ones, then a card's addres
 COMMAND HOST set power 1 is what switches it on; "COMMAND HOST get power" says whether it has any. One line a packet.
 """
 import argparse
+import datetime
 import socket
 import subprocess
 import sys
@@ -43,20 +44,25 @@ def chassis(command, host, *words):
     return done.stdout.strip()
 
 
+def say(text):
+    """With the time of day, as the BMCs' logs have it."""
+    print(f"{datetime.datetime.now():%T.%f}"[:-3], text, flush=True)
+
+
 def main():
     port, cards, command = parse(sys.argv[1:])
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("", port))
-    print(f"listens on port {port} for {', '.join(cards.values())}; these cards are simulated", flush=True)
+    say(f"listens on port {port} for {', '.join(cards.values())}; these cards are simulated")
     while True:
         packet, sender = listener.recvfrom(2048)
         host = cards.get(magic_of(packet))
         if host is None:
-            print(f"{len(packet)} bytes from {sender[0]} wake nobody", flush=True)
+            say(f"{len(packet)} bytes from {sender[0]} wake nobody")
         elif chassis(command, host, "get", "power") != "power:0":
-            print(f"{host} is awake already", flush=True)
+            say(f"{host} is awake already")
         else:
-            print(f"{host} is woken by {sender[0]}", flush=True)
+            say(f"{host} is woken by {sender[0]}")
             chassis(command, host, "set", "power", "1")
 
 
