@@ -82,7 +82,10 @@ Result<Turn> ClusterLoop::turn(Fleet& fleet) {
     turn.watched = true;
     turn.wake = std::min(turn.wake, watches_[command.host].until);
   }
-  if (brain_.plan && !thinking_ && !fleet.is_looking()) turn.wake = std::min(turn.wake, next_due());
+  if (!fleet.is_looking()) {
+    seen_calls_ = std::nullopt;
+    if (brain_.plan && !thinking_) turn.wake = std::min(turn.wake, next_due());
+  }
   return turn;
 }
 
@@ -98,6 +101,7 @@ void ClusterLoop::restore(std::vector<HostWatch> watches) {
   new_losses_ = false;
   look_for_lost_ = true;
   plan_soon();
+  if (seen_calls_) ++*seen_calls_;  // by the look that has found the others
 }
 
 Result<void> ClusterLoop::carry_on(policy::Plan plan, std::span<const std::uint32_t> begun,
@@ -294,6 +298,8 @@ Result<void> ClusterLoop::restart(Fleet& fleet, Turn& turn) {
 }
 
 Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
+  Snapshot& seen = fleet.looked_at();
+  if (fleet.is_looking()) return {};  // at others than these; a turn follows
   // Rounds keep their beat, however late one was and whatever comes between them.
   const Time now = fleet.now();
   answered_calls_ = std::exchange(seen_calls_, std::nullopt).value_or(calls_);
@@ -301,13 +307,14 @@ Result<void> ClusterLoop::round(Fleet& fleet, Turn& turn) {
   if (now >= next_round_)
     next_round_ =
         next_round_ + settings_.round > now ? next_round_ + settings_.round : now + settings_.round;
-  Snapshot& snapshot = marked(fleet.looked_at(), now);
+  Snapshot& snapshot = marked(seen, now);
   mark_restarts(snapshot);
   // What a person has switched off meanwhile is not owed a restart any more. A look may be from
   // before it was started where it was lost.
   std::erase_if(restarting_, [&](Index vm) {
     const Index host = fleet.host_of(vm);
-    return snapshot.vms[vm].run == VmRun::kOff && (host == kNone || !lost(host));
+    const bool is_lost = host != kNone && lost(host) && settings_.watch.restart;
+    return snapshot.vms[vm].run == VmRun::kOff && !is_lost;
   });
   if (brain_.forecast)
     brain_.forecast(snapshot);

@@ -223,8 +223,10 @@ void ClusterDriver::wake_at(Time at) {
 // would be given up each time. It is made elsewhere where that is possible, and remembered in a
 // turn of its own.
 void ClusterDriver::look() {
-  // What is remembered and not stored is forgotten before anything else is done by it.
-  if (restored_) {
+  // What is remembered and not stored is forgotten before anything else is done by it; and where a
+  // restart waits for who is there it does not wait for another thread as well.
+  const bool at_once = !restored_ || fleet_.is_outdated();
+  if (!at_once) {
     if (loop_.is_thinking()) return;
     const bool had_begun = fleet_.has_begun();
     if (const auto others = fleet_.land()) return remember(*others);
@@ -235,7 +237,7 @@ void ClusterDriver::look() {
   members_changed_ = false;
   hosts_meanwhile_.clear();
   vms_meanwhile_.clear();
-  if (!restored_ || !settings_.offload) return remember(fleet_.look());
+  if (at_once || !settings_.offload) return remember(fleet_.look());
   loop_.look_begins();
   fleet_.begin_look(settings_.offload, [this, alive = alive_] {
     if (*alive) wake_at(engine_.now());
@@ -305,7 +307,7 @@ void ClusterDriver::turn() {
   carry_out(*turn);
   recommendations_.after_turn();
   ask_bmcs();
-  members_changed_ |= fleet_.is_outdated();
+  if (fleet_.is_outdated()) wake_at(engine_.now());
   if (members_changed_ && !fleet_.has_begun() && !loop_.is_thinking()) look_soon();
   if (turn->planned && !restored_) look_soon();
   if (turn->wake != Time::max()) wake_at(std::max(turn->wake, settled()));
