@@ -14,6 +14,8 @@ using model::WakeTest;
 
 // Nothing tells of a reading; while one is waited for, it is looked for this often.
 constexpr Duration kLookForReading = std::chrono::seconds(1);
+// A BMC's reading is the mean of about a second, and may be a second old.
+constexpr Duration kReadingSpan = std::chrono::seconds(2);
 
 class Step {
  public:
@@ -90,7 +92,8 @@ class Step {
   // Its meter was read when it had been off for a while. A BMC that is asked rarely, or was slow to
   // answer, has only said yet what the host drew while it was on.
   bool drawn_off() const {
-    return in_.wish.draws && in_.wish.drew_at >= watch_.since + in_.settings.standby / 2;
+    const Duration settles = std::max(in_.settings.standby / 2, kReadingSpan);
+    return in_.wish.draws && in_.wish.drew_at >= watch_.since + settles;
   }
 
   void standby() {

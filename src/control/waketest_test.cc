@@ -246,6 +246,28 @@ TEST_F(WakeTest, AReadingFromBeforeIsNotWhatItDrawsInStandby) {
   EXPECT_EQ(watch.test.standby_watts, 9);
 }
 
+// However short the windows are: the second that a reading is the mean of may be one that it was
+// on.
+TEST_F(WakeTest, AReadingOfTheSecondThatItWentIsNotTaken) {
+  settings.standby = 1500ms;
+  ask();
+  turn();
+  now += 12s;
+  goes_off();
+  turn();
+  now += 1600ms;
+  wish.draws = 120;
+  wish.drew_at = now;
+  turn();
+  EXPECT_EQ(watch.test.stage, WakeStage::kStandby);
+  now += 500ms;
+  wish.draws = 10;
+  wish.drew_at = now;
+  turn();
+  EXPECT_EQ(watch.test.stage, WakeStage::kWaking);
+  EXPECT_EQ(watch.test.standby_watts, 10);
+}
+
 TEST_F(WakeTest, AMeterThatSaysNothingNewIsNotWaitedForForEver) {
   wish.draws = 250;
   wish.drew_at = now;
