@@ -80,7 +80,18 @@ bmc_start() { # HOST
   bmc_running "$1" ipmi ||
     bmc_run "$1" ipmi ipmi_sim -n -c "$DIR/bmc/$1/lan.conf" -f "$DIR/bmc/$1/bmc.emu" -s "$DIR/bmc/$1/state"
   [ "$1" != "$REDFISH_HOST" ] || redfish_start "$1"
+  bmc_listens "$1"
 }
+
+bmc_listens() { # HOST: waits until it does
+  local at end=$((SECONDS + 20))
+  at=$(bmc_address "$1")
+  until bmc_has "-uln" "$at:623" && { [ "$1" != "$REDFISH_HOST" ] || bmc_has "-tln" "$at:443"; }; do
+    [ $SECONDS -lt $end ] || fail "the BMC of $1 does not listen; its logs are in $DIR/bmc/$1"
+    sleep 0.05
+  done
+}
+bmc_has() { ip netns exec "$BRIDGE_NS" ss -H "$1" src "$2" | grep . >/dev/null; } # SS-OPTIONS ADDRESS:PORT
 
 redfish_start() { # HOST
   local folder=$DIR/bmc/$1
@@ -130,14 +141,14 @@ chassis_on() { # HOST
 }
 
 cmd_boot() { # HOST BOOT: begins once nothing else is done to the host, unless its power has gone meanwhile
-  local rc=0
   host_must_exist "${1:-}"
+  trap "boot_over '$1' '${2:-}'" EXIT # also of one that has failed
   lock_host "$1"
-  [ "$(cat "$RUN/$1.booting" 2>/dev/null)" = "$2" ] || return 0
-  host_running "$1" || host_start "$1" || rc=1
-  rm -f "$RUN/$1.booting"
-  return $rc
+  boots "$1" "$2" || return 0
+  host_running "$1" || host_start "$1"
 }
+boots() { [ "$(cat "$RUN/$1.booting" 2>/dev/null)" = "$2" ]; } # HOST BOOT: it has not been switched off or on since
+boot_over() { if boots "$1" "$2"; then rm -f "$RUN/$1.booting"; fi; }
 
 chassis_off() { # HOST
   quirk "$1" stuck_on >/dev/null && return 0
@@ -202,9 +213,15 @@ cmd_shutdown() { # HOST: ask its operating system to end: guests, daemons, itsel
 }
 
 cmd_running() { # HOST: on or off, once a boot under way is over; of the host itself, not as its BMC says
+  local end=$((SECONDS + 120))
   host_must_exist "${1:-}"
-  lock_host "$1"
-  if host_running "$1"; then echo on; else echo off; fi
+  while lock_host "$1"; do
+    host_running "$1" && { echo on; return 0; }
+    [ -e "$RUN/$1.booting" ] && [ $SECONDS -lt $end ] || break
+    close_locks # the boot waits for it
+    sleep 0.05
+  done
+  echo off
 }
 
 cmd_bmc() { # HOST [start|stop|turns]: where its BMC is: address, user, password file, cipher, fingerprint; or take it away

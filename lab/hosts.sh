@@ -70,7 +70,7 @@ host_kill() { # HOST: everything at once, as when the power goes
   local pid
   pid=$(host_pid "$1")
   if host_running "$1"; then "$TOOLS/endpid" "$pid"; fi
-  rm -f "$RUN/$1.pid" "$RUN/$1.booting" "$RUN/$1.dark"
+  rm -f "$RUN/$1.pid" "$RUN/$1.dark"
   local path
   while read -r _ path; do cgroup_remove "$path/$1"; done <"$RUN/cgroups"
   network_remove_host "$1"
@@ -93,7 +93,7 @@ refuse_foreign() {
   [ -f "$RUN/dir" ] || return 0
   other=$(cat "$RUN/dir")
   owner=$(cat "$RUN/owner" 2>/dev/null || echo 0)
-  [ "$other" = "$DIR" ] || ! kill -0 "$owner" 2>/dev/null ||
+  [ "$other" = "$DIR" ] || [ "$owner" = 0 ] || ! kill -0 "$owner" 2>/dev/null ||
     fail "lab '$LAB' belongs to $other, where process $owner runs it: stop that, or choose a name by CHOROK_LAB"
 }
 

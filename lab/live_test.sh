@@ -10,7 +10,7 @@ here=$(dirname "$(readlink -f "$0")")
 ROOT=${CHOROK_ROOT:-$(dirname "$here")}
 export CHOROK_LAB=live CHOROK_LAB_NET=10.75.0 CHOROK_LAB_DIR=$ROOT/build/lab/live CHOROK_BIN=${CHOROK_BIN:-$ROOT/build/release/bin}
 # Hosts have their half cores though the machine is busy, and every round is kept, to be planned again.
-export CHOROK_LAB_WEIGHT=20 CHOROK_LAB_RECORD=1
+export CHOROK_LAB_WEIGHT=20 CHOROK_LAB_RECORD=1 CHOROK_LAB_OWNER=$$
 # shellcheck source=checks.sh
 . "$here/checks.sh"
 
@@ -251,6 +251,7 @@ vms_spread() {
 }
 
 empty() { [ -z "$(vms_on "$1")" ] || why "$1 has $(vms_on "$1" | xargs)"; } # HOST
+rests() { ! moving || why "VMs move"; }
 moving() { get '/tasks?limit=0' | jq -e '[.items[] | select(.kind == "vm.migrate" and .state == "running")] | length > 0' >/dev/null; }
 maintenance_empties() { # its agent is killed while VMs leave it
   local killed
@@ -271,6 +272,9 @@ filled() { [ -n "$(vms_on "$1")" ] || why "$1 has no VM"; } # HOST
 
 nobody_was_restarted() {
   local guest pid result gap=0
+  # Hosts are asked one after the other: who moves meanwhile would be seen nowhere.
+  c -q cluster edit default --drs off --dpm off >/dev/null || return 1
+  eventually 60 rests || return 1
   for pid in "${probes[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${probes[@]}"; do wait "$pid" || true; done
   probes=()

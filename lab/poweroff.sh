@@ -8,7 +8,8 @@ stop() { [ ! -f "/run/lab/$1.cmd" ] || "$here/service.sh" stop "$1"; }
 
 mapfile -t guests < <(timeout 5 virsh -c qemu:///system list --name 2>/dev/null | grep .)
 for guest in "${guests[@]}"; do timeout 5 virsh -q -c qemu:///system shutdown "$guest" >/dev/null 2>&1; done
-for ((attempt = 0; attempt < 100 && ${#guests[@]} > 0; attempt++)); do # libvirt's events tell a shell nothing
+end=$((SECONDS + 10))
+while [ ${#guests[@]} -gt 0 ] && [ $SECONDS -lt $end ]; do # libvirt's events tell a shell nothing
   mapfile -t guests < <(timeout 5 virsh -c qemu:///system list --name 2>/dev/null | grep .)
   [ ${#guests[@]} = 0 ] || sleep 0.1
 done
