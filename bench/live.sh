@@ -36,7 +36,7 @@ live_begin() {
   # What a migration may take of a link, so that policies know what one costs here. It takes ten seconds, which at this
   # scale are minutes: hosts are woken while a quarter of what runs is free. And Chorok takes these hosts for machines of
   # 72 W, whose boots pay late, until their meters have told it better.
-  c -q cluster edit default --drs full --set migration.bandwidth_mib_s="${BENCH_BANDWIDTH:-40}" \
+  c -q cluster edit default --drs off --set migration.bandwidth_mib_s="${BENCH_BANDWIDTH:-40}" \
     --set settings.power.break_even_factor="${BENCH_BREAK_EVEN:-1.5}" \
     --set settings.power.target="${BENCH_TARGET:-0.75}" --set settings.ha.enabled="${BENCH_HA:-false}" >/dev/null
 }
@@ -94,9 +94,9 @@ cpu_ns() { # HOST: CPU time of its cgroup
 # How much work hosts do in a second of CPU, all guests at work: a CPU that shares its core with another busy one does less
 # than one alone. UNITS_PER_CORE is that of the peak; WORK_AT holds what a guest's rate costs, "RATE CORES" a line.
 UNITS_PER_CORE='' WORK_AT=''
-all_cpu_ns() {
+all_cpu_ns() { # [PART]: of the hosts, or of that part of each
   local i sum=0
-  for ((i = 1; i <= HOSTS; i++)); do sum=$((sum + $(cpu_ns "host$i"))); done
+  for ((i = 1; i <= HOSTS; i++)); do sum=$((sum + $(cpu_ns "host$i${1:-}"))); done
   echo $sum
 }
 all_at() { # RATE
@@ -281,15 +281,15 @@ live_energy() {
 
 # What hosts and guests use while nothing is asked of them: CORE_MHZ, HOST_CORES, GUEST_CORES.
 live_weigh() {
-  local seconds=15 all0 all1 guests0 guests1
+  local seconds=15 all0 all1 guests0 guests1 # of all hosts, and before anything moves
   CORE_MHZ=$(get '/hosts?limit=0' | jq '.items[0].inventory.cpu.mhz')
   for i in "${!ADDRESS[@]}"; do ask "${ADDRESS[$i]}" "rate 20" >/dev/null; done
   sleep 3
-  all0=$(cpu_ns host1) guests0=$(cpu_ns host1/machine)
+  all0=$(all_cpu_ns) guests0=$(all_cpu_ns /machine)
   sleep $seconds
-  all1=$(cpu_ns host1) guests1=$(cpu_ns host1/machine)
-  GUEST_CORES=$(awk -v g=$((guests1 - guests0)) -v n=$((GUESTS / HOSTS)) -v s=$seconds 'BEGIN { printf "%.4f", g / 1e9 / s / n }')
-  HOST_CORES=$(awk -v a=$((all1 - all0)) -v g=$((guests1 - guests0)) -v s=$seconds 'BEGIN { printf "%.4f", (a - g) / 1e9 / s }')
+  all1=$(all_cpu_ns) guests1=$(all_cpu_ns /machine)
+  GUEST_CORES=$(awk -v g=$((guests1 - guests0)) -v n="$GUESTS" -v s=$seconds 'BEGIN { printf "%.4f", g / 1e9 / s / n }')
+  HOST_CORES=$(awk -v a=$((all1 - all0)) -v g=$((guests1 - guests0)) -v n="$HOSTS" -v s=$seconds 'BEGIN { printf "%.4f", (a - g) / 1e9 / s / n }')
   say "At rest a host uses $HOST_CORES of a core and a guest $GUEST_CORES"
 }
 
@@ -310,7 +310,7 @@ bench_live() {
   local i start end feeders=() watcher
   live_begin
   live_weigh
-  c -q cluster edit default --dpm full --set settings.power.require_wake_test=false >/dev/null
+  c -q cluster edit default --drs full --dpm full --set settings.power.require_wake_test=false >/dev/null
   live_settle
   say "$MINUTES minutes of load; the policies' windows are $SCALE times shorter (time_scale $SCALE)"
   guests_say work | sort >"$SAMPLES/work_before.tsv"
