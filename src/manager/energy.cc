@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "manager/cluster_snapshot.h"
 #include "manager/energy_report.h"
@@ -252,16 +253,20 @@ std::vector<EnergyAccount> EnergyAccounts::absent() {
     const bool never = host->inventory.cpu.capacity <= Mhz{} && host->bmc.driver.empty();
     if (never) continue;
     HostState& state = state_of(*host);
+    const bool was_off = std::exchange(state.is_off, is_off(*host));
     if (state.until == Time{}) {
       state.until = now;
       continue;
     }
-    const bool off = is_off(*host);
+    // How it went is not what it draws in standby: accounted apart, and what follows is told soon.
+    const bool off = was_off && state.is_off;
+    const bool goes = !was_off && state.is_off;
     const bool lost = host->link != model::HostLink::kConnected;
     // An agent that comes back tells what its VMs did meanwhile.
-    const Duration patience = off ? settings_.off_every : lost ? settings_.lost : settings_.silent;
+    Duration patience = lost ? settings_.lost : settings_.silent;
+    if (off) patience = state.now.off ? settings_.off_every : Duration::zero();
     const Time since = off ? state.until : std::max({state.until, state.seen, began_});
-    if (now - since < patience) continue;
+    if (!goes && now - since < patience) continue;
     Time to = now;
     if (const WattsLine::Reading* last = state.meter.wall().last();
         last != nullptr && state.meter.wall().covers(now))
@@ -304,6 +309,7 @@ void EnergyAccounts::restore(const std::string& id, const EnergyCursor& cursor) 
   state.seen = engine_.now();
   state.joules = cursor.joules;
   state.now.joules = cursor.joules;
+  state.is_off = host != nullptr && is_off(*host);
   state.meter.restore(cursor.meter);
 }
 

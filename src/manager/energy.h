@@ -120,6 +120,7 @@ class EnergyAccounts {
     double joules = 0;
     double saved = 0;
     HostNow now;
+    bool is_off = false;  // when it was looked at last
     bool complained = false;
   };
   HostState& state_of(const model::Host& host);

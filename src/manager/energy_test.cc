@@ -247,12 +247,23 @@ TEST_F(EnergyTest, AHostThatIsKeptOffSavesWhatItWouldIdle) {
   changes.put(std::move(host));
   c.manager->engine.commit(std::move(changes), [](Result<> r) { ASSERT_TRUE(r); });
   const double before = history.sum(series, EnergyMeasure::kTotal);
-  c.loop().run_for(minutes(60));
+  c.loop().run_for(seconds(15));
+  EXPECT_TRUE(accounts->host(node->id)->off) << "people are told soon";
+  EXPECT_NEAR(accounts->host(node->id)->watts, 10, 1);
+  c.loop().run_for(minutes(60) - seconds(15));
   EXPECT_NEAR(history.sum(series, EnergyMeasure::kSaved), 90 * 3600, 90 * 3600 * 0.05);
   EXPECT_NEAR(history.sum(series, EnergyMeasure::kTotal) - before, 10 * 3600, 10 * 3600 * 0.2);
   EXPECT_GT(history.sum(series, EnergyMeasure::kStandby), 9 * 3600);
   EXPECT_TRUE(accounts->host(node->id)->off);
   EXPECT_NEAR(accounts->metered(node->id).value_or(WattsLine::Reading()).watts, 10, 1);
+  // What it drew while it went is no standby; nor does a manager that starts again take what
+  // follows for its going.
+  const double standby = history.sum(series, EnergyMeasure::kStandby);
+  EXPECT_NEAR(standby, 10 * 3600, 10 * 3600 * 0.03);
+  kill_manager();
+  start_manager();
+  c.loop().run_for(minutes(30));
+  EXPECT_NEAR(history.sum(series, EnergyMeasure::kStandby) - standby, 10 * 1800, 10 * 1800 * 0.05);
 }
 
 }  // namespace
