@@ -20,7 +20,7 @@ wave_tell() { # ADDRESS LINE: to a guest's load; it may be moving
 # Hosts and watts as the manager has them, and what switching off has saved since.
 wave_says() { # SINCE PERCENT
   local energy saved
-  energy=$(run_chorok api GET /energy 2>/dev/null) || return 0
+  energy=$(run_chorok api GET /energy 2>/dev/null) && [ "$(jq '.hosts | length' <<<"$energy")" != 0 ] || return 0 # nobody has told yet
   saved=$(run_chorok api GET "/clusters/default/energy?from=$1" 2>/dev/null | jq '.saved_joules // 0') || saved=0
   say "$(jq -r --arg load "$2" --argjson saved "${saved:-0}" '
     "load \($load) % a guest: \([.hosts[] | select(.off | not)] | length) of \(.hosts | length) hosts on, \(.watts | round) W ("
