@@ -375,7 +375,7 @@ Result<int> run_metering(Session& session, const Invocation& call) {
                           {.title = "SOURCE"},
                           {.title = "HOURS", .right_aligned = true}}};
   for (const Value& each : answer.get("rows").items())
-    table.rows.push_back({{printable(each.get("name").text())},
+    table.rows.push_back({{name_of_part(each)},
                           {printable(each.get("cluster").text())},
                           {fmt::format("{:.1f}", each.get("cpu_mhz_hours").number())},
                           {fmt::format("{:.2f}", each.get("memory_gib_hours").number())},

@@ -7,6 +7,7 @@
 
 #include "manager/api_usage.h"
 #include "manager/energy.h"
+#include "manager/series.h"
 #include "manager/telemetry.h"
 
 namespace chorok::manager {
@@ -285,6 +286,14 @@ net::Async<> add_pools(Call& call, const model::Cluster& cluster, model::EnergyS
     found[""] = share_part("pool", "", "(no pool)", own->second, out);
     rest -= found[""].joules;
   }
+  for (const auto& [series, total] : totals) {
+    const std::string id = series.substr(series.find('/') + 1);
+    const LabelParts last = parts_of_label(total.label);
+    if (last.cluster != cluster.meta.id || pools.find(id) != nullptr) continue;
+    found[id] = share_part("pool", id, last.name, total, out);
+    found[id].gone = true;
+    rest -= found[id].direct_joules;
+  }
   std::vector<model::EnergyPart> parts;
   for (auto& [id, part] : found)
     if (part.joules > 0) parts.push_back(std::move(part));
@@ -312,7 +321,8 @@ net::Async<> add_vapps(Call& call, const model::Cluster& cluster, model::EnergyS
   co_return Result<>{};
 }
 
-// VMs; those that are gone too, by their UUIDs, where they can be of no other cluster.
+// VMs; those that are gone too, where it is known that they were here: by the name that they had
+// last, or where none was recorded by their UUIDs.
 net::Async<> add_vms(Call& call, const model::Cluster& cluster, model::EnergySeries& out) {
   ports::History* history = CO_TRY(history_of(call));
   const Inventory& inventory = call.core.engine.inventory();
@@ -329,13 +339,15 @@ net::Async<> add_vms(Call& call, const model::Cluster& cluster, model::EnergySer
       found.push_back(share_part("vm", id, vm->meta.name, it->second, out));
     totals.erase(it);
   }
-  if (inventory.clusters().all().size() == 1 && !sees)
-    for (const auto& [series, total] : totals) {
-      const std::string uuid = series.substr(series.find('/') + 1);
-      found.push_back(share_part("vm", uuid, uuid, total, out));
-      found.back().gone = true;
-      rest -= found.back().joules;
-    }
+  const bool is_only = inventory.clusters().all().size() == 1;
+  for (const auto& [series, total] : totals) {
+    const std::string uuid = series.substr(series.find('/') + 1);
+    const LabelParts last = parts_of_label(total.label);
+    if (sees || (last.cluster.empty() ? !is_only : last.cluster != cluster.meta.id)) continue;
+    found.push_back(share_part("vm", uuid, last.name.empty() ? uuid : last.name, total, out));
+    found.back().gone = true;
+    rest -= found.back().joules;
+  }
   for (model::EnergyPart& part : found) {
     part.direct_joules = 0;
     part.share = out.joules > 0 ? part.joules / out.joules : 0;

@@ -11,8 +11,10 @@ namespace chorok::manager {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 using std::chrono::seconds;
+using namespace std::chrono_literals;
 
 // One host that runs one VM, ten seconds a sample; its board says 200 W.
 class ApiEnergy : public ApiTest {
@@ -184,26 +186,37 @@ TEST_F(ApiEnergy, APoolHasWhatIsBelowIt) {
   }
 }
 
-TEST_F(ApiEnergy, ReportsVmsThatAreGone) {
-  measure(31);
-  const double vm = number(get("/vms/web/energy?from=-600"), "/joules");
-  Changes changes;
-  changes.erase<model::Vm>("vm-1");
-  commit(std::move(changes));
+// As it was before series had labels.
+TEST_F(ApiEnergy, OfWhatWasRecordedWithoutANameOnlyItsUuidIsLeft) {
+  const std::string cluster = service->engine().inventory().clusters().resolve("default")->meta.id;
+  const Time now = service->engine().now();
+  ports::HistoryBatch batch{
+      .source = "host-1", .from = now - 300s, .to = now, .uses = {}, .cursor = {}};
+  batch.uses = {{.series = "vm/uuid-old", .amounts = {}},
+                {.series = "energy/cluster/" + cluster, .amounts = {}}};
+  batch.uses[0].amounts[ports::Measure::kEnergy] = 30000;
+  batch.uses[1].amounts[ports::EnergyMeasure::kTotal] = 60000;
+  batch.uses[1].amounts[ports::EnergyMeasure::kUnused] = 30000;
+  run([&]() -> net::awaitable<void> {
+    auto kept = co_await until_done<Result<>>(
+        [&](Done<Result<>> done) { history->append({batch}, std::move(done)); });
+    EXPECT_TRUE(kept) << kept.error().message;
+  });
   Reply whole = get("/clusters/default/energy?from=-600&parts=vms");
   EXPECT_EQ(whole.at("/parts/1/kind"), "vm") << whole.body;
-  EXPECT_EQ(whole.at("/parts/1/name"), "uuid-web");
+  EXPECT_EQ(whole.at("/parts/1/name"), "uuid-old");
   EXPECT_EQ(whole.at("/parts/1/gone"), "true");
-  EXPECT_NEAR(number(whole, "/parts/1/joules"), vm, 1);
+  EXPECT_NEAR(number(whole, "/parts/1/joules"), 30000, 60);
+  EXPECT_EQ(get("/metering?from=-600").at("/rows/0/name"), "uuid-old");
   // Of which of several it was nobody knows: only the sum is left.
-  changes = {};
+  Changes changes;
   model::Cluster other;
   other.meta = {.id = "cluster-2", .name = "other"};
   changes.put(std::move(other));
   commit(std::move(changes));
   whole = get("/clusters/default/energy?from=-600&parts=vms");
   EXPECT_EQ(whole.at("/parts/1/kind"), "other") << whole.body;
-  EXPECT_NEAR(number(whole, "/parts/1/joules"), vm, 60);
+  EXPECT_NEAR(number(whole, "/parts/1/joules"), 30000, 60);
 }
 
 TEST_F(ApiEnergy, ACalendarThatIsNotThereIsRefusedAndOneThatGoesIsTold) {
@@ -278,6 +291,51 @@ TEST_F(ApiEnergy, MetersForBilling) {
   EXPECT_EQ(get("/metering?cluster=nowhere").status, 404);
   acting = make_user("guest", "elsewhere", "viewer");
   EXPECT_EQ(get("/metering").status, 403);
+}
+
+// A bill of the month in which something was deleted says what that was.
+TEST_F(ApiEnergy, WhatIsGoneKeepsItsNameAndItsCluster) {
+  const std::string here = service->engine().inventory().clusters().resolve("default")->meta.id;
+  Changes changes;
+  model::Cluster other;
+  other.meta = {.id = "cluster-other", .name = "other"};
+  changes.put(std::move(other));
+  model::Pool pool;
+  pool.meta = {.id = "pool-1", .name = "gold"};
+  pool.cluster = here;
+  changes.put(std::move(pool));
+  model::Host host = *service->engine().inventory().hosts().find("host-1");
+  host.cluster = here;
+  changes.put(std::move(host));
+  model::Vm vm = *service->engine().inventory().vms().find("vm-1");
+  vm.pool = "pool-1";
+  changes.put(std::move(vm));
+  commit(std::move(changes));
+  measure(31);
+  const double kwh = number(get("/metering?from=-600"), "/rows/0/kwh");
+  ASSERT_GT(kwh, 0);
+  EXPECT_EQ(get("/metering?from=-600").at("/rows/0/gone"), "false");
+  changes = {};
+  changes.erase<model::Vm>("vm-1");
+  changes.erase<model::Pool>("pool-1");
+  commit(std::move(changes));
+  for (const auto& [by, name] : {std::pair("vm", "web"), std::pair("pool", "gold")}) {
+    const std::string path = std::string("/metering?from=-600&by=") + by;
+    Reply reply = get(path + "&cluster=default");
+    EXPECT_EQ(reply.at("/rows/0/name"), name) << reply.body;
+    EXPECT_EQ(reply.at("/rows/0/cluster"), "default");
+    EXPECT_EQ(reply.at("/rows/0/gone"), "true");
+    EXPECT_NEAR(number(reply, "/rows/0/kwh"), kwh, 1e-6);
+    EXPECT_EQ(get(path + "&cluster=other").at("/rows/0/name"), "?");
+  }
+  for (const auto& [parts, name] : {std::pair("vms", "web"), std::pair("pools", "gold")}) {
+    const std::string path = std::string("/energy?from=-600&parts=") + parts;
+    Reply reply = get("/clusters/default" + path);
+    EXPECT_EQ(reply.at("/parts/1/name"), name) << reply.body;
+    EXPECT_EQ(reply.at("/parts/1/gone"), "true");
+    EXPECT_NEAR(number(reply, "/parts/1/joules"), kwh * 3.6e6, 1);
+    EXPECT_THAT(get("/clusters/other" + path).body, Not(HasSubstr(name)));
+  }
 }
 
 TEST_F(ApiEnergy, PrometheusGetsWattsAndJoules) {

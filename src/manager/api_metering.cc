@@ -3,6 +3,7 @@
 
 #include "manager/api_usage.h"
 #include "manager/energy_report.h"
+#include "manager/series.h"
 #include "model/energy.h"
 
 namespace chorok::manager {
@@ -67,7 +68,7 @@ net::Async<std::map<std::string, Known>> known_of(ports::History& history, Span 
   co_return out;
 }
 
-// Who a series is of. Of what is gone only the id is left.
+// Who a series is of. What is gone has the name and the cluster that it had last.
 struct Rows {
   const Call& call;
   std::string by;
@@ -80,14 +81,17 @@ struct Rows {
     for (const auto& [id, vm] : call.core.engine.inventory().vms().all()) vm_of_uuid[vm->uuid] = id;
   }
   // False: it is not to be shown.
-  bool name(const std::string& key, model::MeteringRow& row) const {
+  bool name(const std::string& key, const std::string& label, model::MeteringRow& row) const {
     const Inventory& inventory = call.core.engine.inventory();
+    const LabelParts last = parts_of_label(label);
     row.kind = by;
-    row.id = row.name = key;
-    std::string of;
+    row.id = key;
+    row.name = last.name.empty() ? key : last.name;
+    std::string of = last.cluster;
     if (by == "vm") {
       auto id = vm_of_uuid.find(key);
-      if (id != vm_of_uuid.end()) {
+      row.gone = id == vm_of_uuid.end();
+      if (!row.gone) {
         auto vm = inventory.vms().find(id->second);
         row.id = vm->meta.id;
         row.name = vm->meta.name;
@@ -100,6 +104,8 @@ struct Rows {
       } else if (inventory.clusters().find(key) != nullptr) {
         row.name = "(no pool)";
         of = key;
+      } else {
+        row.gone = true;
       }
     } else if (by == "vapp") {
       of = key.substr(0, key.find('/'));
@@ -141,7 +147,7 @@ net::Async<net::Response> get_metering(Call& call) {
   model::Metering out{.from = span.from, .to = span.to, .by = rows.by};
   for (const auto& [series, total] : totals) {
     model::MeteringRow row;
-    if (!rows.name(series.substr(prefix.size()), row)) continue;
+    if (!rows.name(series.substr(prefix.size()), total.label, row)) continue;
     row.cpu_mhz_hours = total.amounts[Measure::kCpu] / 3600;
     row.memory_gib_hours = total.amounts[Measure::kMemory] / 1024 / 3600;
     row.kwh = total.amounts[Measure::kEnergy] / 3.6e6;

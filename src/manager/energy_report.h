@@ -21,14 +21,9 @@ struct Tariff {
   double pue = 1;
 };
 
+using FindCalendar = std::function<Result<>(const std::string& name, bool is_carbon)>;
 // A cluster's settings; files by `find`, where there is one. A file that was named `before` may be
 // gone: what else is edited is not refused for it. Errors name the field.
-// The series of a cluster's vApps: this, and the name that VMs bear in their label `vapp`.
-inline std::string vapp_series(const std::string& cluster) {
-  return "vapp/" + cluster + "/";
-}
-
-using FindCalendar = std::function<Result<>(const std::string& name, bool is_carbon)>;
 Result<> check_energy(const model::EnergySettings& settings,
                       const model::EnergySettings* before = nullptr,
                       const FindCalendar& find = nullptr);

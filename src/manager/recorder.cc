@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/json.h"
-#include "manager/energy_report.h"
+#include "manager/series.h"
 
 namespace chorok::manager {
 namespace {
@@ -41,11 +41,12 @@ HistoryUse use_of(const HostUsage& host, const std::vector<VmConsumption>& vms) 
   return use;
 }
 
-void add_to(std::map<std::string, HistoryUse>& shares, const std::string& name,
-            const HistoryUse& use) {
+HistoryUse& add_to(std::map<std::string, HistoryUse>& shares, const std::string& name,
+                   const HistoryUse& use) {
   HistoryUse& sum = shares[name];
   sum.series = name;
   for (std::size_t i = 0; i < ports::kMeasures; ++i) sum.amounts.values[i] += use.amounts.values[i];
+  return sum;
 }
 
 }  // namespace
@@ -86,7 +87,12 @@ void Recorder::add(Consumption& consumption) {
   batch.source = consumption.host;
   batch.from = consumption.from;
   batch.to = consumption.to;
-  for (const VmConsumption& vm : consumption.vms) batch.uses.push_back(use_of(vm));
+  for (const VmConsumption& each : consumption.vms) {
+    batch.uses.push_back(use_of(each));
+    if (const model::Vm* vm = vm_of(each.uuid))
+      batch.uses.back().label =
+          series_label(engine_.inventory().cluster_of(*vm).meta.id, vm->meta.name);
+  }
   if (consumption.usage) batch.uses.push_back(use_of(*consumption.usage, consumption.vms));
   add_shares(consumption, batch);
   for (const EnergyAccount& each : accounts) {
@@ -110,7 +116,8 @@ void Recorder::add_shares(const Consumption& consumption, ports::HistoryBatch& b
     const auto pool = engine_.inventory().pool_of(*vm);
     const std::string name =
         "pool/" + (pool == nullptr ? engine_.inventory().cluster_of(*vm).meta.id : pool->meta.id);
-    add_to(shares, name, use);
+    HistoryUse& sum = add_to(shares, name, use);
+    if (pool != nullptr) sum.label = series_label(pool->cluster, pool->meta.name);
     // The label says whose it is; without one it is nobody's.
     auto owner = vm->meta.labels.find("owner");
     add_to(shares, "user/" + (owner == vm->meta.labels.end() ? std::string() : owner->second), use);

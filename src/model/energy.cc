@@ -163,7 +163,7 @@ const Type& EnergySeries::type() {
 
 const Type& MeteringRow::type() {
   static const Type kType =
-      describe<MeteringRow>("MeteringRow", "What one VM, pool or user used.")
+      describe<MeteringRow>("MeteringRow", "What one VM, pool, vApp or user used.")
           .field("kind", &MeteringRow::kind, "")
           .field("id", &MeteringRow::id, "Of a VM that is gone, its UUID.")
           .field("name", &MeteringRow::name, "")
@@ -177,7 +177,9 @@ const Type& MeteringRow::type() {
                  "and of what is gone, all clusters'.")
           .field("error", &MeteringRow::error, "The truth lies within ± this fraction of the kWh.")
           .field("source", &MeteringRow::source, "Who says most of it.")
-          .field("method", &MeteringRow::method, "");
+          .field("method", &MeteringRow::method, "")
+          .field("gone", &MeteringRow::gone,
+                 "It is in the inventory no more; name and cluster are its last.");
   return kType;
 }
 

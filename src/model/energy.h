@@ -141,7 +141,7 @@ struct EnergySeries {
 
 // GET /metering
 struct MeteringRow {
-  std::string kind;  // vm, pool, user
+  std::string kind;  // vm, pool, vapp, user
   std::string id;
   std::string name;
   std::string cluster;
@@ -153,6 +153,7 @@ struct MeteringRow {
   double error = 0;
   WattSource source = WattSource::kModelled;  // that most of it is by
   MeterMethod method = MeterMethod::kModel;
+  bool gone = false;
   static const Type& type();
 };
 struct Metering {

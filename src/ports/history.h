@@ -51,6 +51,8 @@ struct HistoryAmounts {
 struct HistoryUse {
   std::string series;  // "vm/UUID", "host/ID", "energy/host/ID"; at most 128 bytes
   HistoryAmounts amounts;
+  // What people call it by then, for when it is gone; at most 256 bytes. Empty: as before.
+  std::string label{};
 };
 // One interval of one source.
 struct HistoryBatch {
@@ -66,6 +68,7 @@ struct HistoryPoint {
   Duration measured{};  // within the step
   double cpu_peak = 0;  // MHz of the highest interval in it
   HistoryAmounts amounts;
+  std::string label{};  // of totals only: the last that was given
 };
 struct HistoryQuery {
   std::string series;

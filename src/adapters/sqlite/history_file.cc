@@ -22,6 +22,7 @@ constexpr std::int64_t kPage = 4096;
 constexpr int kVersion = 1;
 constexpr int kApplication = 0x43684869;  // "ChHi"
 constexpr std::size_t kSourcesMax = 1'000'000;
+constexpr std::size_t kLabelMax = 256;
 
 // `fine` by source and time: what one VM used is in the rows of the hosts that ran it.
 constexpr const char* kSchema = R"(
@@ -43,6 +44,9 @@ constexpr const char* kSchema = R"(
                         compacted INTEGER NOT NULL) STRICT;
   INSERT INTO progress VALUES (1, 0);
 )";
+// Came later, and files without it are read as ever.
+constexpr const char* kLabels =
+    "CREATE TABLE IF NOT EXISTS label(series INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";
 
 std::int64_t ns(Time at) {
   return at.time_since_epoch().count();
@@ -86,8 +90,12 @@ Result<> HistoryFile::prepare() {
   // A tenth more than the bound, so that what is to be dropped can be dropped.
   TRY(db_->integer(
       fmt::format("PRAGMA max_page_count = {}", settings_.bytes_max / kPage * 11 / 10 + 64)));
+  TRY(db_->run(kLabels));
   compacted_ = Time(Duration(TRY(db_->integer("SELECT compacted FROM progress"))));
-  Statement all = TRY(db_->prepare("SELECT id, name FROM series"));
+  Statement all = TRY(db_->prepare("SELECT series, text FROM label"));
+  while (TRY(all.step()))
+    labels_[static_cast<std::uint32_t>(all.integer(0))] = std::hash<std::string>()(all.text(1));
+  all = TRY(db_->prepare("SELECT id, name FROM series"));
   while (TRY(all.step())) series_[all.text(1)] = static_cast<std::uint32_t>(all.integer(0));
   all = TRY(db_->prepare("SELECT id, name FROM source"));
   while (TRY(all.step())) sources_[all.text(1)] = static_cast<std::uint32_t>(all.integer(0));
@@ -110,6 +118,7 @@ Result<> HistoryFile::append(const std::vector<const ports::HistoryBatch*>& batc
   series_.clear();
   sources_.clear();
   pairs_.clear();
+  labels_.clear();
   (void)prepare();
   return done;
 }
@@ -130,6 +139,7 @@ Result<> HistoryFile::append_in_transaction(const std::vector<const ports::Histo
       const std::uint32_t series = TRY(series_id(use.series, true));
       if (series == 0) continue;
       TRY(note_source(series, source));
+      TRY(note_label(series, use.label));
       uses.push_back({series, use.amounts});
       if (batch->to <= compacted_) add_use(late, uses.back(), batch->from, batch->to);
     }
@@ -166,6 +176,16 @@ Result<> HistoryFile::note_source(std::uint32_t series, std::uint32_t source) {
   if (!pairs_.emplace(series, source).second) return {};
   Statement insert = TRY(db_->prepare("INSERT OR IGNORE INTO pair VALUES (?, ?)"));
   return insert.bind(1, std::int64_t{series}).bind(2, std::int64_t{source}).run();
+}
+
+Result<> HistoryFile::note_label(std::uint32_t series, const std::string& label) {
+  if (label.empty() || label.size() > kLabelMax) return {};
+  const std::size_t hash = std::hash<std::string>()(label);
+  const auto [known, is_new] = labels_.try_emplace(series, hash);
+  if (!is_new && known->second == hash) return {};
+  known->second = hash;
+  Statement write = TRY(db_->prepare("INSERT OR REPLACE INTO label(series, text) VALUES (?, ?)"));
+  return write.bind(1, std::int64_t{series}).bind(2, std::string_view(label)).run();
 }
 
 void HistoryFile::add_use(Added& added, const FineUse& use, Time from, Time to) {
@@ -342,12 +362,16 @@ Result<std::map<std::string, ports::HistoryPoint>> HistoryFile::totals(const std
   std::vector<std::string> names;
   for (const auto& [name, id] : series_)
     if (name.starts_with(prefix)) names.push_back(name);
+  Statement label = TRY(db_->prepare("SELECT text FROM label WHERE series = ?"));
   for (const std::string& name : names) {
     query.series = name;
     const auto points = TRY(range(query));
     if (points.empty()) continue;
     ports::HistoryPoint& total = out[name];
     total.at = from;
+    label.bind(1, std::int64_t{series_.at(name)});
+    if (TRY(label.step())) total.label = label.text(0);
+    label.reset();
     for (const ports::HistoryPoint& each : points) {
       total.measured += each.measured;
       total.cpu_peak = std::max(total.cpu_peak, each.cpu_peak);

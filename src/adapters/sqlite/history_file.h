@@ -51,6 +51,7 @@ class HistoryFile {
   Result<std::uint32_t> series_id(const std::string& name, bool make);
   Result<std::uint32_t> source_id(const std::string& name);
   Result<> note_source(std::uint32_t series, std::uint32_t source);
+  Result<> note_label(std::uint32_t series, const std::string& label);
   static void add_use(Added& added, const FineUse& use, Time from, Time to);
   Result<> write_added(const Added& added);
   Result<> compact_hour(Time until);
@@ -65,6 +66,7 @@ class HistoryFile {
   std::unordered_map<std::string, std::uint32_t> series_;
   std::unordered_map<std::string, std::uint32_t> sources_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> pairs_;  // series, source
+  std::unordered_map<std::uint32_t, std::size_t> labels_;    // hashes of those on the disk
   Time compacted_{};  // fine rows that end up to here are in the buckets
   Time minutes_from_{};
 };

@@ -164,6 +164,36 @@ TEST_F(History, AVmThatMovesIsOneSeries) {
   EXPECT_NEAR(total(range("vm/a", from, loop.now(), seconds(30))), 3600 * 100.0, 10);
 }
 
+TEST_F(History, KnowsWhatPeopleCalledASeriesLast) {
+  const auto label = [&] {
+    auto all = await<Result<std::map<std::string, HistoryPoint>>>([&](auto done) {
+      history->totals("vm/", loop.now() - hours(1), loop.now(), std::move(done));
+    });
+    EXPECT_TRUE(all) << all.error().message;
+    return all ? (*all)["vm/a"].label : "?";
+  };
+  const auto called = [&](const std::string& name) {
+    loop.run_for(seconds(10));
+    HistoryBatch batch = use("host-1", "vm/a", loop.now(), seconds(10), 100);
+    batch.uses[0].label = name;
+    EXPECT_TRUE(append({std::move(batch)}));
+  };
+  called("");
+  EXPECT_EQ(label(), "");
+  called("lab/web");
+  called("");
+  EXPECT_EQ(label(), "lab/web");
+  called("lab/web1");
+  EXPECT_EQ(label(), "lab/web1");
+  called(std::string(257, 'x'));
+  EXPECT_EQ(label(), "lab/web1");
+  open();
+  EXPECT_EQ(label(), "lab/web1");
+  called("lab/web");
+  open();
+  EXPECT_EQ(label(), "lab/web");
+}
+
 TEST_F(History, OutlivesAProcessThatIsKilled) {
   const Time from = loop.now();
   live(hours(2), 100);
