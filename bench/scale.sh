@@ -3,8 +3,8 @@
 # (chorok-sim), telemetry every ten seconds, DRS and DPM on: a round, memory, CPU over BENCH_SECONDS (180) in which nobody asks for
 # anything, then lists. Hosts and their agents are a process of their own that dials over TLS, so that the manager's process is the
 # manager; its records and its history are files, as in production. The agent: one real host of the lab with BENCH_GUESTS (20) guests
-# of 64 MiB that stand still at their first instruction, where there is no KVM: what it costs to watch them, not what they do. Sourced
-# by run.sh.
+# of 64 MiB that stand still at their first instruction, where there is no KVM: what it costs to watch them, not what they do. With
+# BENCH_FOREIGN more that virsh starts, which admission does not count. Sourced by run.sh.
 
 api() { # METHOD PATH [BODY]
   curl -sS --fail-with-body --max-time 60 --cacert "$state/pki/ca.pem" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
@@ -93,7 +93,7 @@ tree_ticks() { # PID
 }
 
 scale_agent() {
-  local guests=${BENCH_GUESTS:-20} seconds=${BENCH_SECONDS:-180} i pid before began ticks took flags
+  local guests=${BENCH_GUESTS:-20} foreign=${BENCH_FOREIGN:-0} seconds=${BENCH_SECONDS:-180} i pid before began ticks took flags
   export CHOROK_LAB_MEMORY_MIB=${CHOROK_LAB_MEMORY_MIB:-4096}
   lab_begin 1
   say "Creating $guests guests"
@@ -102,8 +102,14 @@ scale_agent() {
     c -q vm create "still$i" "${flags[@]}" >"$SAMPLES/create$i" 2>&1 || die "guest $i: $(tail -n 1 "$SAMPLES/create$i")"
     c -q vm start "still$i" --paused >"$SAMPLES/start$i" 2>&1 || die "guest $i: $(tail -n 1 "$SAMPLES/start$i")"
   done
+  for ((i = 1; i <= foreign; i++)); do
+    twin_xml still1 "twin$i" host1 >"$SAMPLES/twin$i.xml"
+    peer host1 create --paused "$SAMPLES/twin$i.xml" >/dev/null || die "twin $i was not started"
+  done
+  guests=$((guests + foreign))
   pid=$(agent_pid host1)
   sleep "${BENCH_SETTLE:-30}"
+  [ "$(peer host1 list --name | grep -c .)" = $guests ] || die "not all guests are there any more"
   say "$seconds seconds beside $guests guests"
   before=$(tree_ticks "$pid") began=$(now_us)
   sleep "$seconds"
