@@ -216,6 +216,17 @@ TEST(Planner, AHostThatVmsAreOnTheirWayToIsNotEmptied) {
   EXPECT_FALSE(of_kind(plan_cluster(cluster.snapshot), ActionKind::kMigrate).empty());
 }
 
+TEST(Planner, TheHostThatAVmCameFromMayBeGone) {
+  TestCluster cluster;
+  const Index full = cluster.host();
+  cluster.host();
+  for (int i = 0; i < 2; ++i) {
+    model::SnapshotVm& vm = cluster.snapshot.vms[cluster.vm(full, 8000, 1000, 8)];
+    vm.last_moved = cluster.snapshot.now - std::chrono::minutes(20);
+  }
+  EXPECT_EQ(of_kind(plan_cluster(cluster.snapshot), ActionKind::kMigrate).size(), 1U);
+}
+
 // Of a VM that idles, three times as much is still nothing.
 TEST(Planner, AnIdlingVmDoesNotMoveBackForAnyFactor) {
   TestCluster cluster;

@@ -126,7 +126,8 @@ bool Round::waits_for_moves(Index vm, const Wanted& wanted) {
 
 bool Round::would_return(Index vm, Index host) const {
   const SnapshotVm& it = snapshot().vms[vm];
-  if (it.moved_from != host || it.last_moved == Time{}) return false;
+  // Where it came from may have been removed.
+  if (host == kNone || it.moved_from != host || it.last_moved == Time{}) return false;
   const Time enabled = snapshot().hosts[host].enabled_since;
   if (enabled != Time{} && enabled >= it.last_moved) return false;
   const model::BalanceSettings& settings = snapshot().settings.balance;
