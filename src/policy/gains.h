@@ -81,7 +81,8 @@ class Gains {
   // MHz that are not delivered, or likely not; memory above its target counts as CPU.
   double badness(Index h, const HostLoad& load) const {
     const model::SnapshotHost& at = hosts_[h];
-    double bad = round_.what.shortfall(load, at.capacity.cpu);
+    double bad = round_.is_settling(h) ? round_.what.lasting_shortfall(load, at.capacity.cpu)
+                                       : round_.what.shortfall(load, at.capacity.cpu);
     // Memory that swaps hurts from the first page on: an overload of 1 % costs 10 % of the CPU.
     if (load.size.memory > at.capacity.memory) {
       const double memory = at.capacity.memory > 0 ? load.now.memory / at.capacity.memory : 0;

@@ -227,6 +227,38 @@ TEST(Planner, TheHostThatAVmCameFromMayBeGone) {
   EXPECT_EQ(of_kind(plan_cluster(cluster.snapshot), ActionKind::kMigrate).size(), 1U);
 }
 
+// Those on three of four hosts are behind, as after migrations under load: they ask for all that
+// they can use, and will ask for two fifths of that when they have caught up.
+TEST(Planner, WhatVmsAskForWhileTheyCatchUpMovesNothing) {
+  TestCluster cluster;
+  Snapshot& snapshot = cluster.snapshot;
+  snapshot.settings.power.automation = model::Automation::kOff;
+  const auto add = [&](Index host, double now) {
+    model::SnapshotVm& vm = snapshot.vms[cluster.vm(host, 3200, 400, 8)];
+    vm.cpu_demand.now = now;
+  };
+  for (int h = 0; h < 4; ++h) {
+    const Index host = cluster.host();
+    snapshot.hosts[host].migration_bandwidth = 40;
+    add(host, h == 0 ? 3200 : 8000);
+    if (h > 0) add(host, 8000);
+  }
+  const auto moves = [&] { return of_kind(plan_cluster(snapshot), ActionKind::kMigrate).size(); };
+  const auto moved_ago = [&](Duration time) {
+    for (model::SnapshotVm& vm : snapshot.vms) vm.last_moved = snapshot.now - time;
+  };
+  EXPECT_GT(moves(), 0U) << "nothing says that it will not last";
+  moved_ago(std::chrono::seconds(90));
+  EXPECT_EQ(moves(), 0U) << "ten times the ten seconds of the copy have not gone by";
+  moved_ago(std::chrono::seconds(110));
+  EXPECT_GT(moves(), 0U) << "it has lasted";
+  snapshot.operations.push_back(
+      {.kind = model::SnapshotOperation::Kind::kMigrate, .vm = 0, .from = 0, .to = 1});
+  const Round round(snapshot);
+  EXPECT_TRUE(round.is_settling(0) && round.is_settling(1));
+  EXPECT_FALSE(round.is_settling(2));
+}
+
 // Of a VM that idles, three times as much is still nothing.
 TEST(Planner, AnIdlingVmDoesNotMoveBackForAnyFactor) {
   TestCluster cluster;

@@ -60,6 +60,10 @@ class Round {
   // the factor of the settings: a plan that was carried out is not undone by the next. What left
   // for the host's maintenance may come back when that has ended.
   bool would_return(Index vm, Index host) const;
+  // Whether VMs come to this host or leave it, or came so little ago that they still make good what
+  // they could not do while they were copied. Who is behind asks for all that there is, and makes
+  // those beside it wait: what a host's VMs ask for then says little of what they will. O(1).
+  bool is_settling(Index host) const { return settling_[host]; }
   // Whether the host is back from maintenance for less than the stability window and runs whether
   // VMs are on it or not. What power management may switch off is filled when demand asks for it.
   bool came_back(Index host) const;
@@ -161,6 +165,7 @@ class Round {
   void place(Index vm, Index to);
   void weigh(Index host, Why why, double value);
   void rate_hosts();
+  void see_settling();
   // One move of the plan, and the steps before it that make room for it.
   struct Step {
     Index vm;
@@ -194,6 +199,7 @@ class Round {
   std::vector<std::optional<Switch>> power_;
   std::vector<bool> in_flight_;
   std::vector<bool> leaving_;
+  std::vector<bool> settling_;
   struct Landed;  // what is under way has ended, and this round has moved nothing
   std::shared_ptr<const Landed> landed_;
   std::vector<Violation> violations_;

@@ -109,6 +109,10 @@ class WhatIf {
   double shortfall(const HostLoad& load, double capacity) const {
     return expected_above(std::max(load.mean, load.now.cpu), deviation(load), capacity);
   }
+  // The same where the newest demand will not last.
+  double lasting_shortfall(const HostLoad& load, double capacity) const {
+    return expected_above(load.mean, deviation(load), capacity);
+  }
   // Inline: balance tries them many million times a round.
   HostLoad with(const HostLoad& load, Index vm) const {
     const VmLoad& add = vm_loads_[vm];
