@@ -341,9 +341,11 @@ class Maker {
     out.keep_on = out.keep_off = kNoBmc;
     out.migrations_parallel = cluster_.migration.parallel_per_host;
     const auto bandwidth = static_cast<double>(cluster_.migration.bandwidth_mib_s);
-    if (bandwidth > 0)
+    if (bandwidth > 0) {
+      out.migration_bandwidth_each = bandwidth;
       out.migration_bandwidth =
           std::min(out.migration_bandwidth, bandwidth * out.migrations_parallel);
+    }
     // Connected, but what it has is not known: nothing is to go there. Its VMs are pinned.
     if (host.link == model::HostLink::kConnected && !answers(host)) out.recent_failures = 1;
     s_.hosts.push_back(std::move(out));

@@ -186,6 +186,19 @@ TEST(ClusterSnapshot, CarriesWhatTheRecordsSay) {
   EXPECT_TRUE(s.pools[0].cpu.expandable);
 }
 
+TEST(ClusterSnapshot, AMigrationHasItsOwnLimitAndAHostThatOfAllOfThem) {
+  Records records;
+  records.add_host("a");
+  EXPECT_EQ(records.make().snapshot.hosts[0].migration_bandwidth_each, 0);
+  model::Cluster cluster = *records.inventory.clusters().find("cluster-a");
+  cluster.migration.bandwidth_mib_s = 40;
+  cluster.migration.parallel_per_host = 3;
+  put(records.inventory, cluster);
+  const model::SnapshotHost host = records.make().snapshot.hosts[0];
+  EXPECT_EQ(host.migration_bandwidth, 120);
+  EXPECT_EQ(host.migration_bandwidth_each, 40);
+}
+
 TEST(ClusterSnapshot, ReadsBackFromItsText) {
   Records records;
   records.add_host("a");

@@ -139,6 +139,7 @@ class Checker {
     TRY(amount("boot_energy", h.boot_energy));
     TRY(amount("shutdown_energy", h.shutdown_energy));
     TRY(amount("migration_bandwidth", h.migration_bandwidth));
+    TRY(amount("migration_bandwidth_each", h.migration_bandwidth_each));
     if (h.cores < 0 || h.migrations_parallel < 0 || h.recent_failures < 0 || h.vms_max < 0)
       return bad("cores", "cores, migrations_parallel, recent_failures and vms_max are counts");
     return {};

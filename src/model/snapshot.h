@@ -165,7 +165,8 @@ struct SnapshotHost {
   double shutdown_energy = 0;
   std::string keep_on;   // why it may not be powered off; empty: it may
   std::string keep_off;  // why it may not be powered on (no BMC, wake test failed, stuck)
-  double migration_bandwidth = 1000;  // MiB/s, all migrations of the host together
+  double migration_bandwidth = 1000;    // MiB/s, all migrations of the host together
+  double migration_bandwidth_each = 0;  // MiB/s, of one migration; 0: as much as of all
   std::int32_t migrations_parallel = 2;
   Time power_since{};                // of the last change of `power`
   Time enabled_since{};              // when it left maintenance; epoch: it was never there

@@ -70,6 +70,8 @@ const Type& HostText::type() {
                  {.max_length = 512})
           .field("migration_bandwidth_mib_s", &HostText::migration_bandwidth_mib_s,
                  "Of all its migrations together.", kAmount)
+          .field("migration_bandwidth_each_mib_s", &HostText::migration_bandwidth_each_mib_s,
+                 "Of one migration; 0: as much as of all.", kAmount)
           .field("migrations_parallel", &HostText::migrations_parallel, "At once, in and out.",
                  kCount)
           .field("power_since_ago_s", &HostText::power_since_ago_s,

@@ -65,6 +65,7 @@ struct HostText {
   std::string keep_on;
   std::string keep_off;
   double migration_bandwidth_mib_s = 1000;
+  double migration_bandwidth_each_mib_s = 0;
   std::int32_t migrations_parallel = 2;
   std::optional<double> power_since_ago_s;
   std::optional<double> enabled_since_ago_s;

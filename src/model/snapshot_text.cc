@@ -188,6 +188,7 @@ class Reader {
     h.keep_on = text.keep_on;
     h.keep_off = text.keep_off;
     h.migration_bandwidth = text.migration_bandwidth_mib_s;
+    h.migration_bandwidth_each = text.migration_bandwidth_each_mib_s;
     h.migrations_parallel = text.migrations_parallel;
     if (text.power_since_ago_s) h.power_since = ago(*text.power_since_ago_s);
     if (text.enabled_since_ago_s) h.enabled_since = ago(*text.enabled_since_ago_s);

@@ -123,6 +123,7 @@ class Writer {
             .keep_on = h.keep_on,
             .keep_off = h.keep_off,
             .migration_bandwidth_mib_s = h.migration_bandwidth,
+            .migration_bandwidth_each_mib_s = h.migration_bandwidth_each,
             .migrations_parallel = h.migrations_parallel,
             .power_since_ago_s = since(h.power_since),
             .enabled_since_ago_s = since(h.enabled_since),

@@ -259,6 +259,20 @@ TEST(Planner, WhatVmsAskForWhileTheyCatchUpMovesNothing) {
   EXPECT_FALSE(round.is_settling(2));
 }
 
+TEST(Planner, ACopyTakesAsLongAsTheLimitOfOneMigrationSays) {
+  TestCluster cluster;
+  Snapshot& snapshot = cluster.snapshot;
+  const Index from = cluster.host();
+  const Index to = cluster.host();
+  const Index vm = cluster.vm(from, 1000, 800);
+  for (const Index host : {from, to}) snapshot.hosts[host].migration_bandwidth = 80;
+  const double alone = Round(snapshot).copy_seconds(vm, to);
+  snapshot.hosts[from].migration_bandwidth_each = 40;
+  EXPECT_DOUBLE_EQ(Round(snapshot).copy_seconds(vm, to), 2 * alone);
+  snapshot.hosts[from].migration_bandwidth_each = 200;  // more than there is
+  EXPECT_DOUBLE_EQ(Round(snapshot).copy_seconds(vm, to), alone);
+}
+
 // Of a VM that idles, three times as much is still nothing.
 TEST(Planner, AnIdlingVmDoesNotMoveBackForAnyFactor) {
   TestCluster cluster;

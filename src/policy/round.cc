@@ -31,6 +31,12 @@ constexpr std::size_t kUnitTargets = 8;
 constexpr double kCatchUp = 10;
 constexpr double kCatchUpMost = 0.5;
 
+// MiB/s that one migration to or from the host is copied at, if it is the only one.
+double of_one_migration(const model::SnapshotHost& host) {
+  const double each = host.migration_bandwidth_each;
+  return each > 0 ? std::min(each, host.migration_bandwidth) : host.migration_bandwidth;
+}
+
 // Of a core, at each end, while memory is copied at `bandwidth` MiB/s: 0.3 on 1 GbE, 1 on 10 GbE
 // (Gulati et al., VMware Distributed Resource Management, 2012), linear between.
 double copy_cores(double bandwidth) {
@@ -97,7 +103,7 @@ void Round::rate_hosts() {
     const double load = host.capacity.cpu > 0 ? vms * average.cpu / host.capacity.cpu : 0;
     watts_per_vm_.push_back(curve.at(load) / vms);
     joules_per_mhz_.push_back(curve.watts[10] / std::max(host.capacity.cpu, 1.0));
-    copy_watts_.push_back(2 * copy_cores(host.migration_bandwidth) * host.core_mhz *
+    copy_watts_.push_back(2 * copy_cores(of_one_migration(host)) * host.core_mhz *
                           joules_per_mhz_.back());
   }
 }
@@ -462,10 +468,9 @@ void Round::undo_power(Index host) {
 }
 
 double Round::copy_bandwidth(Index vm, Index to) const {
-  double bandwidth = snapshot().hosts[to].migration_bandwidth;
-  if (origin_[vm] != kNone) {
-    bandwidth = std::min(bandwidth, snapshot().hosts[origin_[vm]].migration_bandwidth);
-  }
+  double bandwidth = of_one_migration(snapshot().hosts[to]);
+  if (origin_[vm] != kNone)
+    bandwidth = std::min(bandwidth, of_one_migration(snapshot().hosts[origin_[vm]]));
   return std::max(bandwidth, 1.0);
 }
 
