@@ -161,17 +161,29 @@ feed() { # NAME INDEX START_US
   done
 }
 
-# Once in STEP seconds: second, hosts with power, watts and joules since the lab's start as the BMCs say, joules in truth.
+# Once in STEP seconds: second, hosts with power, watts and joules since the lab's start as the BMCs say, joules in truth,
+# seconds of CPU that the guests' QEMUs have had.
 watch_hosts() { # START_US
-  local host
+  local host now used=0 last=()
+  for ((host = 1; host <= HOSTS; host++)); do last[host]=$(guests_ns "host$host"); done
   while :; do
+    for ((host = 1; host <= HOSTS; host++)); do
+      now=$(guests_ns "host$host")
+      ((now >= last[host])) || last[host]=0 # it was off meanwhile
+      used=$((used + now - last[host])) last[host]=$now
+    done
     for ((host = 1; host <= HOSTS; host++)); do
       if [ "$(cat "/run/chorok-lab/$CHOROK_LAB/host$host.pid" 2>/dev/null)" ]; then echo -n "1 "; else echo -n "0 "; fi
       cat "/run/chorok-lab/$CHOROK_LAB/host$host.watts"
-    done | awk -v us=$(($(now_us) - $1)) '{ on += $1; watts += $4; joules += $5; true += $3 }
-        END { printf "%.1f\t%d\t%.1f\t%.1f\t%.1f\n", us / 1e6, on, watts, joules, true }'
+    done | awk -v us=$(($(now_us) - $1)) -v used=$used '{ on += $1; watts += $4; joules += $5; true += $3 }
+        END { printf "%.1f\t%d\t%.1f\t%.1f\t%.1f\t%.3f\n", us / 1e6, on, watts, joules, true, used / 1e9 }'
     sleep $STEP
   done
+}
+guests_ns() { # HOST: CPU time of its guests' QEMUs since it was switched on
+  local ns
+  ns=$(cpu_ns "$1/machine" 2>/dev/null) || true
+  echo "${ns:-0}"
 }
 
 # --- what came of it -----------------------------------------------------------------------------------------------------
@@ -208,21 +220,59 @@ live_replay() {
   row live.replay "% of $all live rounds whose replay is the same plan, byte for byte" "$(awk "BEGIN { print 100 * $same / $all }")" - ">=" 100
 }
 
-# The same load in the simulator, at scale 1: what took a second here takes SCALE there. What the lab's hosts and guests
-# use for themselves was measured before (live_weigh).
+# The load as CPU, for the simulator: what guests were asked for, at the price that it had. This machine's CPUs do not work
+# equally fast all the time (their cores are others' too: a tenth to a quarter within half an hour was seen), so the price
+# that was weighed at the beginning (WORK_AT) is set right by what the guests' QEMUs took while nothing moved, over a minute
+# before and after, or as far away as there is a quarter of a minute of that. At scale 1: a second here takes SCALE there.
+live_load() {
+  jq -r --argjson from "$START_US" 'def at: (sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601) - $from / 1e6;
+    .items[] | select(.kind == "vm.migrate" and .started) | "\(.started | at)\t\((.finished // "2100-01-01T00:00:00Z" | at) + 1)"' \
+    "$SAMPLES/tasks.json" >"$SAMPLES/moves.tsv"
+  echo time_s,vm,cpu_mhz,memory_mib,size_mhz,size_mib,cores
+  awk -F'\t' -v s="$SCALE" -v mhz="$CORE_MHZ" -v at="$WORK_AT" -v own="$GUEST_CORES" -v size="$(awk "BEGIN { print $CORE_MHZ * $BENCH_CORES }")" '
+    BEGIN { n = split(at, pair, "\n"); for (i = 1; i <= n; i++) { split(pair[i], v, " "); rate[i] = v[1]; cores[i] = v[2] } }
+    function cost(r,  i) { # cores; between what was measured; beyond the last as there
+      for (i = 2; i < n && r > rate[i]; i++);
+      return own + cores[i - 1] + (r - rate[i - 1]) * (cores[i] - cores[i - 1]) / (rate[i] - rate[i - 1]) }
+    function asked(t,  g, sum) { # cores, of all guests at that second
+      while (next_asked <= changes && when[next_asked] <= t) { current[who[next_asked]] = what[next_asked]; next_asked++ }
+      for (g in current) sum += cost(current[g])
+      return sum }
+    function calm(from, to,  i) { # what has just moved makes good what it missed
+      for (i = 1; i <= moves; i++) if (from < ended[i] + 15 && to > began[i]) return 0
+      return 1 }
+    function price(t,  reach, i, had, paid, seconds) {
+      for (reach = 60; reach <= 3600; reach *= 2) {
+        had = paid = seconds = 0
+        for (i = 1; i <= windows; i++) if (middle[i] >= t - reach && middle[i] <= t + reach) {
+          had += wanted[i]; paid += used[i]; seconds += lasted[i] }
+        if (seconds >= 15) return paid / had
+      }
+      return 1 }
+    FILENAME ~ /moves/ { moves++; began[moves] = $1; ended[moves] = $2; next }
+    FILENAME ~ /rates/ { changes++; who[changes] = $1; when[changes] = $2; what[changes] = $3; next_asked = 1; next }
+    FNR > 1 && calm(before, $1) && (load = asked((before + $1) / 2)) > 0 {
+      windows++; middle[windows] = (before + $1) / 2; lasted[windows] = $1 - before
+      wanted[windows] = load * lasted[windows]; used[windows] = $6 - had_before }
+    { before = $1; had_before = $6 }
+    END {
+      for (i = 1; i <= changes; i++) {
+        p = price(when[i])
+        if (i == 1 || p < least) least = p
+        if (i == 1 || p > most) most = p
+        printf "%.1f,%s,%.2f,128,%.0f,128,1\n", when[i] * s, who[i], mhz * p * cost(what[i]), size
+      }
+      printf "==> Work cost %.2f to %.2f times what was weighed at the beginning\n", least, most >"/dev/stderr"
+    }' "$SAMPLES/moves.tsv" "$SAMPLES/rates.tsv" "$SAMPLES/hosts.tsv"
+}
+
+# The same load in the simulator. What the lab's hosts use for themselves, and what a move takes, was measured before.
 live_simulate() {
   local boot curve
   boot=$(get '/hosts?limit=0' | jq --argjson s "$SCALE" '[.items[].watch.time_on // 0 | tonumber? // 0 | select(. > 0)] | if length > 0 then add / length else 5 end * $s')
   curve=$(grep -v '^#' "$ROOT/lab/power_curve" | sed -n 1p)
-  {
-    echo time_s,vm,cpu_mhz,memory_mib,size_mhz,size_mib,cores
-    awk -F'\t' -v s="$SCALE" -v mhz="$CORE_MHZ" -v at="$WORK_AT" -v own="$GUEST_CORES" -v size="$(awk "BEGIN { print $CORE_MHZ * $BENCH_CORES }")" '
-      BEGIN { n = split(at, pair, "\n"); for (i = 1; i <= n; i++) { split(pair[i], v, " "); rate[i] = v[1]; cores[i] = v[2] } }
-      function cost(r,  i) { # between what was measured; beyond the last as there
-        for (i = 2; i < n && r > rate[i]; i++);
-        return cores[i - 1] + (r - rate[i - 1]) * (cores[i] - cores[i - 1]) / (rate[i] - rate[i - 1]) }
-      { printf "%.1f,%s,%.2f,128,%.0f,128,1\n", $2 * s, $1, mhz * (own + cost($3)), size }' "$SAMPLES/rates.tsv"
-  } >"$SAMPLES/load.csv"
+  sort -t$'\t' -k2,2n -o "$SAMPLES/rates.tsv" "$SAMPLES/rates.tsv"
+  live_load >"$SAMPLES/load.csv"
   # A host's own daemons are load that no VM asks for: its power curve begins there.
   cat >"$SAMPLES/live.toml" <<TOML
 name = "live"
@@ -252,8 +302,9 @@ mhz = $(awk "BEGIN { printf \"%.0f\", $CORE_MHZ * $BENCH_CORES }")
 memory_mib = 128
 
 [migration]
-link_mib_s = $(awk "BEGIN { print ${BENCH_BANDWIDTH:-40} / $SCALE }")
+link_mib_s = $(awk "BEGIN { print 128 / $MOVE_SECONDS / $SCALE }")
 dirty_mib_s = $(awk "BEGIN { print 2 / $SCALE }")
+load_mhz = $(awk "BEGIN { printf \"%.0f\", $CORE_MHZ * $MOVE_CORES }")
 TOML
   "$BIN/chorok" sim run "$SAMPLES/live.toml" --ticks "$SAMPLES/sim.csv" -o json >"$SAMPLES/sim.json"
   # Hosts on, second by second of the live run.
@@ -293,6 +344,18 @@ live_weigh() {
   say "At rest a host uses $HOST_CORES of a core and a guest $GUEST_CORES"
 }
 
+# What moving an idle guest takes: MOVE_SECONDS, and MOVE_CORES at each end beyond what is used at rest.
+live_weigh_move() {
+  local start end before host
+  start=$(now_us) before=$(all_cpu_ns)
+  for host in host2 host1; do c -q vm migrate g1 $host >/dev/null || die "g1 could not be moved to $host"; done
+  end=$(now_us)
+  read -r MOVE_SECONDS MOVE_CORES < <(awk -v us=$((end - start)) -v ns=$(($(all_cpu_ns) - before)) \
+    -v rest="$(awk "BEGIN { print $HOST_CORES * $HOSTS + $GUEST_CORES * $GUESTS }")" 'BEGIN {
+      cores = (ns / 1e3 / us - rest) / 2; printf "%.2f %.4f\n", us / 2e6, (cores > 0 ? cores : 0) }')
+  say "Moving an idle guest takes $MOVE_SECONDS s and $MOVE_CORES of a core at each end"
+}
+
 # Until nothing has moved or been switched for half a minute: the curve begins with as many hosts as its quiet needs, in
 # the simulation too.
 live_settle() {
@@ -310,6 +373,7 @@ bench_live() {
   local i start end feeders=() watcher
   live_begin
   live_weigh
+  live_weigh_move
   c -q cluster edit default --drs full --dpm full --set settings.power.require_wake_test=false >/dev/null
   live_settle
   say "$MINUTES minutes of load; the policies' windows are $SCALE times shorter (time_scale $SCALE)"
