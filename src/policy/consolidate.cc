@@ -121,6 +121,12 @@ double break_even_seconds(const Snapshot& snapshot, Index host, double cost) {
   return saving > 0 ? (at.boot_energy + at.shutdown_energy + cost) / saving : HUGE_VAL;
 }
 
+std::string what_for(std::size_t vms) {
+  if (vms == 0) return "nothing";
+  return fmt::format("{} that {} elsewhere", counted(static_cast<std::int64_t>(vms), "VM"),
+                     vms == 1 ? "fits" : "fit");
+}
+
 struct Emptied {
   Index host;
   std::size_t mark;  // of the round, before it was emptied
@@ -200,13 +206,12 @@ void consolidate(Round& round) {
       continue;
     }
     const SnapshotHost& at = snapshot.hosts[h];
-    round.power(h, false, vms.empty() ? Why::kIdleHost : Why::kConsolidate, saving * stay,
-                cost + at.boot_energy + at.shutdown_energy,
-                fmt::format("{} draws {:.0f} W for {} that {} elsewhere; off for {:.0f} min it "
-                            "saves {:.0f} kJ at a cost of {:.0f} kJ",
-                            at.name, saving, counted(static_cast<std::int64_t>(vms.size()), "VM"),
-                            vms.size() == 1 ? "fits" : "fit", stay / 60, saving * stay / 1000,
-                            (cost + at.boot_energy + at.shutdown_energy) / 1000));
+    const double paid = cost + at.boot_energy + at.shutdown_energy;
+    round.power(h, false, vms.empty() ? Why::kIdleHost : Why::kConsolidate, saving * stay, paid,
+                fmt::format("{} draws {:.0f} W for {}; off for {:.0f} min it saves {:.0f} kJ at a "
+                            "cost of {:.0f} kJ",
+                            at.name, saving, what_for(vms.size()), stay / 60, saving * stay / 1000,
+                            paid / 1000));
     emptied.push_back({h, mark});
     capacity = left;
     --running;

@@ -1,5 +1,6 @@
 #include "policy/planner.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -154,6 +155,23 @@ TEST(Planner, AHostThatCanBeSparedIsEmptiedAndSwitchedOff) {
   }
   carry_out(cluster.snapshot, plan);
   EXPECT_TRUE(plan_power(cluster.snapshot).actions.empty());
+}
+
+TEST(Planner, WhatAHostDrawsItsPowerForIsSaid) {
+  TestCluster cluster;
+  cluster.snapshot.settings.power.automation = Automation::kFull;
+  const auto reason = [&] {
+    const auto off = of_kind(plan_power(cluster.snapshot), ActionKind::kPowerOff);
+    return off.size() == 1 ? off[0].reason : std::string();
+  };
+  for (int h = 0; h < 2; ++h) cluster.host();
+  cluster.snapshot.hosts[0].keep_on = "it stays";
+  cluster.vm(0, 2000);
+  EXPECT_THAT(reason(), testing::HasSubstr("W for nothing; off for"));
+  cluster.vm(1, 1000);
+  EXPECT_THAT(reason(), testing::HasSubstr("W for 1 VM that fits elsewhere; off for"));
+  cluster.vm(1, 1000);
+  EXPECT_THAT(reason(), testing::HasSubstr("W for 2 VMs that fit elsewhere; off for"));
 }
 
 TEST(Planner, AHostThatMayNotSleepStaysAndSaysSo) {
