@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -57,15 +58,18 @@ TEST(WorkerPool, LanesDoNotWaitForEachOther) {
 TEST(WorkerPool, WorkThatHasNotBegunIsDropped) {
   std::atomic<int> ran = 0;
   Gate begun;
+  Gate dropped;
   {
     WorkerPool pool(1);
-    Gate release;
     pool.submit("", [&] {
       begun.open();
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      dropped.wait();
       ++ran;
     });
-    for (int i = 0; i < 10; ++i) pool.submit("", [&] { ++ran; });
+    // Opens the gate when the last that holds it has gone.
+    std::shared_ptr<Gate> opener(&dropped, [](Gate* gate) { gate->open(); });
+    for (int i = 0; i < 10; ++i) pool.submit("", [&ran, opener] { ++ran; });
+    opener.reset();
     ASSERT_TRUE(begun.wait());
   }
   EXPECT_EQ(ran, 1);
