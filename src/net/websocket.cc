@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kWriteBytes = 64 * 1024;
 constexpr std::size_t kIdleWriteBytes = 512;  // what is kept for the next message: most answers fit
 constexpr std::size_t kFragmentsMax = 1024;
+constexpr int kPings = 2;  // that go unanswered before a peer counts as gone
 constexpr std::size_t kReasonBytesMax =
     123;  // RFC 6455: a control frame has 125 bytes, the code takes 2
 
@@ -293,20 +294,21 @@ class WslaySocket final : public WebSocket {
   }
 
   // ---- life and end
-  // Anything heard counts as life; a ping goes out only into silence.
+  // Anything heard counts as life; a ping goes out only into silence. Two are to be unanswered:
+  // when this process was stopped, the answer to the first waits to be read.
   void beat() {
     if (error_) return;
     if (std::exchange(is_heard_, false)) {
-      is_ping_sent_ = false;
-    } else if (is_ping_sent_) {
+      unanswered_ = 0;
+    } else if (unanswered_ == kPings) {
       return break_link("the peer did not answer a ping");
     } else {
       const wslay_event_msg ping{WSLAY_PING, nullptr, 0};
       wslay_event_queue_msg(wslay_, &ping);
       write_soon();
-      is_ping_sent_ = true;
+      ++unanswered_;
     }
-    ping_->set(is_ping_sent_ ? settings_.pong_timeout : settings_.ping_interval);
+    ping_->set(unanswered_ > 0 ? settings_.pong_timeout : settings_.ping_interval);
   }
 
   void break_link(std::string_view why) {
@@ -343,7 +345,7 @@ class WslaySocket final : public WebSocket {
   bool is_closing_ = false;
   bool is_ended_ = false;
   bool is_heard_ = false;
-  bool is_ping_sent_ = false;
+  int unanswered_ = 0;  // pings
   bool is_failing_ = false;
   std::size_t fragments_ = 0;
 };

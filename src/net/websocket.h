@@ -16,7 +16,7 @@ struct WebSocketSettings {
   std::size_t message_bytes_max = 256 * 1024;      // the agent link's limit: bulk goes elsewhere
   std::size_t send_queue_bytes_max = 1024 * 1024;  // four of the largest messages
   Duration ping_interval = Duration::zero();  // zero: none, the protocol above has its own beat
-  Duration pong_timeout = std::chrono::seconds(10);
+  Duration pong_timeout = std::chrono::seconds(5);    // for each of two pings
   Duration close_timeout = std::chrono::seconds(5);   // for the peer to answer a close
   Duration write_timeout = std::chrono::seconds(60);  // for the peer to take one buffer
   std::string protocol;                               // client: the subprotocol to ask for

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <malloc.h>
 
+#include <thread>
+
 #include "net/http_client.h"
 #include "net/message_parser.h"
 #include "net/test_support.h"
@@ -314,6 +316,25 @@ TEST_F(WebSocketTest, PingsFindADeadPeerAndNotALivingOne) {
     auto [left, silent] = make_pipe(executor);
     auto lonely = WebSocket::create(std::move(left), WebSocketRole::kServer, settings);
     EXPECT_EQ((co_await lonely->receive()).error().code, Code::kTimeout);
+  }());
+}
+
+// A process that was stopped for longer than a peer may be silent finds the answer waiting.
+TEST_F(WebSocketTest, WhoWasAwayItselfDoesNotTakeItsPeerForDead) {
+  WebSocketSettings settings;
+  settings.ping_interval = 20ms;
+  settings.pong_timeout = 20ms;
+  auto [left, right] = make_pipe(executor);
+  auto server = WebSocket::create(std::move(left), WebSocketRole::kServer, settings);
+  run([&]() -> awaitable<void> {
+    spawn(executor, [server]() -> awaitable<void> { co_await server->receive(); }, "pings");
+    char ping[16];
+    EXPECT_EQ((co_await right->read_some(ping)).value(), 2);
+    std::this_thread::sleep_for(200ms);
+    co_await sleep_for(1ms);  // what is late comes before what is read
+    EXPECT_TRUE(co_await right->write_all(encode({10, ""})));
+    co_await sleep_for(10ms);
+    EXPECT_TRUE(server->is_open());
   }());
 }
 
