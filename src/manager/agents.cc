@@ -370,14 +370,15 @@ void Agents::prepare(const std::string& host, model::PrepareRequest request, Dur
        });
 }
 
-// One timer for all sessions, and none when there are none. It is set for the moment at which the
-// one that was heard least recently would count as lost; a beat in between moves that on.
+// One timer for all sessions, and none when there are none. It looks a few times in the time after
+// which an agent counts as lost, so that it sees when it was this process that was away.
 void Agents::check_beats(Time due) {
   beat_timer_ = 0;
   if (sessions_.empty()) return;
   const Time now = engine_.now();
-  // Then it was this process that was away, and what the agents said waits to be read.
-  const bool was_away = now - due > settings_.lost_after / 7;
+  const Duration look = settings_.lost_after / 7;
+  // Then what the agents said waits to be read.
+  const bool was_away = now - due > look;
   std::vector<std::pair<std::string, std::shared_ptr<Session>>> silent;
   Time oldest = now;
   for (auto& [host, session] : sessions_) {
@@ -392,7 +393,7 @@ void Agents::check_beats(Time due) {
     lost(host, "no word from its agent");
     session->channel->close("no beat");
   }
-  const Time next = oldest + settings_.lost_after;
+  const Time next = std::min(oldest + settings_.lost_after, now + look);
   beat_timer_ = engine_.loop().after(next - now, [this, next] { check_beats(next); });
 }
 

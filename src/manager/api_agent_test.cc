@@ -1,3 +1,5 @@
+#include <thread>
+
 #include "crypto/sha256.h"
 #include "link/rpc_channel.h"
 #include "manager/api_test_support.h"
@@ -206,6 +208,17 @@ TEST_F(SilentAgentTest, IsLostInTimeAndABeatKeepsIt) {
     wait(std::chrono::milliseconds(100));
   EXPECT_EQ(get("/hosts/host1").at("/link"), "lost");
   EXPECT_EQ(get("/events?field=kind%3Dhost.lost").at("/total"), "1");
+}
+
+TEST_F(SilentAgentTest, IsNotLostWhenItIsTheManagerThatWasAway) {
+  connect();
+  channel->notify("beat", "");
+  wait(std::chrono::milliseconds(50));
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));  // back before the agent is due
+  wait(std::chrono::milliseconds(200));
+  channel->notify("beat", "");
+  wait(std::chrono::milliseconds(100));
+  EXPECT_EQ(get("/events?field=kind%3Dhost.lost").at("/total"), "0");
 }
 
 TEST_F(AgentTest, NobodyElseIsAnAgent) {
