@@ -96,6 +96,7 @@ void complete_stats(const OpRun& run, const ports::MigrateRequest& request,
   stats.to = run.operation().args.migration->host_name;
   stats.kind = !request.live ? "cold" : request.copy_storage ? "live-storage" : "live";
   stats.tls = request.live && request.settings.tls;
+  stats.limit_mib_s = request.settings.bandwidth_mib_s;
   stats.finished = run.loop().now();
 }
 

@@ -50,7 +50,9 @@ TEST_F(Moves, ReportsProgressAtMostTwiceASecond) {
   model::Operation op = migration(web);
   op.args.migration->settings.bandwidth_mib_s = 60;
   const Time before = cluster.loop.now();
-  expect_ok(finish(op));
+  const auto done = finish(op);
+  expect_ok(done);
+  EXPECT_EQ(done.result.migration->limit_mib_s, 60);
   ASSERT_GT(manager.progress.size(), 2u);
   EXPECT_LE(static_cast<double>(manager.progress.size()),
             2 * chorok::seconds(cluster.loop.now() - before) + 1);

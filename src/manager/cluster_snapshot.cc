@@ -12,6 +12,7 @@
 #include "manager/cluster_needs.h"
 #include "manager/cluster_records.h"
 #include "manager/energy.h"
+#include "manager/link_speed.h"
 #include "policy/entitle.h"
 
 namespace chorok::manager {
@@ -238,6 +239,7 @@ class Maker {
     vm_of_.emplace(vm.meta.id, static_cast<Index>(s_.vms.size()));
     out_.vms.push_back(vm.meta.id);
     records_.push_back(record);
+    if (vm.status.last_migration) links_.see(*vm.status.last_migration, s_.now);
     s_.vms.push_back(std::move(out));
   }
 
@@ -340,15 +342,20 @@ class Maker {
     out.shutdown_energy = s_.curves[out.curve].at(0) * in_seconds(kTimeOff);
     out.keep_on = out.keep_off = kNoBmc;
     out.migrations_parallel = cluster_.migration.parallel_per_host;
-    const auto bandwidth = static_cast<double>(cluster_.migration.bandwidth_mib_s);
-    if (bandwidth > 0) {
-      out.migration_bandwidth_each = bandwidth;
-      out.migration_bandwidth =
-          std::min(out.migration_bandwidth, bandwidth * out.migrations_parallel);
-    }
+    add_bandwidth(out);
     // Connected, but what it has is not known: nothing is to go there. Its VMs are pinned.
     if (host.link == model::HostLink::kConnected && !answers(host)) out.recent_failures = 1;
     s_.hosts.push_back(std::move(out));
+  }
+
+  // One migration is as fast as the slower of its limit and of what was seen of the host's link.
+  void add_bandwidth(SnapshotHost& host) {
+    const auto limit = static_cast<double>(cluster_.migration.bandwidth_mib_s);
+    const double seen = links_.of(host.name);
+    host.migration_bandwidth_each = limit > 0 && seen > 0 ? std::min(limit, seen) : limit + seen;
+    if (limit > 0)
+      host.migration_bandwidth =
+          std::min(host.migration_bandwidth, limit * host.migrations_parallel);
   }
 
   Index curve(const model::Host& host, std::int32_t cores) {
@@ -408,6 +415,7 @@ class Maker {
   const model::Cluster& cluster_;
   const SnapshotOptions& options_;
   ClusterNeeds needs_;
+  LinkSpeed links_;
   ClusterSnapshot out_;
   model::Snapshot& s_ = out_.snapshot;
   std::vector<HostPtr> hosts_;

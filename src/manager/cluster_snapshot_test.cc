@@ -199,6 +199,34 @@ TEST(ClusterSnapshot, AMigrationHasItsOwnLimitAndAHostThatOfAllOfThem) {
   EXPECT_EQ(host.migration_bandwidth_each, 40);
 }
 
+TEST(ClusterSnapshot, AHostCopiesAsFastAsItsLastMigrationsDid) {
+  Records records;
+  records.add_host("a");
+  records.add_host("b");
+  records.add_host("c");
+  model::Vm vm = Records::vm_record("web", "b");
+  vm.status.last_migration =
+      model::MigrationStats{.from = "a",
+                            .to = "b",
+                            .kind = "live",
+                            .total = std::chrono::seconds(20),
+                            .transferred = Bytes(std::int64_t{2000} << 20),
+                            .finished = Records::kNow - std::chrono::hours(1)};
+  put(records.inventory, std::move(vm));
+  const auto each = [&](std::int64_t limit) {
+    model::Cluster cluster = *records.inventory.clusters().find("cluster-a");
+    cluster.migration.bandwidth_mib_s = limit;
+    put(records.inventory, cluster);
+    std::vector<double> out;
+    for (const auto& host : records.make().snapshot.hosts)
+      out.push_back(host.migration_bandwidth_each);
+    return out;
+  };
+  EXPECT_THAT(each(0), ElementsAre(100, 100, 0));
+  EXPECT_THAT(each(40), ElementsAre(40, 40, 40));
+  EXPECT_THAT(each(500), ElementsAre(100, 100, 500));
+}
+
 TEST(ClusterSnapshot, ReadsBackFromItsText) {
   Records records;
   records.add_host("a");

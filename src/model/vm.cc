@@ -251,6 +251,7 @@ const Type& MigrationStats::type() {
           .field("transferred", &MigrationStats::transferred, "Memory and disk copied.")
           .field("rounds", &MigrationStats::rounds, "Passes over memory.")
           .field("dirty_rate_mib_s", &MigrationStats::dirty_rate_mib_s, "Last seen, MiB/s.")
+          .field("limit_mib_s", &MigrationStats::limit_mib_s, "Limit it had, MiB/s; 0: none.")
           .field("post_copy", &MigrationStats::post_copy, "Finished by post-copy.")
           .field("tls", &MigrationStats::tls, "The stream was encrypted.")
           .field("finished", &MigrationStats::finished, "When.");

@@ -168,6 +168,7 @@ struct MigrationStats {
   Bytes transferred{};
   std::int64_t rounds = 0;
   double dirty_rate_mib_s = 0;
+  std::int64_t limit_mib_s = 0;  // of what it was told to copy at; 0: none
   bool post_copy = false;
   bool tls = false;
   Time finished{};
