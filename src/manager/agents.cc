@@ -371,18 +371,18 @@ void Agents::prepare(const std::string& host, model::PrepareRequest request, Dur
 }
 
 // One timer for all sessions, and none when there are none. It looks a few times in the time after
-// which an agent counts as lost, so that it sees when it was this process that was away.
+// which an agent counts as lost, so that it sees when it was this process that was away: for as
+// long nobody counts as silent, since what the agents said waits to be read. For no longer, or a
+// manager that is away again and again would miss that a host is dead.
 void Agents::check_beats(Time due) {
   beat_timer_ = 0;
   if (sessions_.empty()) return;
   const Time now = engine_.now();
-  const Duration look = settings_.lost_after / 7;
-  // Then what the agents said waits to be read.
-  const bool was_away = now - due > look;
+  const Duration away = now - due;
   std::vector<std::pair<std::string, std::shared_ptr<Session>>> silent;
   Time oldest = now;
   for (auto& [host, session] : sessions_) {
-    if (was_away) session->heard = std::max(session->heard, now - settings_.lost_after / 2);
+    session->heard = std::min(session->heard + away, now);
     if (now - session->heard >= settings_.lost_after)
       silent.emplace_back(host, session);
     else
@@ -393,7 +393,7 @@ void Agents::check_beats(Time due) {
     lost(host, "no word from its agent");
     session->channel->close("no beat");
   }
-  const Time next = std::min(oldest + settings_.lost_after, now + look);
+  const Time next = std::min(oldest + settings_.lost_after, now + settings_.lost_after / 7);
   beat_timer_ = engine_.loop().after(next - now, [this, next] { check_beats(next); });
 }
 

@@ -221,6 +221,16 @@ TEST_F(SilentAgentTest, IsNotLostWhenItIsTheManagerThatWasAway) {
   EXPECT_EQ(get("/events?field=kind%3Dhost.lost").at("/total"), "0");
 }
 
+TEST_F(SilentAgentTest, IsLostAlsoWhenTheManagerIsAwayAgainAndAgain) {
+  connect();
+  channel->notify("beat", "");
+  for (int i = 0; i < 8; ++i) {
+    wait(std::chrono::milliseconds(250));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  EXPECT_EQ(get("/hosts/host1").at("/link"), "lost");
+}
+
 TEST_F(AgentTest, NobodyElseIsAnAgent) {
   run([&]() -> net::awaitable<void> {
     net::ClientResponse refusal;
