@@ -92,7 +92,7 @@ void EnergyAccounts::read(const std::string& id, const model::PowerReading& read
 
 EnergyAccount EnergyAccounts::take(const model::Host& host, HostState& state,
                                    const HostMeter::Span& span) {
-  EnergyAccount out{.host = host.meta.id, .from = span.from, .to = span.to};
+  EnergyAccount out{.host = host.meta.id, .from = span.from, .to = span.to, .off = span.off};
   const double elapsed = seconds(span.to - span.from);
   const double idle = state.meter.idle() * elapsed;  // before this span teaches it
   out.drawn = state.meter.take(span);
@@ -189,7 +189,7 @@ void EnergyAccounts::note(HostState& state, const EnergyAccount& account,
          .idle = state.meter.idle(),
          .joules = state.joules,
          .saved = state.saved,
-         .off = account.standby > 0,
+         .off = account.off,
          .estimated = drawn.estimated > 0,
          .source = drawn.source,
          .method = drawn.method};
@@ -259,8 +259,10 @@ std::vector<EnergyAccount> EnergyAccounts::absent() {
       continue;
     }
     // How it went is not what it draws in standby: accounted apart, and what follows is told soon.
-    const bool off = was_off && state.is_off;
-    const bool goes = !was_off && state.is_off;
+    // While this manager was away it went early rather than late: the hours of a host that is found
+    // off, and has told nothing since, are hours off.
+    const bool off = state.is_off && (was_off || state.until < began_);
+    const bool goes = state.is_off && !off;
     const bool lost = host->link != model::HostLink::kConnected;
     // An agent that comes back tells what its VMs did meanwhile.
     Duration patience = lost ? settings_.lost : settings_.silent;
@@ -271,7 +273,10 @@ std::vector<EnergyAccount> EnergyAccounts::absent() {
     if (const WattsLine::Reading* last = state.meter.wall().last();
         last != nullptr && state.meter.wall().covers(now))
       to = std::min(now, last->at);
-    if (to <= state.until) continue;
+    if (to <= state.until) {
+      state.is_off = was_off;  // accounted apart when there is something to account
+      continue;
+    }
     out.push_back(take(*host, state, {.from = state.until, .to = to, .off = off}));
     note(state, out.back(), nullptr);
   }

@@ -51,6 +51,7 @@ struct EnergyAccount {
   double unused = 0;  // J of it that no VM used
   double standby = 0;
   double saved = 0;
+  bool off = false;         // the host was, all that time
   std::vector<double> vms;  // J, in the consumption's order
 };
 
