@@ -270,7 +270,7 @@ class Maker {
     out.restart_priority = vm.restart.priority;
     out.restart_delay = vm.restart.delay;
     if (const auto& moved = vm.status.last_migration) {
-      out.last_moved = moved->finished;
+      out.last_moved = std::min(moved->finished, s_.now);  // by its agent's clock
       if (const auto from = inventory_.hosts().find_name(moved->from); from != nullptr)
         out.moved_from = host_index(from->meta.id);
     }
@@ -353,6 +353,7 @@ class Maker {
     const auto limit = static_cast<double>(cluster_.migration.bandwidth_mib_s);
     const double seen = links_.of(host.name);
     host.migration_bandwidth_each = limit > 0 && seen > 0 ? std::min(limit, seen) : limit + seen;
+    host.migration_bandwidth = std::max(host.migration_bandwidth, host.migration_bandwidth_each);
     if (limit > 0)
       host.migration_bandwidth =
           std::min(host.migration_bandwidth, limit * host.migrations_parallel);

@@ -223,6 +223,8 @@ TEST(ClusterSnapshot, AHostCopiesAsFastAsItsLastMigrationsDid) {
     return out;
   };
   EXPECT_THAT(each(0), ElementsAre(100, 100, 0));
+  each(2500);
+  EXPECT_EQ(records.make().snapshot.hosts[2].migration_bandwidth, 2500) << "a fast network";
   EXPECT_THAT(each(40), ElementsAre(40, 40, 40));
   EXPECT_THAT(each(500), ElementsAre(100, 100, 500));
 }
