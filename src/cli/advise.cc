@@ -204,6 +204,23 @@ Result<Period> read_period(Session& session, const Invocation& call) {
   return period;
 }
 
+// Files are read whole: what nothing would go by is refused.
+Result<> check_used(const Invocation& call, const std::vector<Origin>& origins) {
+  bool records = false, watches = false;
+  for (const Origin& origin : origins) {
+    records |= origin.kind == Origin::Kind::kCluster || origin.kind == Origin::Kind::kPrometheus;
+    watches |= origin.kind == Origin::Kind::kLibvirt;
+  }
+  for (const char* flag : {"since", "until", "step"}) {
+    const bool used = records || (watches && std::string_view(flag) == "step");
+    if (call.has(flag) && !used)
+      return usage_fail("is for --cluster and prometheus: alone, files are read whole",
+                        fmt::format("--{}", flag));
+  }
+  if (call.has("watch") && !watches) return usage_fail("is for libvirt: alone", "--watch");
+  return {};
+}
+
 Result<Recorded> read_origin(Session& session, const Invocation& call, const Origin& origin,
                              const ReadProgress& progress) {
   using namespace std::chrono_literals;
@@ -275,6 +292,7 @@ Result<int> run_advise(Session& session, const Invocation& call) {
   for (const char* flag : {"from", "cluster", "p2v"})
     if (call.values(flag).size() > kPathsMost)
       return usage_fail(fmt::format("more than {} of them", kPathsMost), fmt::format("--{}", flag));
+  TRY(check_used(call, origins_of(call)));
   if (call.has("report")) TRY(check_writable(std::string(call.value("report"))));
   return samples ? advise_samples(session, call) : advise_p2v(session, call, call.values("p2v"));
 }

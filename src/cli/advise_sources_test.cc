@@ -175,6 +175,12 @@ TEST(AdviseSources, AClusterIsReplayedOnItsOwnHosts) {
   EXPECT_THAT(missing.err, HasSubstr("there is no such cluster"));
   EXPECT_EQ(run_with(terminal, {"advise", "--cluster", "main", "--since", "yesterday"}).code, 2);
   EXPECT_EQ(run_with(terminal, {"advise", "--cluster", "main", "--since", "5m"}).code, 2);
+  EXPECT_EQ(run_with(terminal, {"advise", "--cluster", "main", "--watch", "5m"}).code, 2);
+  for (const char* flag : {"--since", "--until", "--step", "--watch"}) {
+    const auto refused = run_with(terminal, {"advise", "--from", "samples.csv", flag, "1h"});
+    EXPECT_EQ(refused.code, 2) << flag;
+    EXPECT_THAT(refused.err, HasSubstr(flag));
+  }
 }
 
 TEST(AdviseSources, HostsOfLibvirtThatAreNotThereAreNamed) {
