@@ -120,8 +120,11 @@ Result<int> run_now(Session& session, const Invocation&) {
 std::string cost_line(const Value& answer, std::string_view field, std::string_view name) {
   const Value& cost = answer.get(field);
   std::string out = fmt::format("{:<10}{:.3f} kWh", name, cost.get("kwh").number());
+  // A calendar in a file names no currency.
   const auto currency = answer.get("currency").text();
-  if (!currency.empty()) out += fmt::format(", {:.2f} {}", cost.get("money").number(), currency);
+  if (!currency.empty() || !answer.get("price_source").text().empty())
+    out += fmt::format(", {:.2f} {}", cost.get("money").number(),
+                       currency.empty() ? "(no currency)" : currency);
   if (!answer.get("carbon_source").text().empty())
     out += fmt::format(", {:.3f} kg CO2", cost.get("co2_kg").number());
   return out + "\n";

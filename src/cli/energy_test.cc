@@ -53,6 +53,8 @@ TEST_F(Energy, OfAClusterWithItsCostAndSavings) {
   EXPECT_TRUE(says(ran, "no CO2: it is gone"));
   EXPECT_THAT(ran.out, ContainsRegex("12:00:00Z +83.3 W .*±5 % +20 min"))
       << "it was measured through a part of the hour";
+  ran = run({"energy", "host", "by-file"});
+  EXPECT_TRUE(says(ran, "2.000 kWh, 356.00 (no currency)")) << ran.out;
   ran = run({"energy", "host", "host1", "-o", "csv"});
   EXPECT_TRUE(ran.out.starts_with("at,measured,joules,watts")) << ran.out;
   EXPECT_EQ(run({"energy", "vm", "web1", "--from", "yesterday"}).code, 1);

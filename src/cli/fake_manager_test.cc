@@ -220,6 +220,10 @@ struct FakeManager::Impl {
           R"("rows":[{"kind":"vm","id":"vm-1","name":"web1","cluster":"lab",)"
           R"("cpu_mhz_hours":1500.5,"memory_gib_hours":12.25,"kwh":0.75,"hours":12,)"
           R"("measured":0.9,"error":0.05,"source":"measured","method":"redfish"}]})");
+    if (path[3] == "by-file")
+      return net::Response::json(
+          R"({"kind":"host","name":"by-file","kwh":2,"price_source":"calendars/own.csv",)"
+          R"("it":{"kwh":2,"money":356},"facility":{"kwh":3,"money":534}})");
     return net::Response::json(
         R"({"kind":"cluster","id":"cluster-1","name":"lab","from":"2026-11-20T12:00:00.000Z",)"
         R"("to":"2026-11-21T12:00:00.000Z","step":3600,"joules":7200000,"kwh":2,"watts":83.3,)"
