@@ -338,7 +338,12 @@ removed() { # state and settings stay
 purge_is_careful() { # with the settings in place libvirtd needs the certificates; a stranger's file is not ours
   must [ -s "$clean/etc/chorok/pki/cacert.pem" ]
   : >"$clean/var/lib/chorok-agent/guest.qcow2"
+  for each in journal telemetry entitlements; do
+    : >"$clean/var/lib/chorok-agent/$each"
+    : >"$clean/var/lib/chorok-agent/$each.lock"
+  done
   must dpkg_in -P chorok-agent
+  must [ "$(ls "$clean/var/lib/chorok-agent")" = guest.qcow2 ]
   must [ -s "$clean/etc/chorok/pki/cacert.pem" ]
   must [ -e "$clean/var/lib/chorok-agent/guest.qcow2" ]
   must_not [ -e "$clean/etc/chorok/agent.toml" ]

@@ -205,7 +205,8 @@ Result<> run_leave(const Arguments& arguments) {
   if (config == kConfigFolder) unlink_system_pki(config);
   TRY(remove_pki(config));
   std::error_code ignored;
-  for (const char* name : {"/journal", "/journal.lock", "/status"})
+  for (const char* name : {"/journal", "/journal.lock", "/status", "/telemetry", "/telemetry.lock",
+                           "/entitlements", "/entitlements.lock"})
     std::filesystem::remove(settings.state + name, ignored);
   std::filesystem::remove(config + "/agent.toml", ignored);
   fmt::print(
