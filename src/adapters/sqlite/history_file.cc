@@ -87,10 +87,10 @@ Result<std::unique_ptr<HistoryFile>> HistoryFile::open(const HistorySettings& se
 }
 
 Result<> HistoryFile::prepare() {
+  TRY(db_->run(kLabels));  // a full file of an older version has room for them
   // A tenth more than the bound, so that what is to be dropped can be dropped.
   TRY(db_->integer(
       fmt::format("PRAGMA max_page_count = {}", settings_.bytes_max / kPage * 11 / 10 + 64)));
-  TRY(db_->run(kLabels));
   compacted_ = Time(Duration(TRY(db_->integer("SELECT compacted FROM progress"))));
   Statement all = TRY(db_->prepare("SELECT series, text FROM label"));
   while (TRY(all.step()))
