@@ -178,8 +178,13 @@ class Improver {
 
   // `worst` is the demand at the settings' certainty on the host that is to be helped: a target may
   // have little room, but never less than that one.
+  // One whose VMs catch up may hope for room, but what has none now is helped by nobody.
   bool allowed(Index vm, Index to, const HostLoad& after, double worst) {
-    if (!room_after(to, after) && round_.what.upper(after, settings_.deviations) > worst) {
+    const bool no_room =
+        !room_after(to, after) && round_.what.upper(after, settings_.deviations) > worst;
+    const bool none_now =
+        round_.is_settling(to) && after.now.cpu > round_.snapshot().hosts[to].capacity.cpu;
+    if (no_room || none_now) {
       round_.turn_down(Why::kNoCpu);
       return false;
     }

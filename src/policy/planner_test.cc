@@ -277,6 +277,38 @@ TEST(Planner, WhatVmsAskForWhileTheyCatchUpMovesNothing) {
   EXPECT_FALSE(round.is_settling(2));
 }
 
+// What they will ask for when they have caught up leaves room; what they ask for now does not.
+TEST(Planner, AHostWhoseVmsCatchUpIsNotGivenMoreThanItHasNow) {
+  TestCluster cluster;
+  Snapshot& snapshot = cluster.snapshot;
+  snapshot.settings.power.automation = model::Automation::kOff;
+  const Index full = cluster.host();
+  const Index other = cluster.host();
+  for (const Index host : {full, other}) snapshot.hosts[host].migration_bandwidth = 40;
+  for (int i = 0; i < 4; ++i) cluster.vm(full, 4000, 400, 8);
+  model::SnapshotVm& moved = snapshot.vms[cluster.vm(other, 1000, 400, 8)];
+  moved.last_moved = snapshot.now - std::chrono::seconds(20);
+  const auto moves = [&] { return of_kind(plan_cluster(snapshot), ActionKind::kMigrate).size(); };
+  moved.cpu_demand.now = 8000;
+  EXPECT_EQ(moves(), 0U);
+  moved.cpu_demand.now = 1000;
+  EXPECT_GT(moves(), 0U);
+}
+
+TEST(Planner, DisksThatMovedLeaveNothingToCatchUpWith) {
+  TestCluster cluster;
+  Snapshot& snapshot = cluster.snapshot;
+  const Index host = cluster.host();
+  const Index from = cluster.host();
+  for (model::SnapshotHost& each : snapshot.hosts) each.migration_bandwidth = 40;
+  model::SnapshotVm& vm = snapshot.vms[cluster.vm(host, 1000)];
+  vm.last_moved = snapshot.now - std::chrono::seconds(20);
+  vm.moved_from = from;
+  EXPECT_TRUE(Round(snapshot).is_settling(host));
+  vm.moved_from = host;
+  EXPECT_FALSE(Round(snapshot).is_settling(host));
+}
+
 TEST(Planner, ACopyTakesAsLongAsTheLimitOfOneMigrationSays) {
   TestCluster cluster;
   Snapshot& snapshot = cluster.snapshot;

@@ -80,6 +80,7 @@ void Round::see_settling() {
   for (Index v = 0; v < snapshot().vms.size(); ++v) {
     const SnapshotVm& vm = snapshot().vms[v];
     if (vm.last_moved == Time{} || vm.host == kNone || settling_[vm.host]) continue;
+    if (vm.moved_from == vm.host) continue;  // its disks alone: it never stood still
     const double most = std::min(kCatchUp * copy_seconds(v, vm.host), kCatchUpMost * stability_s_);
     settling_[vm.host] = seconds(snapshot().now - vm.last_moved) < most;
   }
