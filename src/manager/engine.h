@@ -1,8 +1,8 @@
 // The manager's state and the one way to change it. Memory leads, the disk gates: a commit is in
 // the tables at once, so that what is decided next is decided on it, but nothing leaves the manager
 // (an answer, a command to an agent, a change on a watch) before the store has made it durable.
-// When the store refuses, the commit and all that were made on top of it are taken back, newest
-// first, and everybody who waited is told.
+// When the store refuses, that commit is taken back, but for records that a later one has written;
+// commits before and after it succeed or fail by themselves. Whoever waited is told.
 //
 // Free of I/O: lives on a Loop over a Store, in production and in the simulator alike.
 #pragma once
