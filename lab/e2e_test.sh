@@ -376,6 +376,31 @@ cold_migration() {
   runs_once disky
 }
 
+cold_firmware() { # DATASTORE: what lies beside the disks of a VM that is off goes with it, and what only its host has stays safe
+  local datastore=$1 name=firm-$1 file tpm mark before after said
+  mark="chorok was here on $datastore"
+  job vm create "$name" --memory 128M --firmware uefi --tpm --disk "name=root,datastore=$datastore,size=64M" --host host1 --start >/dev/null
+  job vm stop "$name" --hard >/dev/null
+  file=/var/lib/libvirt/qemu/nvram/$(field "$name" .domain)_VARS.fd
+  tpm=/var/lib/libvirt/swtpm/$(field "$name" .uuid)/tpm2/tpm2-00.permall
+  # Something that only this guest's variables hold.
+  lab exec host1 sh -c "printf '%s' '$mark' | dd of='$file' bs=1 seek=300000 conv=notrunc status=none"
+  before=$(lab exec host1 stat -c %s "$tpm") || why "it has no TPM's state on host1"
+  said=$(c vm start "$name" --host host2 2>&1) && why "it starts without its TPM's state"
+  [[ $said == *"state of its TPM is on 'host1' alone"* || $said == *"is on local datastore"* ]] || why "$said"
+  job vm migrate "$name" host2 --cold >"$work/cold"
+  jq -e '.result.migration.kind == "cold"' "$work/cold" >/dev/null || why "$(jq -c .result "$work/cold")"
+  sits "$name" host2
+  is "$name" off
+  [ -z "$(qemus "$name")" ] || why "it runs: $(qemus "$name")"
+  [ "$(lab exec host2 dd "if=$file" bs=1 skip=300000 "count=${#mark}" status=none)" = "$mark" ] || why "its firmware has forgotten"
+  after=$(lab exec host2 stat -c %s "$tpm") || why "its TPM's state did not come along"
+  [ "$before" = "$after" ] || why "its TPM's state was $before bytes and is $after"
+  job vm start "$name" --host host2 >/dev/null
+  runs_once "$name"
+  gone "$name"
+}
+
 delete_takes_disks() {
   local path
   path=$CHOROK_LAB_DIR/shared/$(disk_path disky root)
@@ -652,6 +677,8 @@ check "disk: attach and detach" attach_and_detach
 check "disk: moves to another datastore while it runs" storage_moves_while_it_runs
 check "disk: a local one moves along, live" local_disk_moves_along
 check "disk: cold migration" cold_migration
+check "disk: a cold move takes firmware and TPM along" cold_firmware shared
+check "disk: a cold move with its disk takes them too" cold_firmware local
 check "disk: delete takes it along" delete_takes_disks
 check "telemetry: what is counted is what the kernel counts" telemetry_is_right
 check "pools: weights are in force on real hosts" pools_are_in_force

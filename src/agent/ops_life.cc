@@ -49,9 +49,26 @@ OpFlow run_start(OpRun& run) {
   });
 }
 
+namespace {
+
+// QEMU writes UEFI's variables, which came with a guest that was held for its move, to their file
+// only when it lets the guest go. So it does, until the next call ends it: the firmware's first
+// instructions, long before it looks at a disk.
+Flow<Result<>> let_firmware_be_written(OpRun& run) {
+  const bool is_due = run.args().paused && run.vm().spec.firmware == model::Firmware::kUefi;
+  if (!is_due) co_return Result<>();
+  const auto seen = CO_TRY(co_await look(run));
+  if (!seen || seen->state != VmState::kPaused) co_return Result<>();
+  co_return co_await callback<Result<>>(
+      [&](auto done) { run.hypervisor().resume(run.uuid(), std::move(done)); });
+}
+
+}  // namespace
+
 OpFlow run_destroy(OpRun& run) {
   auto is_off = [](VmState state) { return !is_active(state) && state != VmState::kUnknown; };
-  return reach(run, is_off, [&run](Done<Result<>> done) {
+  CO_TRY(co_await let_firmware_be_written(run));
+  co_return co_await reach(run, is_off, [&run](Done<Result<>> done) {
     run.hypervisor().destroy(run.uuid(), std::move(done));
   });
 }

@@ -64,7 +64,9 @@ Result<ports::MigrateRequest> request_of(const OpRun& run, bool is_running) {
   request.settings = settings_of(run);
   request.target_uri = run.context().target_uri(target, request.settings);
   request.target_address = target.address;
-  request.live = is_running && !run.args().cold;
+  // One that is off may be held paused for its move.
+  request.live = is_running;
+  if (run.args().cold) request.settings.post_copy = false;
   request.copy_storage = !target.copy_disks.empty();
   for (std::size_t i = 0; i < target.copy_disks.size(); ++i) {
     request.copy_disks.push_back(target.copy_disks[i].name);
@@ -94,7 +96,8 @@ void complete_stats(const OpRun& run, const ports::MigrateRequest& request,
                     model::MigrationStats& stats) {
   stats.from = run.context().host_name;
   stats.to = run.operation().args.migration->host_name;
-  stats.kind = !request.live ? "cold" : request.copy_storage ? "live-storage" : "live";
+  const bool is_cold = !request.live || run.args().cold;
+  stats.kind = is_cold ? "cold" : request.copy_storage ? "live-storage" : "live";
   stats.tls = request.live && request.settings.tls;
   stats.limit_mib_s = request.settings.bandwidth_mib_s;
   stats.finished = run.loop().now();
@@ -246,7 +249,7 @@ OpFlow run_migrate(OpRun& run) {
     co_return fail(Code::kNotFound, fmt::format("'{}' is not on this host", run.vm().name));
   const VmState before = seen->state;
   const ports::MigrateRequest request = CO_TRY(request_of(run, is_active(before)));
-  if (is_active(before) && run.args().cold)
+  if (is_active(before) && before != VmState::kPaused && run.args().cold)
     co_return fail(Code::kFailedPrecondition,
                    fmt::format("'{}' runs: stop it first, or move it live", run.vm().name));
   if (run.cancelled()) co_return fail(Code::kCancelled, "cancelled before it began");

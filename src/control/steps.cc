@@ -145,6 +145,15 @@ const model::Host* may_run_on(const VmView& view, const std::string& start) {
   return nullptr;
 }
 
+Unexpected stays_home(const model::Vm& vm, const model::Host* home, std::string_view kept) {
+  const std::string_view name = home != nullptr ? home->meta.name : vm.host;
+  const std::string_view how = vm.status.state == VmState::kSaved
+                                   ? "start it there, then migrate it"
+                                   : "start it there, or migrate it first";
+  return fail(Code::kFailedPrecondition, fmt::format("{} is on '{}' alone: {}", kept, name, how),
+              "/host");
+}
+
 Result<Steps> plan_start(const VmView& view) {
   std::string host = TRY(target_host(view, Purpose::kStart));
   const model::Host* record = view.world.host(host);
@@ -168,9 +177,9 @@ Result<Steps> plan_start(const VmView& view) {
   Steps steps = clear_stale(view, host);
   const Sighting* there = view.on(host);
   bool moves = !view.vm.host.empty() && host != view.vm.host && view.vm.defined;
-  if (moves && state == VmState::kSaved)
-    return fail(Code::kFailedPrecondition,
-                "its saved memory is on another host; start it there, then migrate it");
+  // Of a host that has failed nothing can be had any more.
+  const std::string_view kept = moves && !is_dead(home) ? kept_at_home(view.vm) : "";
+  if (!kept.empty()) return stays_home(view.vm, home, kept);
   bool current = steps.empty() && there != nullptr && there->fresh &&
                  there->instance->generation == view.vm.generation;
   if (!current && state != VmState::kSaved) steps.push_back(step(OpKind::kDefine, host));
@@ -226,11 +235,20 @@ Result<Steps> plan_tidy(const VmView& view) {
   return steps;
 }
 
-// A VM that is off is moved by letting QEMU hold it paused: it never runs an instruction, and its
-// disks go over the same encrypted mirror as those of a running one.
+// A VM that is off and has something on its host alone is moved by letting QEMU hold it paused: it
+// runs no instruction, its disks go over the same encrypted mirror as those of a running one, and
+// with it goes what no definition says (`kept_at_home`), which would be deleted with the old one.
+bool moves_held(const VmView& view, bool copies) {
+  return copies || !kept_at_home(view.vm).empty();
+}
+
 Steps plan_cold_move(const VmView& view, const std::string& target, bool copies) {
   const std::string& source = view.vm.host;
-  if (!copies) return Steps{step(OpKind::kDefine, target), step(OpKind::kUndefine, source)};
+  if (!moves_held(view, copies))
+    return Steps{step(OpKind::kDefine, target), step(OpKind::kUndefine, source)};
+  if (!copies)
+    return Steps{step(OpKind::kStart, source), step(OpKind::kMigrate, source),
+                 step(OpKind::kDestroy, target)};
   return Steps{step(OpKind::kStart, source), step(OpKind::kPrepareDisks, target),
                step(OpKind::kMigrate, source), step(OpKind::kRemoveDisks, source),
                step(OpKind::kDestroy, target)};
@@ -274,7 +292,7 @@ Result<Steps> plan_migrate(const VmView& view) {
   auto reasons = incompatibilities(view.vm, *host, purpose, args.datastore, view.world);
   if (!reasons.empty() && !args.force) return not_allowed(*host, reasons);
   auto copies = TRY(disks_to_copy(view.vm, *host, args.datastore, view.world));
-  const bool live = running || !copies.empty();  // one that is off moves held by QEMU
+  const bool live = running || moves_held(view, !copies.empty());
   Steps steps = live ? clear_target(view, target) : clear_stale(view, target);
   std::ranges::move(running ? plan_live_move(view, target, !copies.empty())
                             : plan_cold_move(view, target, !copies.empty()),
@@ -436,6 +454,21 @@ std::vector<model::DiskSpec> disks_on(const model::Vm& vm, const model::Datastor
   return moved;
 }
 
+// A VM that is off, which QEMU holds paused while it moves.
+bool is_held(const model::Task& task) {
+  return std::ranges::any_of(task.steps,
+                             [](const TaskStep& each) { return each.kind == OpKind::kStart; });
+}
+
+// What was held for a move is the VM, come whole; what a move destroys before is an old half.
+bool ends_held_move(const model::Task& task, const TaskStep& s) {
+  const bool is_last = task.step + 1 == task.steps.size();
+  return task.kind == "vm.migrate" && is_last && !s.compensation &&
+         std::ranges::any_of(task.steps, [](const TaskStep& each) {
+           return each.kind == OpKind::kMigrate && each.phase == model::OpPhase::kSucceeded;
+         });
+}
+
 }  // namespace
 
 Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
@@ -453,12 +486,17 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
     case OpKind::kStart:
       operation.args.args.paused = migrating || view.task->args.paused;
       break;
+    case OpKind::kDestroy:
+      operation.args.args.paused = ends_held_move(*view.task, s);
+      break;
     case OpKind::kUndefine:
       // Moved elsewhere: the disks are the VM's still.
       operation.args.args.keep_disks = migrating || view.task->kind == "vm.start" ||
                                        view.task->kind == "vm.tidy" || view.task->args.keep_disks;
       break;
     case OpKind::kMigrate:
+      operation.args.args.cold |= is_held(*view.task);
+      [[fallthrough]];
     case OpKind::kPrepareDisks:
       operation.args.migration = TRY(migration_target(view, TRY(migration_host(view))));
       break;
@@ -488,95 +526,6 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
       break;
   }
   return operation;
-}
-
-namespace {
-
-bool was_cleared(const VmView& view, const std::string& host) {
-  return view.task != nullptr && std::ranges::any_of(view.task->steps, [&](const TaskStep& each) {
-           return each.kind == OpKind::kUndefine && each.host == host;
-         });
-}
-
-// The half that executes is the VM. A paused source says nothing by itself: it stands still during
-// the switch-over, and after it, and when the guest was suspended all along.
-std::optional<bool> migrated(const VmView& view, const model::Operation& operation,
-                             const Sighting* here) {
-  if (here != nullptr && here->instance->state == VmState::kOn) return false;
-  const std::string& target = operation.args.migration->host;
-  const bool source_dead = is_dead(view.world.host(operation.host));
-  // The source lets go of it last.
-  const bool left = here == nullptr && !source_dead;
-  const Sighting* there = view.on(target);
-  const bool primary = there != nullptr && there->instance->role == model::InstanceRole::kPrimary;
-  const bool ran = primary && there->instance->state == VmState::kOn;
-  if (is_dead(view.world.host(target))) return left || ran;
-  if (!view.world.fresh(target)) return std::nullopt;
-  if (ran) return true;
-  if (!primary && !left) return false;
-  // What the target told last may be from before: the guest is somewhere.
-  if (!primary && arrival_left(view, operation)) return std::nullopt;
-  if (here == nullptr) return true;
-  const VmState state = there->instance->state;
-  if (state != VmState::kOff && state != VmState::kCrashed) return false;
-  // A definition comes to the target with the guest alone, so the guest has run there and what the
-  // source keeps is old; unless it is what was cleared away there first.
-  if (was_cleared(view, target) && arrival_left(view, operation)) return std::nullopt;
-  return true;
-}
-
-// Of a switch-over that stopped half-way a person has to know; it counts as not happened.
-bool storage_moved(const model::Instance& here, const model::Operation& operation,
-                   const Lookup& world) {
-  return std::ranges::all_of(
-      operation.args.migration->copy_disks, [&](const model::DiskSpec& wanted) {
-        const model::Datastore* to = world.datastore(wanted.datastore);
-        auto disk = std::ranges::find(here.disks, wanted.name, &model::DiskInfo::name);
-        return to != nullptr && disk != here.disks.end() && disk->path.starts_with(to->path + "/");
-      });
-}
-
-}  // namespace
-
-std::optional<bool> happened(const VmView& view, const model::Operation& operation) {
-  const bool dead = is_dead(view.world.host(operation.host));
-  if (!dead && !view.world.fresh(operation.host)) return std::nullopt;
-  const Sighting* here = dead ? nullptr : view.on(operation.host);
-  VmState state = here != nullptr ? here->instance->state : VmState::kOff;
-  switch (operation.kind) {
-    case OpKind::kDefine:
-      return here != nullptr && here->instance->generation >= operation.args.vm.generation;
-    case OpKind::kStart:
-      return state == VmState::kOn || state == VmState::kPaused;
-    case OpKind::kShutdown:
-    case OpKind::kDestroy:
-      return !is_running(state);
-    case OpKind::kSuspend:
-      return state == VmState::kPaused;
-    case OpKind::kResume:
-      return state == VmState::kOn;
-    case OpKind::kSave:
-      return state == VmState::kSaved;
-    case OpKind::kMigrate:
-      return migrated(view, operation, here);
-    case OpKind::kMigrateStorage:
-      return here != nullptr && storage_moved(*here->instance, operation, view.world);
-    case OpKind::kSnapshotCreate:
-      return here != nullptr &&
-             std::ranges::any_of(here->instance->snapshots, [&](const model::SnapshotInfo& s) {
-               return s.name == operation.args.args.name;
-             });
-    case OpKind::kAdopt:
-      return false;
-    default:
-      return false;
-  }
-}
-
-std::optional<Duration> arrival_left(const VmView& view, const model::Operation& operation) {
-  const Duration left = kArrivalPatience - (view.now - operation.finished);
-  if (operation.kind != OpKind::kMigrate || left <= Duration{}) return std::nullopt;
-  return left;
 }
 
 }  // namespace chorok::control

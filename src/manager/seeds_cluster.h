@@ -210,9 +210,11 @@ class SeedsCluster {
   }
   Result<std::string> create(const std::string& name, bool start,
                              std::string_view datastore = "shared",
-                             model::AutostartSpec autostart = {}) {
+                             model::AutostartSpec autostart = {},
+                             model::Firmware firmware = model::Firmware::kBios) {
     model::Vm vm;
     vm.spec.autostart = autostart;
+    vm.spec.firmware = firmware;
     vm.meta.name = name;
     vm.spec.memory = Mib{1024};
     model::DiskSpec disk;

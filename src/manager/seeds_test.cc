@@ -106,7 +106,9 @@ class Storm {
       autostart.delay = random_.between(Duration{}, std::chrono::seconds(20));
       bool start = random_.chance(0.7);
       std::string_view datastore = random_.chance(0.7) ? "shared" : "local";
-      count(cluster_.create(name, start, datastore, autostart));
+      const bool is_even = (name.back() - '0') % 2 == 0;
+      count(cluster_.create(name, start, datastore, autostart,
+                            is_even ? model::Firmware::kUefi : model::Firmware::kBios));
       return;
     }
     model::TaskArgs args;

@@ -30,6 +30,7 @@ struct Guest {
   Time resumed{};
   bool runs = false;
   std::int32_t cpu_level = 0;  // that it saw when it booted
+  std::uint64_t firmware = 0;  // what its UEFI remembers; 0: nothing yet
   GuestLoad load;
 
   // The balloon driver comes up with the guest's programs.

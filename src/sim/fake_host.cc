@@ -265,6 +265,7 @@ void FakeHost::set_running(FakeDomain& domain, bool runs) {
   account();
   if (runs) {
     domain.guest.run(world_.now());
+    domain.firmware = domain.guest.firmware;
     world_.guest_started(*this, domain);
   } else {
     domain.guest.halt(world_.now());
@@ -298,6 +299,7 @@ Result<> FakeHost::finish_start(const std::string& uuid, bool paused) {
     domain->saved_spec.reset();
   } else {
     domain->guest = boot(*domain->live, domain->guest.load);
+    domain->guest.firmware = domain->firmware;
   }
   domain->state = paused ? DomainState::kPaused : DomainState::kOn;
   set_running(*domain, !paused);

@@ -59,6 +59,7 @@ struct FakeDomain {
   // Of a QEMU; another one has what its definition says.
   std::optional<std::pair<QemuId, model::VmEnforcement>> enforced;
   Guest guest;
+  std::uint64_t firmware = 0;  // as in its file, which QEMU writes while the guest runs
   std::optional<Guest> saved;
   std::optional<model::DomainSpec> saved_spec;
   std::vector<FakeSnapshot> snapshots;

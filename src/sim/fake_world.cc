@@ -221,6 +221,13 @@ bool FakeWorld::set_load(const std::string& uuid, GuestLoad load) {
   return true;
 }
 
+bool FakeWorld::set_firmware(const std::string& uuid, std::uint64_t remembers) {
+  auto [host, domain] = find_running(uuid);
+  if (!host) return false;
+  domain->firmware = domain->guest.firmware = remembers;
+  return true;
+}
+
 Result<> FakeWorld::define_foreign(HostIndex index, model::DomainSpec spec, bool start) {
   const std::string uuid = spec.uuid;
   spec.vm.clear();

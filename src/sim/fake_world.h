@@ -109,6 +109,7 @@ class FakeWorld {
   bool guest_reboot(const std::string& uuid);
   bool crash_qemu(const std::string& uuid);
   bool set_load(const std::string& uuid, GuestLoad load);
+  bool set_firmware(const std::string& uuid, std::uint64_t remembers);
   // A guest that somebody made with virsh.
   Result<> define_foreign(HostIndex host, model::DomainSpec spec, bool start);
 
