@@ -145,12 +145,11 @@ const model::Host* may_run_on(const VmView& view, const std::string& start) {
   return nullptr;
 }
 
-Unexpected stays_home(const model::Vm& vm, const model::Host* home, std::string_view kept) {
-  const std::string_view name = home != nullptr ? home->meta.name : vm.host;
+Unexpected stays_home(const model::Vm& vm, const model::Host& home, std::string_view kept) {
   const std::string_view how = vm.status.state == VmState::kSaved
                                    ? "start it there, then migrate it"
                                    : "start it there, or migrate it first";
-  return fail(Code::kFailedPrecondition, fmt::format("{} is on '{}' alone: {}", kept, name, how),
+  return fail(Code::kFailedPrecondition, fmt::format("{} is on '{}' alone: {}", kept, home.meta.name, how),
               "/host");
 }
 
@@ -177,9 +176,10 @@ Result<Steps> plan_start(const VmView& view) {
   Steps steps = clear_stale(view, host);
   const Sighting* there = view.on(host);
   bool moves = !view.vm.host.empty() && host != view.vm.host && view.vm.defined;
-  // Of a host that has failed nothing can be had any more.
-  const std::string_view kept = moves && !is_dead(home) ? kept_at_home(view.vm) : "";
-  if (!kept.empty()) return stays_home(view.vm, home, kept);
+  // Of a host that has failed, or is gone, nothing can be had any more.
+  const bool can_be_had = moves && home != nullptr && !is_dead(home);
+  const std::string_view kept = can_be_had ? kept_at_home(view.vm) : "";
+  if (!kept.empty()) return stays_home(view.vm, *home, kept);
   bool current = steps.empty() && there != nullptr && there->fresh &&
                  there->instance->generation == view.vm.generation;
   if (!current && state != VmState::kSaved) steps.push_back(step(OpKind::kDefine, host));

@@ -119,5 +119,44 @@ TEST_F(ColdMove, AStartElsewhereWouldLoseIt) {
   EXPECT_EQ(c.vm("db")->host, target->id);
 }
 
+// What a host kept that will never tell again holds nobody.
+TEST_F(ColdMove, AStartElsewhereIsAllThereIsWhereItsHostHasFailed) {
+  make(model::Firmware::kUefi);
+  c.power_off(*here);
+  ASSERT_TRUE(c.loop().advance_until(
+      [&] { return c.inventory().hosts().find(here->id)->link == model::HostLink::kLost; }, 1min));
+  model::TaskArgs there;
+  there.host = target->id;
+  const auto refused = c.verb("start", "db", there);
+  ASSERT_FALSE(refused) << "it may come back";
+  Changes failed;
+  model::Host host = *c.inventory().hosts().find(here->id);
+  host.watch.phase = model::HostPhase::kFailed;
+  host.watch.since = c.loop().now();
+  failed.put(std::move(host));
+  c.manager->engine.commit(std::move(failed), [](Result<> r) { ASSERT_TRUE(r); });
+  c.loop().run_for(1s);
+  end(c.verb("start", "db", there));
+  EXPECT_EQ(c.vm("db")->status.state, VmState::kOn);
+  EXPECT_EQ(c.vm("db")->host, target->id);
+}
+
+TEST_F(ColdMove, AStartElsewhereIsAllThereIsWhereItsHostIsRemoved) {
+  make(model::Firmware::kUefi);
+  c.power_off(*here);
+  c.loop().run_for(30s);
+  model::TaskArgs args;
+  args.force = true;
+  const auto removed = c.ask([&](Answered done) {
+    c.manager->requests.remove(SeedsCluster::admin(), "host", here->id, args, {}, std::move(done));
+  });
+  ASSERT_TRUE(removed) << removed.error().message;
+  c.loop().run_for(2s);
+  model::TaskArgs there;
+  there.host = target->id;
+  end(c.verb("start", "db", there));
+  EXPECT_EQ(c.vm("db")->status.state, VmState::kOn);
+}
+
 }  // namespace
 }  // namespace chorok::manager
