@@ -149,8 +149,8 @@ Unexpected stays_home(const model::Vm& vm, const model::Host& home, std::string_
   const std::string_view how = vm.status.state == VmState::kSaved
                                    ? "start it there, then migrate it"
                                    : "start it there, or migrate it first";
-  return fail(Code::kFailedPrecondition, fmt::format("{} is on '{}' alone: {}", kept, home.meta.name, how),
-              "/host");
+  return fail(Code::kFailedPrecondition,
+              fmt::format("{} is on '{}' alone: {}", kept, home.meta.name, how), "/host");
 }
 
 Result<Steps> plan_start(const VmView& view) {
@@ -460,13 +460,17 @@ bool is_held(const model::Task& task) {
                              [](const TaskStep& each) { return each.kind == OpKind::kStart; });
 }
 
-// What was held for a move is the VM, come whole; what a move destroys before is an old half.
-bool ends_held_move(const model::Task& task, const TaskStep& s) {
-  const bool is_last = task.step + 1 == task.steps.size();
-  return task.kind == "vm.migrate" && is_last && !s.compensation &&
-         std::ranges::any_of(task.steps, [](const TaskStep& each) {
-           return each.kind == OpKind::kMigrate && each.phase == model::OpPhase::kSucceeded;
-         });
+// What was held for a move is the VM, come whole: where it is then, also if what follows is undone.
+// What a move destroys elsewhere is an old half.
+bool ends_held_move(const VmView& view, const TaskStep& s) {
+  const model::Task& task = *view.task;
+  const bool has_come = std::ranges::any_of(task.steps, [](const TaskStep& each) {
+    return each.kind == OpKind::kMigrate && each.phase == model::OpPhase::kSucceeded;
+  });
+  const Sighting* there = view.on(s.host);
+  const bool is_old = there != nullptr && is_stale(view.vm, *there);
+  return task.kind == "vm.migrate" && is_held(task) && has_come && s.host == view.vm.host &&
+         !is_old;
 }
 
 }  // namespace
@@ -487,7 +491,7 @@ Result<model::Operation> make_operation(const VmView& view, const TaskStep& s) {
       operation.args.args.paused = migrating || view.task->args.paused;
       break;
     case OpKind::kDestroy:
-      operation.args.args.paused = ends_held_move(*view.task, s);
+      operation.args.args.paused = ends_held_move(view, s);
       break;
     case OpKind::kUndefine:
       // Moved elsewhere: the disks are the VM's still.

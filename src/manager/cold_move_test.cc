@@ -99,6 +99,25 @@ TEST_P(ColdMove, IsWholeThoughAgentsDie) {
   EXPECT_GT(undone, 0);
 }
 
+TEST_P(ColdMove, IsWholeThoughItIsCancelled) {
+  make(model::Firmware::kUefi, GetParam());
+  int made = 0, undone = 0;
+  for (auto after = 6000ms; after > 0ms; after -= 50ms) {
+    const auto asked = move();
+    ASSERT_TRUE(asked) << asked.error().message;
+    c.loop().run_for(after);
+    (void)c.ask([&](Answered done) {
+      c.manager->requests.cancel_task(SeedsCluster::admin(), *asked, {}, std::move(done));
+    });
+    ++(c.wait(*asked).state == TaskState::kSucceeded ? made : undone);
+    c.loop().run_for(5s);
+    if (c.vm("db")->host != here->id) std::swap(here, target);
+    is_at(here);
+  }
+  EXPECT_GT(made, 0);
+  EXPECT_GT(undone, 0);
+}
+
 TEST_F(ColdMove, IsADefinitionWhereNothingElseIsKept) {
   make(model::Firmware::kBios);
   EXPECT_THAT(kinds(end(move())), ElementsAre(OpKind::kDefine, OpKind::kUndefine));
