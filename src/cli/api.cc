@@ -170,10 +170,6 @@ namespace {
 
 Result<Change> to_change(const net::SseEvent& event) {
   Change change;
-  if (event.event == "compacted") {
-    change.what = Change::What::kCompacted;
-    return change;
-  }
   Value data = TRY(parse_json(event.data));
   change.what = event.event == "delete" ? Change::What::kDelete : Change::What::kPut;
   change.kind = data.get("kind").text();
@@ -196,12 +192,14 @@ Result<Api::StreamEnd> Api::watch_once(std::string_view kinds, std::string& sinc
   net::SseParser parser(8 << 20);  // a host's record with all it holds
   Result<> parsed;
   bool wants_more = true;
+  bool is_compacted = false;
   auto take = [&](std::string_view data) -> Result<bool> {
     TRY(parser.feed(data));
     while (auto event = parser.next()) {
       if (!event->id.empty()) since = event->id;
-      if (event->event != "put" && event->event != "delete" && event->event != "compacted")
-        continue;
+      is_compacted = event->event == "compacted";
+      if (is_compacted) return false;
+      if (event->event != "put" && event->event != "delete") continue;
       progressed = true;
       if (!each(TRY(to_change(*event)))) return false;
     }
@@ -226,19 +224,21 @@ Result<Api::StreamEnd> Api::watch_once(std::string_view kinds, std::string& sinc
       });
   TRY(head.check());
   TRY(std::move(parsed));
+  if (is_compacted) return StreamEnd::kCompacted;
   if (!wants_more) return StreamEnd::kWanted;
   if (!ended && head.status == 0) return std::unexpected(ended.error());
   return StreamEnd::kBroken;
 }
 
-Result<> Api::watch(std::string_view kinds, std::int64_t since,
-                    const std::function<bool(const Change&)>& each) {
+Result<WatchEnd> Api::watch(std::string_view kinds, std::int64_t since,
+                            const std::function<bool(const Change&)>& each) {
   std::string from = since > 0 ? fmt::format("{}", since) : "";
   auto away_since = std::chrono::steady_clock::now();
   while (true) {
     bool progressed = false;
     auto end = watch_once(kinds, from, each, progressed);
-    if (end && *end == StreamEnd::kWanted) return {};
+    if (end && *end == StreamEnd::kWanted) return WatchEnd::kEnough;
+    if (end && *end == StreamEnd::kCompacted) return WatchEnd::kCompacted;
     auto now = std::chrono::steady_clock::now();
     if (progressed) away_since = now;
     bool may_come_back =

@@ -44,11 +44,16 @@ struct Answer {
 };
 
 struct Change {
-  enum class What : std::uint8_t { kPut, kDelete, kCompacted };
+  enum class What : std::uint8_t { kPut, kDelete };
   What what = What::kPut;
   std::string kind;
   std::string id;
   Value object;
+};
+
+enum class WatchEnd : std::uint8_t {
+  kEnough,     // the caller wants no more
+  kCompacted,  // not all changes since then are known any more: list again, and go on from there
 };
 
 class Api {
@@ -61,10 +66,11 @@ class Api {
   Result<Value> get(std::string path, Query query = {});
   // Every row, page after page: {"items", "revision", "total"}.
   Result<Value> list(std::string_view plural, Query query);
-  // Calls `each` for what changes after `since`, until it returns false. Goes on after the
-  // connection broke, for as long as the manager is away less than half a minute.
-  Result<> watch(std::string_view kinds, std::int64_t since,
-                 const std::function<bool(const Change&)>& each);
+  // Calls `each`, which may ask the manager other things, for what changes after `since`, until it
+  // returns false. Goes on after the connection broke, for as long as the manager is away less than
+  // half a minute; one that was started again remembers no change from before.
+  Result<WatchEnd> watch(std::string_view kinds, std::int64_t since,
+                         const std::function<bool(const Change&)>& each);
   // The answer's bytes as they come.
   Result<> download(const std::string& path, const std::function<bool(std::string_view)>& each);
   // `sha256`: what the bytes must come to, or empty.
@@ -82,7 +88,7 @@ class Api {
 
  private:
   Api() = default;
-  enum class StreamEnd : std::uint8_t { kWanted, kBroken };
+  enum class StreamEnd : std::uint8_t { kWanted, kCompacted, kBroken };
   Result<StreamEnd> watch_once(std::string_view kinds, std::string& since,
                                const std::function<bool(const Change&)>& each, bool& progressed);
   Connection connection_;

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "cli/objects.h"
@@ -24,6 +26,7 @@ struct FakeManager::Impl {
   std::vector<Value> course = {Value::object({{"state", "succeeded"}, {"percent", 100}})};
   int tasks = 0;
   int watches_to_break = 0;
+  std::optional<std::deque<FakeManager::Watch>> script;
   bool changes_what_is_read = false;
   mutable std::mutex mutex;  // guards the two below: the test reads them
   std::vector<std::string> requests;
@@ -104,6 +107,7 @@ struct FakeManager::Impl {
 
   // Tells how each task goes on, then leaves the stream open like a real one.
   net::Response watch() {
+    if (script) return next_of_script();
     return net::sse_response([this](net::BodySink& sink) -> net::Async<> {
       std::vector<Value> running = objects["tasks"];
       int revision = 100;
@@ -118,6 +122,16 @@ struct FakeManager::Impl {
         }
       while (!sink.is_closed()) co_await net::sleep_for(std::chrono::milliseconds(5));
       co_return Result<>{};
+    });
+  }
+
+  net::Response next_of_script() {
+    if (script->empty()) return net::Response::problem({Code::kUnauthenticated, "enough", ""});
+    return net::sse_response([this](net::BodySink& sink) -> net::Async<> {
+      const Watch watch = script->front();
+      script->pop_front();
+      objects[watch.plural] = watch.then;
+      co_return co_await sink.write(watch.says);
     });
   }
 
@@ -352,6 +366,9 @@ void FakeManager::set_task_course(std::vector<Value> states) {
 }
 void FakeManager::break_watches(int count) {
   impl_->watches_to_break = count;
+}
+void FakeManager::script_watches(std::vector<Watch> watches) {
+  impl_->script.emplace(watches.begin(), watches.end());
 }
 void FakeManager::change_what_is_read() {
   impl_->changes_what_is_read = true;

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
 
 #include "cli/flags.h"
 #include "cli/format.h"
@@ -48,6 +51,8 @@ class Lister {
  private:
   // What only grows is shown like a log: the newest, in order of time, the last one lowest.
   static constexpr std::string_view kLogRows = "100";
+  static constexpr std::size_t kCatchUpRows = 1000;
+  static constexpr auto kFetchEvery = std::chrono::milliseconds(500);
   std::string_view log_time() const {
     if (kind_.kind == "task") return "created";
     return kind_.type().find("time") != nullptr ? "time" : "";
@@ -55,24 +60,30 @@ class Lister {
 
   bool is_filtered() const {
     return call_.has("selector") || call_.has("field") || call_.has("name") || call_.has("sort") ||
-           call_.has("limit");
+           (call_.has("limit") && (!is_log_ || repaints())) || (leaves_out_cleared() && repaints());
   }
+  bool leaves_out_cleared() const { return kind_.kind == "alarm" && !call_.on("all"); }
 
-  Result<Value> fetch() {
+  // `log_rows`: how many of a log, or 0: as many as were asked for.
+  Result<Value> fetch(std::size_t log_rows = 0) {
     Query query;
     if (call_.has("selector")) query.emplace_back("labels", call_.value("selector"));
     for (const std::string& field : call_.values("field")) query.emplace_back("field", field);
-    if (kind_.kind == "alarm" && !call_.on("all")) query.emplace_back("field", "state!=cleared");
-    for (const char* name : {"name", "sort", "limit"})
+    if (leaves_out_cleared()) query.emplace_back("field", "state!=cleared");
+    for (const char* name : {"name", "sort"})
       if (call_.has(name)) query.emplace_back(name, call_.value(name));
     if (is_log_) query.emplace_back("sort", fmt::format("-{}", log_time()));
-    if (is_log_ && !call_.has("limit")) query.emplace_back("limit", kLogRows);
+    if (is_log_ && log_rows > 0)
+      query.emplace_back("limit", fmt::format("{}", log_rows));
+    else if (call_.has("limit") || is_log_)
+      query.emplace_back("limit", call_.has("limit") ? call_.value("limit") : kLogRows);
     // A table needs a few fields of each row, and 20,000 whole VMs are 40 MB.
     if (!session_.is_structured() && !session_.options().watch)
       query.emplace_back("fields", fmt::format("{}", fmt::join(fields(), ",")));
     Value answer = TRY(TRY(session_.api())->list(kind_.plural, std::move(query)));
     if (is_log_ && answer.get("items").is_list())
       std::ranges::reverse(answer.member("items").edit_items());
+    fetched_ = std::chrono::steady_clock::now();
     return answer;
   }
 
@@ -133,35 +144,59 @@ class Lister {
   }
 
   Result<int> watch() {
-    Value answer = TRY(fetch());
-    rows_ = answer.get("items").items();
-    if (repaints())
-      paint();
-    else if (session_.is_structured())
+    Api& api = *TRY(session_.api());
+    std::int64_t since = 0;
+    for (bool is_first = true;; is_first = false) {
+      auto answer = is_first ? fetch() : fetch_again();
+      if (answer) {
+        since = answer->get("revision").integer();
+        show(answer->get("items").items(), is_first);
+      } else if (is_first || answer.error().code != Code::kUnavailable) {
+        return std::unexpected(answer.error());
+      }
+      TRY(api.watch(kind_.kind, since, [&](const Change& change) {
+        // Only the manager knows whether what has changed is still one of these.
+        if (is_filtered()) return false;
+        apply(change);
+        repaints() ? paint() : tell(change);
+        return true;
+      }));
+    }
+  }
+
+  // Where hosts come and go all the time, a filtered list is not asked for at each of them.
+  Result<Value> fetch_again() {
+    std::this_thread::sleep_until(fetched_ + kFetchEvery);
+    return fetch(repaints() ? 0 : kCatchUpRows);
+  }
+
+  void show(Value::List now, bool is_first) {
+    if (!is_first && !repaints()) tell_difference(now);
+    rows_ = std::move(now);
+    if (repaints()) return paint();
+    if (!is_first) return;
+    if (session_.is_structured())
       for (const Value& row : rows_) tell(Change{Change::What::kPut, {}, {}, row});
     else
       print_rows(rows_, !call_.on("no-headers"));
-    Api& api = *TRY(session_.api());
-    Result<> refreshed;
-    TRY(api.watch(kind_.kind, answer.get("revision").integer(), [&](const Change& change) {
-      refreshed = take(change);
-      return refreshed.has_value();
-    }));
-    TRY(std::move(refreshed));
-    return exit_code::kOk;
   }
 
-  Result<> take(const Change& change) {
-    if (!repaints()) {
-      tell(change);
-      return {};
+  // What came to be seen, or went, while nobody told.
+  void tell_difference(const Value::List& now) {
+    std::map<std::string_view, const Value*> before;
+    for (const Value& row : rows_) before.emplace(id_of(row), &row);
+    // Of a log more is fetched than was shown: what is older was there all along.
+    const std::string_view oldest =
+        is_log_ && !rows_.empty() ? rows_.front().get(log_time()).text() : "";
+    for (const Value& row : now) {
+      const auto known = before.extract(id_of(row));
+      const bool is_new =
+          known ? !(*known.mapped() == row) : !is_log_ || row.get(log_time()).text() >= oldest;
+      if (is_new) tell(Change{Change::What::kPut, {}, {}, row});
     }
-    if (is_filtered() || change.what == Change::What::kCompacted)
-      rows_ = TRY(fetch()).get("items").items();
-    else
-      apply(change);
-    paint();
-    return {};
+    if (is_log_) return;  // what is not among them is older
+    for (const auto& [id, row] : before)
+      tell(Change{Change::What::kDelete, std::string(kind_.kind), std::string(id), {}});
   }
 
   void apply(const Change& change) {
@@ -174,10 +209,11 @@ class Lister {
     } else {
       rows_.push_back(change.object);
     }
+    if (is_log_ && rows_.size() > 2 * kCatchUpRows)
+      rows_.erase(rows_.begin(), rows_.end() - static_cast<std::ptrdiff_t>(kCatchUpRows));
   }
 
   void tell(const Change& change) {
-    if (change.what == Change::What::kCompacted) return;
     bool is_gone = change.what == Change::What::kDelete;
     if (session_.is_structured()) {
       Value line = Value::object({{"event", is_gone ? "delete" : "put"},
@@ -196,8 +232,9 @@ class Lister {
   void paint() {
     std::size_t height = session_.terminal().height();
     std::size_t room = height > 3 ? height - 2 : rows_.size();
-    Value::List shown(rows_.begin(),
-                      rows_.begin() + static_cast<std::ptrdiff_t>(std::min(room, rows_.size())));
+    const auto count = static_cast<std::ptrdiff_t>(std::min(room, rows_.size()));
+    const auto from = is_log_ ? rows_.end() - count : rows_.begin();  // a log's newest are lowest
+    Value::List shown(from, from + count);
     session_.out("\x1b[H\x1b[2J");
     print_rows(shown, true);
     if (rows_.size() > room) session_.out(fmt::format("… and {} more", rows_.size() - room));
@@ -210,6 +247,7 @@ class Lister {
   std::vector<std::string> chosen_;
   std::vector<std::string_view> columns_;
   Value::List rows_;
+  std::chrono::steady_clock::time_point fetched_;
 };
 
 void show_objects(Session& session, const model::ResourceKind& kind, Value::List objects) {
@@ -240,15 +278,20 @@ Result<int> watch_object(Session& session, const model::ResourceKind& kind, Valu
     if (repaints) session.out("\x1b[H\x1b[2J");
     show_objects(session, kind, {now});
   };
-  // A change counts from the store's revision, which a list tells; an object's own is another.
-  auto since = TRY(api.list(kind.plural, {{"limit", "1"}})).get("revision").integer();
-  object = TRY(api.get(ref_path(kind.plural, id)));
-  paint(object);
-  TRY(api.watch(kind.kind, since, [&](const Change& change) {
-    if (change.id != id) return true;
-    if (change.what == Change::What::kPut) paint(change.object);
-    return change.what != Change::What::kDelete;
-  }));
+  for (bool is_first = true;; is_first = false) {
+    // A change counts from the store's revision, which a list tells; an object's own is another.
+    auto since = TRY(api.list(kind.plural, {{"limit", "1"}})).get("revision").integer();
+    auto now = api.get(ref_path(kind.plural, id));
+    if (!now && now.error().code == Code::kNotFound && !is_first) break;
+    Value read = TRY(std::move(now));
+    if (is_first || !(read == object)) paint(object = std::move(read));
+    const WatchEnd end = TRY(api.watch(kind.kind, since, [&](const Change& change) {
+      if (change.id != id) return true;
+      if (change.what == Change::What::kPut) paint(object = change.object);
+      return change.what != Change::What::kDelete;
+    }));
+    if (end == WatchEnd::kEnough) break;
+  }
   session.note(fmt::format("{} is gone\n", id));
   return exit_code::kOk;
 }

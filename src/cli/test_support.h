@@ -81,6 +81,14 @@ class FakeManager {
   void set_task_course(std::vector<Value> states);
   // The first so many watch streams break after one event, as when the manager restarts.
   void break_watches(int count);
+  // What one watch stream says before it ends, and what there is then. After the last of them a
+  // watch is answered with 401, which ends a command.
+  struct Watch {
+    std::string says;
+    std::string plural;
+    std::vector<Value> then;
+  };
+  void script_watches(std::vector<Watch> watches);
   // "POST /api/v1/vms/web1/start {\"paused\":true}", in order.
   std::vector<std::string> requests() const;
   // Whatever is read is another revision right after, as a host's record that its agent keeps new.

@@ -53,14 +53,11 @@ class Waiter {
       auto since = TRY(api.list("tasks", {{"limit", "1"}})).get("revision").integer();
       TRY(read_again(api));
       if (all_over()) return {};
-      bool is_compacted = false;
-      // Nothing may be asked in the callback: the stream's loop runs around it.
-      TRY(api.watch("task", since, [&](const Change& change) {
-        is_compacted = change.what == Change::What::kCompacted;
-        if (!is_compacted) take(change);
-        return !is_compacted && !all_over();
+      const WatchEnd end = TRY(api.watch("task", since, [&](const Change& change) {
+        take(change);
+        return !all_over();
       }));
-      if (!is_compacted) return {};
+      if (end == WatchEnd::kEnough) return {};
     }
   }
 

@@ -182,7 +182,8 @@ net::Async<net::Response> watch(Call& call) {
         kept->revision, [&shared, kept](const Notice& notice) { take(shared, *kept, notice); });
     if (!id) {
       const std::string gone =
-          net::format_sse({.event = "compacted",
+          net::format_sse({.id = fmt::format("{}", shared.engine.revision()),
+                           .event = "compacted",
                            .data = fmt::format(R"({{"revision":{}}})", shared.engine.revision())});
       co_return co_await sink.write(gone);
     }

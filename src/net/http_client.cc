@@ -442,16 +442,13 @@ Result<ClientResponse> BlockingHttpClient::send(ClientRequest request) {
 Result<> BlockingHttpClient::stream(ClientRequest request,
                                     std::function<bool(int status, const Headers& headers)> on_head,
                                     std::function<bool(std::string_view data)> on_data) {
-  auto work = [&]() -> Async<> {
-    auto open = CO_TRY(co_await impl_->client.open_stream(std::move(request)));
-    if (!on_head(open->status(), open->headers())) co_return Result<>{};
-    std::string bytes(kReadBytes, '\0');
-    while (auto count = CO_TRY(co_await open->read_some(bytes))) {
-      if (!on_data(std::string_view(bytes).substr(0, count))) break;
-    }
-    co_return Result<>{};
-  };
-  return run(work());
+  auto open = TRY(run(impl_->client.open_stream(std::move(request))));
+  if (!on_head(open->status(), open->headers())) return {};
+  std::string bytes(kReadBytes, '\0');
+  while (auto count = TRY(run(open->read_some(bytes)))) {
+    if (!on_data(std::string_view(bytes).substr(0, count))) break;
+  }
+  return {};
 }
 
 }  // namespace chorok::net

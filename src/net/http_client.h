@@ -99,7 +99,7 @@ class BlockingHttpClient {
 
   Result<ClientResponse> send(ClientRequest request);
   // Calls on_head once, then on_data for each part, until the end, an error, or until one of them
-  // returns false.
+  // returns false. The loop stands still meanwhile, so both may send requests of their own.
   Result<> stream(ClientRequest request,
                   std::function<bool(int status, const Headers& headers)> on_head,
                   std::function<bool(std::string_view data)> on_data);

@@ -392,7 +392,7 @@ TEST_F(HttpTest, TheBlockingClientNeedsNoCoroutines) {
     BlockingHttpClient blocking(settings);
     EXPECT_EQ(blocking.send(request("GET", "/1"))->body, "GET /1");
     int status = 0;
-    std::string events;
+    std::string events, asked;
     auto streamed = blocking.stream(
         request("GET", "/events"),
         [&](int got, const Headers&) {
@@ -401,9 +401,12 @@ TEST_F(HttpTest, TheBlockingClientNeedsNoCoroutines) {
         },
         [&](std::string_view data) {
           events += data;
+          asked += blocking.send(request("GET", "/meanwhile"))->body;
           return events.find("number 3") == std::string::npos;
         });
     EXPECT_TRUE(streamed);
+    EXPECT_NE(events.find("number 3"), std::string::npos);
+    EXPECT_TRUE(asked.starts_with("GET /meanwhile")) << "it may ask while it is told";
     EXPECT_EQ(status, 200);
     EXPECT_EQ(blocking.send(request("GET", "/2"))->body, "GET /2");
   }
